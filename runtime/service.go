@@ -1,0 +1,91 @@
+package runtime
+
+import (
+	"context"
+	"iter"
+
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// GeneratedCodeVersion1 is the handshake between generated code and this package. A generated file refers to the
+// newest such constant it needs, so that a runtime that is too old for it is a compile error that names the remedy.
+const GeneratedCodeVersion1 = true
+
+// Registrar is what a generated Add<Service>ToServer function adds its methods to; [Server] implements it.
+type Registrar interface {
+	// AddService adds the methods of a service to the dispatch dictionary.
+	AddService(Service) error
+}
+
+// Service is a named set of method handlers, as a generated file describes it.
+type Service struct {
+	// Name is the full name of the service: the proto package, a dot, and the service's name.
+	Name string
+
+	// Methods holds the handler of each method by the method's own name. A nil handler counts as absent.
+	Methods map[string]*MethodHandler
+
+	// Descriptor is the service's descriptor, by which interceptors and reflection reach its options. It may be nil
+	// for a service that is not described by a .proto file.
+	Descriptor protoreflect.ServiceDescriptor
+}
+
+// HandlerCallDetails is what is known of an RPC before its handler is looked up.
+type HandlerCallDetails struct {
+	// Method is the full path of the method, byte for byte as the client sent it: "/package.Service/Method".
+	Method string
+
+	// InvocationMetadata is what the client sent with the call. It must not be modified.
+	InvocationMetadata Metadata
+}
+
+// GenericHandler is asked for a method handler when the dispatch dictionary has none for the RPC's path. Service is
+// called on the goroutine that reads the connection and must not block; a nil result means that this handler does
+// not know the method.
+type GenericHandler interface {
+	Service(details HandlerCallDetails) *MethodHandler
+}
+
+// RequestIterator is how a handler pulls the requests of a client-streaming RPC. It is used by one goroutine at a
+// time.
+type RequestIterator[Req any] interface {
+	// Next waits for the next request. It returns io.EOF after the last one, and an error that carries a status once
+	// the RPC is over: cancelled, past its deadline, or broken off.
+	Next() (*Req, error)
+
+	// All iterates over the requests that are still to come. The sequence ends after the last request, or after it
+	// has yielded the error that Next returned.
+	All() iter.Seq2[*Req, error]
+}
+
+// ResponseStream is how a handler sends the responses of a server-streaming RPC. Send may be called by several
+// goroutines; each message goes out whole.
+type ResponseStream[Res any] interface {
+	// Send sends one response. It waits while the client's flow-control window is used up, and returns an error that
+	// carries a status once the RPC is over; no further response can be sent then. The message may be reused after
+	// Send has returned.
+	Send(response *Res) error
+}
+
+// UnaryUnary returns the handler of a method that takes one request and answers with one response.
+func UnaryUnary[Req, Res any](behavior func(ctx context.Context, request *Req) (*Res, error)) *MethodHandler {
+	panic("TODO")
+}
+
+// UnaryStream returns the handler of a method that takes one request and answers with a stream of responses.
+func UnaryStream[Req, Res any](behavior func(ctx context.Context, request *Req, responses ResponseStream[Res]) error) *MethodHandler {
+	panic("TODO")
+}
+
+// StreamUnary returns the handler of a method that takes a stream of requests and answers with one response.
+func StreamUnary[Req, Res any](behavior func(ctx context.Context, requests RequestIterator[Req]) (*Res, error)) *MethodHandler {
+	panic("TODO")
+}
+
+// StreamStream returns the handler of a method that takes a stream of requests and answers with a stream of responses.
+func StreamStream[Req, Res any](behavior func(ctx context.Context, requests RequestIterator[Req], responses ResponseStream[Res]) error) *MethodHandler {
+	panic("TODO")
+}
+
+// MethodHandler is one RPC method, ready to be called.
+type MethodHandler struct{}
