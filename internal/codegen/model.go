@@ -1,0 +1,184 @@
+package codegen
+
+import (
+	"path"
+
+	"google.golang.org/protobuf/compiler/protogen"
+)
+
+const (
+	runtimeModule  = "github.com/gogreeter/gogreeter"
+	runtimePackage = runtimeModule + "/runtime"
+)
+
+// File is what the templates see of a .proto file. Its exported fields and methods are what templates of users may
+// rely on; docs/generator.md describes them.
+type File struct {
+	Source      string // path of the .proto file, as protoc was given it
+	PackageName string // of the Go package that the generated code belongs to
+	ImportPath  string // of the same
+	License     string // comments above everything else, as Go comments
+	PackageDoc  string // documentation of the package, as Go comments; empty in the messages' own package
+	Version     string // of the plugin; empty unless the user wants it in the header
+	Deprecated  bool
+	Services    []*Service
+
+	Servicers  bool // whether to emit the part of that name
+	Registrars bool
+	Fakes      bool
+
+	RequireEmbedding bool
+
+	RuntimeModule string // where the runtime comes from
+
+	imports *importSet
+	outputs []string // names of the files to write, without suffix
+	source  *protogen.File
+	prefix  string // path of the generated file, up to where the plugin's own suffix begins
+}
+
+// Service is what the templates see of a service.
+type Service struct {
+	File       *File
+	Name       string // in Go
+	ProtoName  string
+	FullName   string // with the proto package
+	Index      int    // among the services of the file
+	Deprecated bool
+	Doc        Doc
+	Methods    []*Method
+	Descriptor Symbol // the variable of protoc-gen-go that holds the file's descriptor
+
+	// Names of what is generated.
+	Servicer      string
+	Unimplemented string
+	Registrar     string
+	Fake          string
+	NameConstant  string
+	MethodNames   string
+
+	source *protogen.Service
+}
+
+// Method is what the templates see of an RPC.
+type Method struct {
+	Service          *Service
+	Name             string // in Go
+	ProtoName        string
+	FullName         string // with the proto package and the service
+	Path             string // as it goes over the wire: /package.Service/Method
+	Deprecated       bool
+	Doc              Doc
+	Request          Symbol
+	Response         Symbol
+	StreamsRequests  bool
+	StreamsResponses bool
+
+	NameConstant string
+
+	source *protogen.Method
+}
+
+// Cardinality names the shape of the RPC, request first, as the constructors of the runtime do.
+func (m *Method) Cardinality() string {
+	names := [2]string{"Unary", "Stream"}
+	var request, response int
+	if m.StreamsRequests {
+		request = 1
+	}
+	if m.StreamsResponses {
+		response = 1
+	}
+	return names[request] + names[response]
+}
+
+// newFile builds the model of a file that has services to generate code for.
+func newFile(source *protogen.File, packageNames map[string]string, o *options) *File {
+	f := &File{
+		Source:           source.Desc.Path(),
+		PackageName:      string(source.GoPackageName),
+		ImportPath:       string(source.GoImportPath),
+		License:          license(source),
+		Deprecated:       isDeprecated(source.Proto.GetOptions()),
+		Servicers:        o.parts[partServicers],
+		Registrars:       o.parts[partRegistrars],
+		Fakes:            o.parts[partFakes],
+		RequireEmbedding: o.requireEmbedding,
+		RuntimeModule:    runtimeModule,
+		source:           source,
+		prefix:           source.GeneratedFilenamePrefix,
+	}
+	if o.versionInHeader {
+		f.Version = version()
+	}
+	if o.packageSuffix != "" {
+		f.PackageName += o.packageSuffix
+		f.ImportPath = path.Join(f.ImportPath, f.PackageName)
+		f.PackageDoc = packageDoc(source)
+		f.prefix = path.Join(path.Dir(f.prefix), f.PackageName, path.Base(f.prefix))
+	}
+	f.imports = newImportSet(f.ImportPath, packageNames)
+	for i, service := range source.Services {
+		if o.services == nil || o.services[string(service.Desc.FullName())] {
+			f.Services = append(f.Services, newService(f, i, service, o))
+		}
+	}
+	return f
+}
+
+func newService(f *File, index int, source *protogen.Service, o *options) *Service {
+	fullName := string(source.Desc.FullName())
+	name := o.goName(fullName, source.GoName)
+	s := &Service{
+		File:          f,
+		Name:          name,
+		ProtoName:     string(source.Desc.Name()),
+		FullName:      fullName,
+		Index:         index,
+		Deprecated:    isDeprecated(source.Desc.Options()),
+		Descriptor:    f.symbol(f.source.GoDescriptorIdent),
+		Servicer:      name + "Servicer",
+		Unimplemented: "Unimplemented" + name + "Servicer",
+		Registrar:     "Add" + name + "ToServer",
+		Fake:          "Fake" + name + "Servicer",
+		NameConstant:  name + "_service",
+		MethodNames:   name + "_methods",
+		source:        source,
+	}
+	s.Doc = serviceDoc(s)
+	for _, method := range source.Methods {
+		s.Methods = append(s.Methods, newMethod(s, method, o))
+	}
+	return s
+}
+
+func newMethod(s *Service, source *protogen.Method, o *options) *Method {
+	fullName := string(source.Desc.FullName())
+	name := o.goName(fullName, source.GoName)
+	m := &Method{
+		Service:          s,
+		Name:             name,
+		ProtoName:        string(source.Desc.Name()),
+		FullName:         fullName,
+		Path:             "/" + s.FullName + "/" + string(source.Desc.Name()),
+		Deprecated:       isDeprecated(source.Desc.Options()),
+		Request:          s.File.symbol(source.Input.GoIdent),
+		Response:         s.File.symbol(source.Output.GoIdent),
+		StreamsRequests:  source.Desc.IsStreamingClient(),
+		StreamsResponses: source.Desc.IsStreamingServer(),
+		// A name that protoc-gen-go derives from a message never has a lower-case letter behind an underscore. So this
+		// one is not in its way, nor can the methods A.B_C and A_B.C meet in one constant.
+		NameConstant: s.Name + "_method_" + name,
+		source:       source,
+	}
+	m.Doc = methodDoc(m)
+	return m
+}
+
+// goName returns the Go name of a service or method: the one that the user asked for, or else the usual one.
+func (o *options) goName(fullName, usual string) string {
+	if name, ok := o.goNames[fullName]; ok {
+		return name
+	}
+	return usual
+}
