@@ -3,32 +3,330 @@ package runtime
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"log/slog"
 	"net"
+	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/http2"
 )
 
-// Options configures a [Server]. The zero value is right.
+// Options configures a [Server]. The zero value of each field is a safe default.
 type Options struct {
-	Logger                 *slog.Logger
-	Grace                  time.Duration
-	MaxConcurrentRPCs      int
+	// Logger receives what the server has to report: panics, undecodable requests, failures to accept. It writes
+	// nothing for an RPC that goes as it should. Default slog.Default().
+	Logger *slog.Logger
+
+	// Grace is the time that [Server.Serve] gives to running RPCs when it stops. Default 5 s; a negative value is none.
+	Grace time.Duration
+
+	// Workers bounds how many handlers run at a time; further RPCs wait in the order in which they came. It is
+	// grpc-python's ThreadPoolExecutor(max_workers=n). Default no bound.
+	Workers int
+
+	// MaxConcurrentRPCs bounds how many RPCs there are at a time, running or waiting, those included whose client has
+	// given up and whose handler has not returned. Further ones are answered with RESOURCE_EXHAUSTED. Default no bound.
+	MaxConcurrentRPCs int
+
+	// MaxReceiveMessageBytes bounds a request message, as it comes and after inflating. A larger one is answered with
+	// RESOURCE_EXHAUSTED before it has been received. Default 4 MiB; a negative value is no bound.
 	MaxReceiveMessageBytes int
-	MaxSendMessageBytes    int
+
+	// MaxSendMessageBytes bounds a response message as it goes out. A larger one is replaced by RESOURCE_EXHAUSTED.
+	// Default no bound.
+	MaxSendMessageBytes int
+
+	// Compression is how responses are compressed, for clients that accept it, unless [SetCompression] says otherwise.
+	Compression Compression
+
+	// MaxConcurrentStreams bounds the RPCs that a client may have open on one connection; it is announced, and clients
+	// queue what is beyond. Default 1,000.
+	MaxConcurrentStreams int
+
+	// MaxMetadataBytes bounds the invocation metadata, counted as RFC 9113, Section 6.5.2 says: 32 octets for each
+	// entry beside key and value. More is answered with RESOURCE_EXHAUSTED. Default 16 KiB.
+	MaxMetadataBytes int
+
+	// SetupTimeout bounds the time from accepting a connection to the client's first SETTINGS frame, the TLS handshake
+	// included. Default 10 s.
+	SetupTimeout time.Duration
+
+	// WriteTimeout is how long a client may accept nothing of what is sent to it before its connection ends. Default
+	// 30 s.
+	WriteTimeout time.Duration
 }
 
-// Server is a gRPC server.
-type Server struct{}
+const (
+	defaultGrace          = 5 * time.Second
+	defaultReceiveMessage = 4 << 20
+	defaultStreams        = 1000
+	defaultSetupTimeout   = 10 * time.Second
+)
 
-func NewServer(options Options) *Server                                { panic("TODO") }
-func (s *Server) AddService(service Service) error                     { panic("TODO") }
-func (s *Server) AddGenericHandler(handler GenericHandler) error       { panic("TODO") }
-func (s *Server) AddInsecurePort(address string) (port int, err error) { panic("TODO") }
-func (s *Server) AddSecurePort(address string, config *tls.Config) (port int, err error) {
-	panic("TODO")
+func (o Options) withDefaults() Options {
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Grace == 0 {
+		o.Grace = defaultGrace
+	}
+	if o.MaxReceiveMessageBytes == 0 {
+		o.MaxReceiveMessageBytes = defaultReceiveMessage
+	}
+	if o.MaxConcurrentStreams <= 0 {
+		o.MaxConcurrentStreams = defaultStreams
+	}
+	if o.SetupTimeout <= 0 {
+		o.SetupTimeout = defaultSetupTimeout
+	}
+	return o
 }
-func (s *Server) AddListener(listener net.Listener) error      { panic("TODO") }
-func (s *Server) Start() error                                 { panic("TODO") }
-func (s *Server) Stop(grace time.Duration) <-chan struct{}     { panic("TODO") }
-func (s *Server) WaitForTermination(ctx context.Context) error { panic("TODO") }
-func (s *Server) Serve(ctx context.Context) error              { panic("TODO") }
+
+func (o *Options) transport() http2.Config {
+	return http2.Config{
+		MaxConcurrentStreams: o.MaxConcurrentStreams,
+		MaxHeaderListBytes:   o.MaxMetadataBytes,
+		SetupTimeout:         o.SetupTimeout,
+		WriteTimeout:         o.WriteTimeout,
+	}
+}
+
+// stage is where a server is in its life:
+//
+//	          Start                 Stop                  the last connection has ended
+//	stopped ─────────▶ started ───────────▶ grace ─────────────────────────────────────▶ terminated
+//
+// As _ServerStage in grpc-python, which calls the last stage STOPPED too although a server cannot be started twice.
+type stage uint8
+
+const (
+	stopped stage = iota
+	started
+	grace
+	terminated
+)
+
+// Errors of a server that is asked for something its stage does not allow.
+var (
+	ErrAlreadyStarted = errors.New("gogreeter: cannot start an already-started server")
+	ErrStopped        = errors.New("gogreeter: the server has been stopped; make a new one")
+)
+
+var (
+	errDeadline = context.DeadlineExceeded
+	errStopped  = context.Canceled
+)
+
+// Server is a gRPC server. Its methods may be called by any goroutine, handlers included.
+type Server struct {
+	// Immutable after NewServer.
+	options  Options
+	logger   *slog.Logger
+	dispatch *dispatcher // shared by all connections; nil: each has its own
+	done     chan struct{}
+
+	table   atomic.Pointer[dispatchTable]
+	workers workerPool
+	active  atomic.Int64 // RPCs admitted and not yet released
+
+	mu sync.Mutex
+	// Guarded by mu.
+	stage       stage
+	listeners   []*listener
+	connections map[*connection]struct{}
+	handshakes  map[net.Conn]struct{} // accepted, and not yet connections
+	serving     int                   // accept loops, handshakes and connections that have not ended
+	graceTimer  *time.Timer
+	graceEnds   time.Time
+}
+
+// NewServer returns a server without ports and services.
+func NewServer(options Options) *Server {
+	s := &Server{
+		options:     options.withDefaults(),
+		done:        make(chan struct{}),
+		connections: make(map[*connection]struct{}),
+		handshakes:  make(map[net.Conn]struct{}),
+	}
+	s.logger = s.options.Logger
+	if options.Workers > 0 {
+		s.dispatch = &dispatcher{pool: &s.workers, limit: options.Workers}
+	}
+	s.table.Store(&dispatchTable{})
+	return s
+}
+
+// AddService implements [Registrar]: it adds a service's methods to the dispatch dictionary. It may be called while
+// the server serves. It fails, and changes nothing, if the service is registered already or cannot be served.
+func (s *Server) AddService(service Service) error {
+	return s.changeTable(func(t *dispatchTable) (*dispatchTable, error) { return t.withService(service) })
+}
+
+// AddGenericHandler adds a generic handler behind those there are. It may be called while the server serves.
+func (s *Server) AddGenericHandler(handler GenericHandler) error {
+	return s.changeTable(func(t *dispatchTable) (*dispatchTable, error) { return t.withGeneric(handler) })
+}
+
+func (s *Server) changeTable(change func(*dispatchTable) (*dispatchTable, error)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	table, err := change(s.table.Load())
+	if err != nil {
+		return err
+	}
+	s.table.Store(table)
+	return nil
+}
+
+// Start begins to serve the ports that were added, and returns. It fails with ErrAlreadyStarted or ErrStopped.
+func (s *Server) Start() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch s.stage {
+	case stopped:
+	case started, grace:
+		return ErrAlreadyStarted
+	default:
+		return ErrStopped
+	}
+	s.stage = started
+	for _, l := range s.listeners {
+		s.acceptLocked(l)
+	}
+	return nil
+}
+
+// Stop begins to stop the server and returns at once. No new connection is accepted and no new RPC; those that run go
+// on for the time of grace, and are then ended with UNAVAILABLE. Zero or less ends them now. Of several calls the one
+// whose grace ends first counts. The channel is closed when the last connection has ended; a handler that does not
+// heed its context can outlive that.
+//
+// A server that was not started stays as it is, and the channel is closed already.
+func (s *Server) Stop(graceTime time.Duration) (terminatedCh <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stage == stopped {
+		closed := make(chan struct{})
+		close(closed)
+		return closed
+	}
+	if s.stage == started {
+		s.beginGraceLocked()
+	}
+	if s.stage == grace {
+		s.setGraceLocked(graceTime)
+	}
+	return s.done
+}
+
+// beginGraceLocked closes the listeners and asks the clients to open no more streams.
+func (s *Server) beginGraceLocked() {
+	s.stage = grace
+	for _, l := range s.listeners {
+		l.Close()
+	}
+	for nc := range s.handshakes {
+		nc.Close()
+	}
+	for c := range s.connections {
+		go c.h2.Shutdown() // a client that does not read must not hold up the others
+	}
+	s.maybeTerminateLocked()
+}
+
+// setGraceLocked has all RPCs cancelled after a time, unless that is going to happen sooner.
+func (s *Server) setGraceLocked(graceTime time.Duration) {
+	ends := time.Now().Add(graceTime)
+	switch {
+	case graceTime <= 0:
+		s.cancelAllLocked()
+	case s.graceTimer == nil:
+		s.graceTimer = time.AfterFunc(graceTime, s.cancelAll)
+		s.graceEnds = ends
+	case ends.Before(s.graceEnds):
+		s.graceTimer.Reset(graceTime)
+		s.graceEnds = ends
+	}
+}
+
+func (s *Server) cancelAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cancelAllLocked()
+}
+
+func (s *Server) cancelAllLocked() {
+	for c := range s.connections {
+		go c.cancelAll()
+	}
+}
+
+// maybeTerminateLocked makes the server terminated if nothing is left of it.
+func (s *Server) maybeTerminateLocked() {
+	if s.stage != grace || s.serving > 0 {
+		return
+	}
+	s.stage = terminated
+	if s.graceTimer != nil {
+		s.graceTimer.Stop()
+	}
+	s.workers.close()
+	close(s.done)
+}
+
+// WaitForTermination waits until the server has terminated, or ctx is done; then it returns ctx's error.
+func (s *Server) WaitForTermination(ctx context.Context) error {
+	select {
+	case <-s.done:
+		return nil
+	case <-ctx.Done():
+	}
+	select {
+	case <-s.done: // both at once: what was waited for has happened
+		return nil
+	default:
+		return ctx.Err()
+	}
+}
+
+// Serve is the whole life of a server: it starts it, serves until ctx is done or Stop is called, stops it with
+// Options.Grace, and returns when it has terminated.
+func (s *Server) Serve(ctx context.Context) error {
+	if err := s.Start(); err != nil {
+		return err
+	}
+	if err := s.WaitForTermination(ctx); err == nil {
+		return nil
+	}
+	<-s.Stop(s.options.Grace)
+	return nil
+}
+
+// admit counts a new RPC, and reports false if there are too many.
+func (s *Server) admit() bool {
+	limit := int64(s.options.MaxConcurrentRPCs)
+	if s.active.Add(1) > limit && limit > 0 {
+		s.active.Add(-1)
+		return false
+	}
+	return true
+}
+
+// tlsConfig completes a user's configuration for HTTP/2.
+func tlsConfig(config *tls.Config) *tls.Config {
+	config = config.Clone()
+	if config.MinVersion < tls.VersionTLS12 {
+		config.MinVersion = tls.VersionTLS12 // RFC 9113, Section 9.2
+	}
+	if config.CipherSuites == nil {
+		config.CipherSuites = []uint16{ // those of TLS 1.2 that RFC 9113, Appendix A does not prohibit
+			tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+			tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+			tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+		}
+	}
+	config.NextProtos = []string{"h2"}
+	return config
+}

@@ -14,7 +14,7 @@ const GeneratedCodeVersion1 = true
 // Registrar is what a generated Add<Service>ToServer function adds its methods to; [Server] implements it.
 type Registrar interface {
 	// AddService adds the methods of a service to the dispatch dictionary.
-	AddService(Service) error
+	AddService(service Service) error
 }
 
 // Service is a named set of method handlers, as a generated file describes it.
@@ -67,25 +67,114 @@ type ResponseStream[Res any] interface {
 	Send(response *Res) error
 }
 
+// MethodHandler is one method, ready to be called: its cardinality, its codecs, and the behavior that the application
+// gave it. It is immutable; make one with [UnaryUnary], [UnaryStream], [StreamUnary] or [StreamStream].
+type MethodHandler struct {
+	requestStreaming  bool
+	responseStreaming bool
+
+	// behavior runs the application's function and answers the RPC. It is called by a worker.
+	behavior func(r *rpc, w *worker)
+
+	// err is why the handler cannot be used; it comes to light when the handler is registered.
+	err error
+}
+
+// RequestStreaming reports whether the client sends a stream of requests.
+func (h *MethodHandler) RequestStreaming() bool { return h.requestStreaming }
+
+// ResponseStreaming reports whether the server answers with a stream of responses.
+func (h *MethodHandler) ResponseStreaming() bool { return h.responseStreaming }
+
 // UnaryUnary returns the handler of a method that takes one request and answers with one response.
 func UnaryUnary[Req, Res any](behavior func(ctx context.Context, request *Req) (*Res, error)) *MethodHandler {
-	panic("TODO")
+	h, requests, responses := newMethodHandler[Req, Res](behavior == nil)
+	h.behavior = func(r *rpc, w *worker) {
+		request := new(Req)
+		if !r.decodeRequest(requests, request) {
+			return
+		}
+		response, err := behavior(r, request)
+		respond(r, w, responses, response, err)
+	}
+	return h
 }
 
 // UnaryStream returns the handler of a method that takes one request and answers with a stream of responses.
 func UnaryStream[Req, Res any](behavior func(ctx context.Context, request *Req, responses ResponseStream[Res]) error) *MethodHandler {
-	panic("TODO")
+	h, requests, responses := newMethodHandler[Req, Res](behavior == nil)
+	h.responseStreaming = true
+	h.behavior = func(r *rpc, w *worker) {
+		request := new(Req)
+		if r.decodeRequest(requests, request) {
+			r.endResponses(behavior(r, request, &responseStream[Res]{r, responses}))
+		}
+	}
+	return h
 }
 
 // StreamUnary returns the handler of a method that takes a stream of requests and answers with one response.
 func StreamUnary[Req, Res any](behavior func(ctx context.Context, requests RequestIterator[Req]) (*Res, error)) *MethodHandler {
-	panic("TODO")
+	h, requests, responses := newMethodHandler[Req, Res](behavior == nil)
+	h.requestStreaming = true
+	h.behavior = func(r *rpc, w *worker) {
+		response, err := behavior(r, &requestIterator[Req]{r, requests})
+		respond(r, w, responses, response, err)
+	}
+	return h
 }
 
 // StreamStream returns the handler of a method that takes a stream of requests and answers with a stream of responses.
 func StreamStream[Req, Res any](behavior func(ctx context.Context, requests RequestIterator[Req], responses ResponseStream[Res]) error) *MethodHandler {
-	panic("TODO")
+	h, requests, responses := newMethodHandler[Req, Res](behavior == nil)
+	h.requestStreaming, h.responseStreaming = true, true
+	h.behavior = func(r *rpc, w *worker) {
+		r.endResponses(behavior(r, &requestIterator[Req]{r, requests}, &responseStream[Res]{r, responses}))
+	}
+	return h
 }
 
-// MethodHandler is one RPC method, ready to be called.
-type MethodHandler struct{}
+// respond ends an RPC that answers with one response.
+func respond[Res any](r *rpc, w *worker, c *codec, response *Res, err error) {
+	switch {
+	case err != nil:
+		r.finish(outcomeOf(err))
+	case response == nil:
+		r.failToSerialize("the handler returned neither a response nor an error")
+	default:
+		r.respond(w, c, response)
+	}
+}
+
+// requestIterator implements RequestIterator.
+type requestIterator[Req any] struct {
+	rpc   *rpc
+	codec *codec
+}
+
+func (it *requestIterator[Req]) Next() (*Req, error) {
+	m, err := it.rpc.nextMessage()
+	if err != nil {
+		return nil, err
+	}
+	request := new(Req)
+	if err := it.rpc.decode(it.codec, m, request); err != nil {
+		return nil, err
+	}
+	return request, nil
+}
+
+func (it *requestIterator[Req]) All() iter.Seq2[*Req, error] { return allRequests(it) }
+
+// responseStream implements ResponseStream.
+type responseStream[Res any] struct {
+	rpc   *rpc
+	codec *codec
+}
+
+func (s *responseStream[Res]) Send(response *Res) error {
+	if response == nil {
+		return s.rpc.failToSerialize("Send was called with nil")
+	}
+	return s.rpc.send(s.codec, response)
+}

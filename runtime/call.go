@@ -1,0 +1,137 @@
+package runtime
+
+import (
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc/codes"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/http2"
+)
+
+// callDefinition is what the field block of a request says (gRPC PROTOCOL-HTTP2, "Call-Definition"), together with the
+// method handler found for it. It is immutable, and shared by the RPCs whose field blocks are the same.
+type callDefinition struct {
+	table      *dispatchTable // the dictionary that the handler was looked up in
+	path       string
+	metadata   Metadata
+	handler    *MethodHandler // nil: ask the generic handlers
+	timeout    time.Duration  // 0 if hasTimeout is false
+	hasTimeout bool
+	gzipped    bool // requests with the Compressed-Flag set are gzip
+	encoded    bool // grpc-encoding names something other than identity
+	wantsGzip  bool // the client accepts responses in gzip
+	refusal    *refusal
+}
+
+// refusal is the answer to a request that does not become an RPC.
+type refusal struct {
+	httpStatus int // if not 0, what to answer in HTTP's terms: the client does not speak gRPC
+	text       string
+	outcome    outcome
+}
+
+// defineCall reads a request's field block and looks its method up.
+func defineCall(request *http2.Request, table *dispatchTable) *callDefinition {
+	d := &callDefinition{table: table, path: request.Path}
+	d.refusal = d.readFields(request)
+	if d.refusal == nil {
+		d.handler = table.methods[d.path]
+	}
+	return d
+}
+
+func (d *callDefinition) readFields(request *http2.Request) *refusal {
+	if request.Oversize {
+		return refuse(codes.ResourceExhausted, "received initial metadata size exceeds limit")
+	}
+	if request.Method != "POST" {
+		return &refusal{httpStatus: 405, text: "gRPC requests are POST, not " + request.Method}
+	}
+	d.metadata = make(Metadata, 0, len(request.Fields))
+	contentType := ""
+	for _, f := range request.Fields {
+		switch f.Name {
+		case "content-type":
+			contentType = f.Value
+		case "te", "content-length", "grpc-trace-bin", "grpc-tags-bin":
+		case "grpc-timeout":
+			timeout, ok := parseTimeout(f.Value)
+			if !ok {
+				return refuse(codes.Internal, fmt.Sprintf("malformed grpc-timeout %q", f.Value))
+			}
+			d.timeout, d.hasTimeout = timeout, true
+		case "grpc-encoding":
+			d.gzipped = f.Value == "gzip"
+			d.encoded = f.Value != "identity"
+			if d.encoded && !d.gzipped {
+				return refuse(codes.Unimplemented, fmt.Sprintf("grpc-encoding %q is not supported", f.Value))
+			}
+		case "grpc-accept-encoding":
+			for name := range strings.SplitSeq(f.Value, ",") {
+				d.wantsGzip = d.wantsGzip || strings.Trim(name, " ") == "gzip"
+			}
+		default:
+			if !isBinary(f.Name) {
+				d.metadata = append(d.metadata, Pair{f.Name, f.Value})
+				continue
+			}
+			var err error
+			if d.metadata, err = appendBinary(d.metadata, f.Name, f.Value); err != nil {
+				return refuse(codes.Internal, err.Error())
+			}
+		}
+	}
+	if !isGRPC(contentType) {
+		return &refusal{httpStatus: 415, text: fmt.Sprintf("content-type %q is not application/grpc", contentType)}
+	}
+	return nil
+}
+
+// isGRPC reports whether a content-type is one whose messages we can read: protobuf, which is also the default.
+func isGRPC(contentType string) bool {
+	rest, ok := strings.CutPrefix(contentType, "application/grpc")
+	return ok && (rest == "" || rest == "+proto" || rest[0] == ';' || strings.HasPrefix(rest, "+proto;"))
+}
+
+func refuse(code codes.Code, details string) *refusal {
+	return &refusal{outcome: outcome{code: code, details: details}}
+}
+
+var (
+	methodNotFound = refuse(codes.Unimplemented, "Method not found!")
+	limitExceeded  = refuse(codes.ResourceExhausted, "Concurrent RPC limit exceeded!")
+	lookupFailed   = refuse(codes.Unknown, "Error in service handler!")
+)
+
+// find returns the method handler of the call: the dictionary's, or else that of the first generic handler that has
+// one.
+func (d *callDefinition) find(logger *slog.Logger) (h *MethodHandler, r *refusal) {
+	if d.handler != nil {
+		return d.handler, nil
+	}
+	if len(d.table.generic) == 0 {
+		return nil, methodNotFound
+	}
+	defer func() {
+		// As _handle_call in grpc-python: a generic handler that raises concerns its own RPC only.
+		if reason := recover(); reason != nil {
+			logger.Error("Exception servicing handler", "method", d.path, "panic", reason, "stack", string(debug.Stack()))
+			h, r = nil, lookupFailed
+		}
+	}()
+	details := HandlerCallDetails{Method: d.path, InvocationMetadata: d.metadata}
+	for _, generic := range d.table.generic {
+		if h := generic.Service(details); h != nil {
+			if h.err != nil {
+				logger.Error("Generic handler returned a method handler that cannot be used", "method", d.path, "error", h.err)
+				return nil, lookupFailed
+			}
+			return h, nil
+		}
+	}
+	return nil, methodNotFound
+}

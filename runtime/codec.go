@@ -1,0 +1,53 @@
+package runtime
+
+import (
+	"fmt"
+	"reflect"
+
+	"google.golang.org/protobuf/proto"
+)
+
+// RawMessage is a message that is not decoded: its octets as they are on the wire, without compression. A method
+// handler of raw messages takes any method, as a handler without serializers does in grpc-python.
+type RawMessage struct {
+	// Data is the receiver's own.
+	Data []byte
+}
+
+// codec turns messages of one Go type into octets and back. The values it is given are pointers to that type.
+type codec struct {
+	// append appends the encoded message to b.
+	append func(b []byte, message any) ([]byte, error)
+
+	// decode fills message from data, and reports whether it keeps data.
+	decode func(data []byte, message any) (kept bool, err error)
+}
+
+var (
+	protoCodec = &codec{
+		append: func(b []byte, message any) ([]byte, error) {
+			return proto.MarshalOptions{}.MarshalAppend(b, message.(proto.Message))
+		},
+		decode: func(data []byte, message any) (bool, error) {
+			return false, proto.Unmarshal(data, message.(proto.Message))
+		},
+	}
+	rawCodec = &codec{
+		append: func(b []byte, message any) ([]byte, error) { return append(b, message.(*RawMessage).Data...), nil },
+		decode: func(data []byte, message any) (bool, error) {
+			message.(*RawMessage).Data = data
+			return true, nil
+		},
+	}
+)
+
+// codecOf returns the codec of messages of type *T.
+func codecOf[T any]() (*codec, error) {
+	switch any((*T)(nil)).(type) {
+	case *RawMessage:
+		return rawCodec, nil
+	case proto.Message:
+		return protoCodec, nil
+	}
+	return nil, fmt.Errorf("type %v is neither a protobuf message nor runtime.RawMessage", reflect.TypeFor[*T]())
+}

@@ -1,0 +1,155 @@
+package runtime
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/http2"
+)
+
+// connection is a client's connection: it makes RPCs of the streams of an http2.Conn. It implements
+// http2.Application.
+type connection struct {
+	// Immutable after newConnection.
+	server   *Server
+	nc       net.Conn
+	h2       *http2.Conn
+	dispatch *dispatcher
+
+	// Owned by the reader.
+	first, last *rpc // the batch: RPCs that can run since the last EndBatch
+	flush       bool // something was written that no worker will flush
+
+	running atomic.Int64 // RPCs not yet released, those included whose client has given up
+
+	alarmMu sync.Mutex
+	// Guarded by alarmMu.
+	alarm   *time.Timer
+	alarmAt time.Time // zero: not set
+}
+
+func newConnection(s *Server, nc net.Conn) *connection {
+	c := &connection{server: s, nc: nc, dispatch: s.dispatch}
+	if c.dispatch == nil {
+		c.dispatch = &dispatcher{pool: &s.workers, conn: c}
+	}
+	c.h2 = http2.NewConn(nc, c, s.options.transport())
+	return c
+}
+
+// serve serves the connection until it ends.
+func (c *connection) serve() error {
+	err := c.h2.Serve()
+	c.EndBatch()
+	c.alarmMu.Lock()
+	defer c.alarmMu.Unlock()
+	if c.alarm != nil {
+		c.alarm.Stop()
+	}
+	return err
+}
+
+// NewStream implements http2.Application.
+func (c *connection) NewStream(request *http2.Request) *http2.Stream {
+	if c.running.Load() >= 2*int64(c.server.options.MaxConcurrentStreams) {
+		// The client resets its streams faster than their handlers end (rapid reset, CVE-2023-44487): what it may cost
+		// is bounded by handlers, not by streams.
+		return nil
+	}
+	table := c.server.table.Load()
+	def, _ := request.Parsed.(*callDefinition)
+	if def == nil || def.table != table {
+		def = defineCall(request, table)
+		request.Parsed = def
+	}
+	r := &rpc{conn: c, def: def}
+	r.stream.Handler = r
+	if def.hasTimeout {
+		r.deadline = time.Now().Add(def.timeout)
+	}
+	if def.wantsGzip && c.server.options.Compression == Gzip {
+		r.gzip.Store(true)
+	}
+	return &r.stream
+}
+
+// addToBatch adds an RPC that can run.
+func (c *connection) addToBatch(r *rpc) {
+	if c.first == nil {
+		c.first = r
+	} else {
+		c.last.next = r
+	}
+	c.last = r
+}
+
+// EndBatch implements http2.Application.
+func (c *connection) EndBatch() (flush bool) {
+	if c.first != nil {
+		c.dispatch.push(c.first, c.last)
+		c.first, c.last = nil, nil
+	}
+	flush, c.flush = c.flush, false
+	return flush
+}
+
+// watchDeadline sees to it that an RPC ends at its deadline. There is one timer for the whole connection, set to the
+// earliest deadline: most RPCs end long before theirs, and cost no more than a comparison.
+func (c *connection) watchDeadline(deadline time.Time) {
+	c.alarmMu.Lock()
+	defer c.alarmMu.Unlock()
+	if !c.alarmAt.IsZero() && !deadline.Before(c.alarmAt) {
+		return
+	}
+	c.alarmAt = deadline
+	if c.alarm == nil {
+		c.alarm = time.AfterFunc(time.Until(deadline), c.onAlarm)
+		return
+	}
+	c.alarm.Reset(time.Until(deadline))
+}
+
+// onAlarm ends the RPCs whose deadline has passed, and sets the alarm to the next.
+func (c *connection) onAlarm() {
+	c.alarmMu.Lock()
+	c.alarmAt = time.Time{}
+	c.alarmMu.Unlock()
+	now := time.Now()
+	var earliest time.Time
+	var expired []*rpc
+	for _, r := range c.rpcs() {
+		switch {
+		case r.deadline.IsZero():
+		case !now.Before(r.deadline):
+			expired = append(expired, r)
+		case earliest.IsZero() || r.deadline.Before(earliest):
+			earliest = r.deadline
+		}
+	}
+	if !earliest.IsZero() {
+		c.watchDeadline(earliest)
+	}
+	for _, r := range expired {
+		r.finishFromOutside(outcomeDeadline, errDeadline)
+	}
+	if len(expired) > 0 {
+		c.h2.Flush()
+	}
+}
+
+// cancelAll ends all RPCs, and then the connection.
+func (c *connection) cancelAll() {
+	for _, r := range c.rpcs() {
+		r.finishFromOutside(outcomeStopped, errStopped)
+	}
+	c.h2.End(http2.ErrCodeNo, outcomeStopped.details)
+}
+
+// rpcs returns the RPCs whose streams are open.
+func (c *connection) rpcs() []*rpc {
+	var all []*rpc
+	c.h2.Streams(func(st *http2.Stream) { all = append(all, st.Handler.(*rpc)) })
+	return all
+}

@@ -1,0 +1,101 @@
+package http2
+
+import "time"
+
+// Config holds the limits of a connection. The zero value of a field means its default.
+type Config struct {
+	// MaxConcurrentStreams is announced as SETTINGS_MAX_CONCURRENT_STREAMS; a stream beyond it is refused with
+	// REFUSED_STREAM. Default 1,000.
+	MaxConcurrentStreams int
+
+	// MaxHeaderListBytes is announced as SETTINGS_MAX_HEADER_LIST_SIZE, counted as RFC 9113, Section 6.5.2 says. A
+	// request beyond it reaches the application with Oversize set; a field block of four times as many octets on the
+	// wire ends the connection. Default 16 KiB.
+	MaxHeaderListBytes int
+
+	// MaxHeaderFields bounds the number of fields of a request in the same way. Default 250.
+	MaxHeaderFields int
+
+	// StreamWindow and ConnWindow are how many octets a peer may have under way or unconsumed, for a stream and for
+	// the connection. Defaults 65,535 octets and 1 MiB.
+	StreamWindow, ConnWindow int
+
+	// MaxPendingBytes is how much data a stream keeps for want of flow-control window before [Stream.WaitRoom] waits.
+	// Default 64 KiB.
+	MaxPendingBytes int
+
+	// SetupTimeout is the time from the start of the connection to the peer's first SETTINGS frame. Default 10 s.
+	SetupTimeout time.Duration
+
+	// WriteTimeout is how long a write to the network may make no progress before the connection ends. Default 30 s.
+	WriteTimeout time.Duration
+}
+
+func (c Config) withDefaults() Config {
+	setDefault(&c.MaxConcurrentStreams, 1000)
+	setDefault(&c.MaxHeaderListBytes, 16<<10)
+	setDefault(&c.MaxHeaderFields, 250)
+	setDefault(&c.StreamWindow, defaultWindow)
+	setDefault(&c.ConnWindow, 1<<20)
+	setDefault(&c.MaxPendingBytes, 64<<10)
+	setDefault(&c.SetupTimeout, 10*time.Second)
+	setDefault(&c.WriteTimeout, 30*time.Second)
+	return c
+}
+
+func setDefault[T int | time.Duration](value *T, to T) {
+	if *value <= 0 {
+		*value = to
+	}
+}
+
+const (
+	readBufferSize = 32 << 10 // octets; the largest frame we allow has to fit: 9 + 16,384
+	maxOut         = 64 << 10 // octets of DATA in the out-buffer; what is beyond waits on its stream
+	maxOutReader   = 2 * maxOut
+
+	// maxContinuations is how many CONTINUATION frames may follow one HEADERS frame. Field blocks that a peer sends
+	// need one for each 16 KiB; the limit stops floods of small and of empty ones (CVE-2024-28182).
+	maxContinuations = 32
+
+	// A token bucket for what a well-behaved peer seldom causes: streams that it resets before they are answered, and
+	// frames for which we have to reset one (rapid reset, CVE-2023-44487, and its sibling, CVE-2025-8671).
+	resetBurst      = 1000
+	resetsPerSecond = 33
+
+	// The same for frames that cost us an answer or a walk over the streams: PING and SETTINGS (CVE-2019-9512, -9515).
+	controlBurst      = 1000
+	controlsPerSecond = 100
+
+	// And for DATA, HEADERS and CONTINUATION frames without content (CVE-2019-9518).
+	emptyBurst      = 10000
+	emptysPerSecond = 1000
+
+	lingerTime       = time.Second // from the last octet written to the close of the socket
+	shutdownPingTime = time.Second // how long the peer may take for the PING between the two GOAWAY frames
+)
+
+// bucket is a token bucket that starts full. A peer that empties it ends its connection.
+type bucket struct {
+	burst, perSecond float64
+	tokens           float64
+	last             time.Time
+}
+
+func newBucket(burst, perSecond float64) bucket {
+	return bucket{burst: burst, perSecond: perSecond, tokens: burst}
+}
+
+// take takes a token and reports whether there was one. The clock is read only when the bucket runs low.
+func (b *bucket) take() bool {
+	b.tokens--
+	if b.tokens >= 0 {
+		return true
+	}
+	now := time.Now()
+	if !b.last.IsZero() {
+		b.tokens = min(b.burst, b.tokens+now.Sub(b.last).Seconds()*b.perSecond)
+	}
+	b.last = now
+	return b.tokens >= 0
+}

@@ -1,0 +1,289 @@
+package http2
+
+import (
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"time"
+)
+
+// Application is what a connection hands its requests to. Its methods are called by the reader goroutine.
+type Application interface {
+	// NewStream returns the stream for a request, with its Handler set and all else zero; it is usually part of a
+	// struct of the application's. A nil stream refuses the request with REFUSED_STREAM.
+	NewStream(request *Request) *Stream
+
+	// EndBatch is called when everything that was readable has been processed, before the reader waits for more. It
+	// reports whether the application wrote something that nobody else is going to flush.
+	EndBatch() (flush bool)
+}
+
+// StreamHandler receives what happens on a stream. Its methods are called by the reader goroutine and must not block.
+type StreamHandler interface {
+	// HandleRequest is called once, first. From now on the stream can be written to.
+	HandleRequest(endStream bool)
+
+	// HandleData receives content; data is valid during the call only. The octets count against the stream's
+	// flow-control window until [Stream.Consumed] gives them back. Trailers are a call with no data and endStream.
+	HandleData(data []byte, endStream bool)
+
+	// HandleClose is called when the stream has ended other than by our own END_STREAM: err is a [ResetError], a
+	// [StreamError], or the connection's error. It is the last call, and may come after our own END_STREAM has been
+	// written and not sent.
+	HandleClose(err error)
+}
+
+// ErrConnClosed is the error of streams whose connection is over.
+var ErrConnClosed = errors.New("http2: connection closed")
+
+// Conn is the server's side of an HTTP/2 connection.
+type Conn struct {
+	// Immutable after NewConn.
+	config Config
+	app    Application
+	nc     net.Conn
+
+	// Owned by the reader.
+	buf       []byte // read buffer; buf[start:end] is unprocessed
+	start     int
+	end       int
+	fields    *fieldDecoder
+	block     fieldBlock // the field block under way, while CONTINUATION frames are expected
+	in        inflow
+	uncounted int     // octets received since the connection's window was last looked after
+	last      *Stream // the stream that the reader met last: most frames concern it
+	dirty     bool    // the reader has appended frames that nobody else will flush
+	greeted   bool    // the peer's first SETTINGS frame has come
+	resets    bucket
+	controls  bucket
+	empties   bucket
+
+	mu sync.Mutex
+	// Guarded by mu.
+	streams     map[uint32]*Stream
+	maxStreamID uint32 // highest stream that the peer has opened
+	recent      recentStreams
+	peerWindow  int32 // SETTINGS_INITIAL_WINDOW_SIZE of the peer
+	outWindow   int32 // the connection's window
+	queue       streamQueue
+	out         []byte // frames that wait for the next write
+	spare       []byte // the buffer that is not in use, or in the hands of the writer
+	writing     bool   // a goroutine is in flush
+	drained     sync.Cond
+	stage       connStage
+	endErr      error       // why the connection ended; nil while it lives
+	timer       *time.Timer // ends the wait for the PING of a shutdown
+}
+
+// connStage is how far the end of a connection has come. It only grows.
+type connStage uint8
+
+const (
+	serving   connStage = iota
+	goneAway            // GOAWAY with the highest stream id has been sent; new streams are still served
+	draining            // GOAWAY with the last stream id has been sent; new streams are ignored
+	ending              // nothing more will be appended; the socket is half-closed once all is written
+	lingering           // half-closed; what arrives is thrown away
+)
+
+// NewConn returns a connection on nc. Serve has to be called.
+func NewConn(nc net.Conn, app Application, config Config) *Conn {
+	c := &Conn{
+		config:     config.withDefaults(),
+		app:        app,
+		nc:         nc,
+		streams:    make(map[uint32]*Stream),
+		peerWindow: defaultWindow,
+		outWindow:  defaultWindow,
+		resets:     newBucket(resetBurst, resetsPerSecond),
+		controls:   newBucket(controlBurst, controlsPerSecond),
+		empties:    newBucket(emptyBurst, emptysPerSecond),
+	}
+	c.drained.L = &c.mu
+	c.in = newInflow(int32(c.config.ConnWindow))
+	c.fields = newFieldDecoder(c.config.MaxHeaderListBytes, c.config.MaxHeaderFields)
+	c.out = appendSettings(c.out, // first of all frames, RFC 9113, Section 3.4; it leaves when the peer's preface has come
+		setting{settingMaxConcurrentStreams, uint32(c.config.MaxConcurrentStreams)},
+		setting{settingInitialWindowSize, uint32(c.config.StreamWindow)},
+		setting{settingMaxHeaderListSize, uint32(c.config.MaxHeaderListBytes)},
+	)
+	if more := c.config.ConnWindow - defaultWindow; more > 0 {
+		c.out = appendWindowUpdate(c.out, 0, uint32(more))
+	}
+	return c
+}
+
+// Serve reads the connection until it ends and returns why: nil if it ended in good order. It closes the socket and
+// calls HandleClose on what streams are left.
+func (c *Conn) Serve() error {
+	err := c.serve()
+	c.nc.Close()
+	c.mu.Lock()
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	c.stage = lingering
+	if c.endErr != nil {
+		err = c.endErr
+	}
+	left := make([]*Stream, 0, len(c.streams))
+	for _, st := range c.streams {
+		left = append(left, st)
+		c.removeLocked(st, false)
+	}
+	c.out, c.spare = nil, nil
+	c.drained.Broadcast()
+	c.mu.Unlock()
+	for _, st := range left {
+		st.Handler.HandleClose(ErrConnClosed)
+	}
+	var end endOfConn
+	if errors.As(err, &end) {
+		return nil
+	}
+	return err
+}
+
+// endOfConn is the endErr of a connection that ended in good order.
+type endOfConn struct{}
+
+func (endOfConn) Error() string { return "http2: connection ended" }
+
+// serve is the serve loop: read, process every whole frame, let the answers go, and again.
+func (c *Conn) serve() error {
+	c.nc.SetReadDeadline(time.Now().Add(c.config.SetupTimeout))
+	c.buf = make([]byte, readBufferSize)
+	if err := c.readPreface(); err != nil {
+		return err
+	}
+	for {
+		if err := c.processBuffered(); err != nil {
+			c.fail(err)
+		}
+		if flush := c.app.EndBatch(); flush || c.dirty {
+			c.dirty = false
+			c.Flush()
+		}
+		if err := c.fill(); err != nil {
+			return err
+		}
+		if c.yield() {
+			c.start, c.end = 0, 0 // the connection has ended; what still comes is thrown away
+		}
+	}
+}
+
+// readPreface reads the client's preface (RFC 9113, Section 3.4).
+func (c *Conn) readPreface() error {
+	for c.end < len(clientPreface) {
+		n, err := c.nc.Read(c.buf[c.end:])
+		c.end += n
+		got := c.buf[:min(c.end, len(clientPreface))]
+		if string(got) != clientPreface[:len(got)] {
+			return ConnError{ErrCodeProtocol, "no HTTP/2 client preface"}
+		}
+		if err != nil && c.end < len(clientPreface) {
+			return err
+		}
+	}
+	c.start = len(clientPreface)
+	c.dirty = true
+	return nil
+}
+
+// fill reads what there is, at least one octet, behind what is still unprocessed.
+func (c *Conn) fill() error {
+	if c.start > 0 {
+		c.end = copy(c.buf, c.buf[c.start:c.end])
+		c.start = 0
+	}
+	n, err := c.nc.Read(c.buf[c.end:])
+	c.end += n
+	if n > 0 {
+		return nil
+	}
+	if err == nil {
+		err = io.ErrNoProgress
+	}
+	return err
+}
+
+// processBuffered processes every whole frame in the read buffer.
+func (c *Conn) processBuffered() error {
+	for c.end-c.start >= frameHeaderLen {
+		f, length := parseFrameHeader(c.buf[c.start:c.end])
+		if length > minMaxFrameSize {
+			return c.oversized(f, length)
+		}
+		if c.end-c.start < frameHeaderLen+length {
+			return nil
+		}
+		c.start += frameHeaderLen
+		f.payload = c.buf[c.start : c.start+length]
+		c.start += length
+		if err := c.processFrame(f); err != nil {
+			var streamErr StreamError
+			if !errors.As(err, &streamErr) {
+				return err
+			}
+			if err := c.failStream(streamErr); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// oversized answers a frame that is longer than we allow (RFC 9113, Section 4.2). A connection error is right for
+// every type, and spares us from skipping up to 16 MiB of the frame.
+func (c *Conn) oversized(f frame, length int) error {
+	return ConnError{ErrCodeFrameSize, "frame larger than SETTINGS_MAX_FRAME_SIZE"}
+}
+
+// failStream ends a stream by a stream error.
+func (c *Conn) failStream(e StreamError) error {
+	if !c.resets.take() {
+		return ConnError{ErrCodeEnhanceYourCalm, "too many stream errors"}
+	}
+	c.mu.Lock()
+	st := c.streams[e.StreamID]
+	if st != nil {
+		c.removeLocked(st, true)
+	}
+	c.appendControlLocked(appendRSTStream(c.out, e.StreamID, e.Code))
+	c.mu.Unlock()
+	c.dirty = true
+	if st != nil {
+		st.Handler.HandleClose(e)
+	}
+	return nil
+}
+
+// fail ends the connection by an error: a GOAWAY frame, and then the socket is closed in such a way that the peer
+// gets to read it.
+func (c *Conn) fail(err error) {
+	var connErr ConnError
+	if !errors.As(err, &connErr) {
+		connErr = ConnError{ErrCodeInternal, err.Error()}
+	}
+	c.mu.Lock()
+	c.endLocked(connErr, connErr.Code, connErr.Reason)
+	c.mu.Unlock()
+	c.start, c.end = 0, 0
+	c.dirty = true
+}
+
+// lookup finds an open stream.
+func (c *Conn) lookup(id uint32) *Stream {
+	if c.last != nil && c.last.id == id && !c.last.state.isClosed() {
+		return c.last
+	}
+	c.mu.Lock()
+	st := c.streams[id]
+	c.mu.Unlock()
+	if st != nil {
+		c.last = st
+	}
+	return st
+}

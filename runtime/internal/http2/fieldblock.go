@@ -1,0 +1,180 @@
+package http2
+
+import "encoding/binary"
+
+// fieldBlock is a field block that has not ended yet.
+type fieldBlock struct {
+	streamID  uint32 // 0: none under way
+	endStream bool
+	selfDep   bool // the HEADERS frame said that the stream depends on itself
+	frames    int
+	fragments []byte
+}
+
+// processHeaders processes HEADERS (RFC 9113, Section 6.2).
+func (c *Conn) processHeaders(f frame) error {
+	// RFC 9113, Section 5.1.1: "Streams initiated by a client MUST use odd-numbered stream identifiers".
+	if f.streamID%2 == 0 {
+		return ConnError{ErrCodeProtocol, "HEADERS on an even stream or on stream 0"}
+	}
+	fragment, ok := f.unpad()
+	if !ok {
+		return ConnError{ErrCodeProtocol, "padding of HEADERS is longer than the frame"}
+	}
+	selfDep := false
+	if f.has(flagPriority) {
+		if len(fragment) < 5 {
+			return ConnError{ErrCodeFrameSize, "HEADERS is too short for its priority"}
+		}
+		selfDep = binary.BigEndian.Uint32(fragment)&streamIDMask == f.streamID
+		fragment = fragment[5:]
+	}
+	if f.has(flagEndHeaders) {
+		return c.processBlock(f.streamID, fragment, f.has(flagEndStream), selfDep)
+	}
+	if len(fragment) == 0 && !c.empties.take() {
+		return ConnError{ErrCodeEnhanceYourCalm, "too many empty frames"}
+	}
+	b := &c.block
+	b.streamID, b.endStream, b.selfDep, b.frames = f.streamID, f.has(flagEndStream), selfDep, 0
+	b.fragments = append(b.fragments[:0], fragment...)
+	return nil
+}
+
+// processContinuation processes CONTINUATION (RFC 9113, Section 6.10).
+func (c *Conn) processContinuation(f frame) error {
+	b := &c.block
+	if b.streamID == 0 || f.streamID != b.streamID {
+		return ConnError{ErrCodeProtocol, "CONTINUATION without HEADERS"}
+	}
+	b.frames++
+	if b.frames > maxContinuations || len(b.fragments)+len(f.payload) > 4*c.config.MaxHeaderListBytes {
+		return ConnError{ErrCodeEnhanceYourCalm, "field block too large"}
+	}
+	b.fragments = append(b.fragments, f.payload...)
+	if !f.has(flagEndHeaders) {
+		return nil
+	}
+	err := c.processBlock(b.streamID, b.fragments, b.endStream, b.selfDep)
+	*b = fieldBlock{}
+	return err
+}
+
+// processBlock processes a whole field block: it opens a stream, or is a trailer section. The block is decoded in any
+// case, since it may change the dynamic table.
+func (c *Conn) processBlock(id uint32, block []byte, endStream, selfDep bool) error {
+	if id > c.maxStreamID { // written by the reader only
+		return c.openStream(id, block, endStream, selfDep)
+	}
+	st := c.lookup(id)
+	c.fields.begin()
+	if err := c.fields.decode(block); err != nil {
+		return err
+	}
+	if err := c.fields.close(); err != nil {
+		return err
+	}
+	if st == nil {
+		return c.headersOnClosedStream(id)
+	}
+	if !st.state.canReceive() {
+		return StreamError{id, ErrCodeStreamClosed, "HEADERS after END_STREAM"}
+	}
+	c.fields.finishTrailers()
+	switch {
+	case !endStream:
+		// RFC 9113, Section 8.1: a second HEADERS "without the END_STREAM flag set after receiving the HEADERS frame
+		// that opens a request" makes it malformed.
+		return StreamError{id, ErrCodeProtocol, "second HEADERS without END_STREAM"}
+	case c.fields.malformed != "":
+		return StreamError{id, ErrCodeProtocol, c.fields.malformed}
+	case st.declared >= 0 && st.received != st.declared:
+		return StreamError{id, ErrCodeProtocol, "content-length differs from the content"}
+	}
+	st.state.set(remoteClosed)
+	st.Handler.HandleData(nil, true)
+	return nil
+}
+
+// headersOnClosedStream judges HEADERS on a stream that is closed, or was skipped by the peer.
+func (c *Conn) headersOnClosedStream(id uint32) error {
+	c.mu.Lock()
+	byUs, known := c.recent.find(id)
+	c.mu.Unlock()
+	switch {
+	case byUs:
+		return nil // RFC 9113, Section 5.1: what arrives after our RST_STREAM is ignored.
+	case known:
+		return ConnError{ErrCodeStreamClosed, "HEADERS on a closed stream"}
+	}
+	// RFC 9113, Section 5.1.1: "The identifier of a newly established stream MUST be numerically greater than all
+	// streams that the initiating endpoint has opened".
+	return ConnError{ErrCodeProtocol, "stream identifier is not greater than the last one"}
+}
+
+// openStream opens a stream for a request.
+func (c *Conn) openStream(id uint32, block []byte, endStream, selfDep bool) error {
+	request, err := c.fields.decodeWhole(block)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	ignored := c.stage >= draining
+	full := len(c.streams) >= c.config.MaxConcurrentStreams
+	if !ignored {
+		c.maxStreamID = id
+	}
+	c.mu.Unlock()
+	switch {
+	case ignored:
+		return nil
+	case c.fields.malformed != "":
+		return StreamError{id, ErrCodeProtocol, c.fields.malformed}
+	case selfDep:
+		return StreamError{id, ErrCodeProtocol, "stream depends on itself"}
+	case full:
+		return StreamError{id, ErrCodeRefusedStream, "more streams than SETTINGS_MAX_CONCURRENT_STREAMS"}
+	case endStream && request.contentLength > 0:
+		return StreamError{id, ErrCodeProtocol, "content-length without content"}
+	}
+	st := c.app.NewStream(request)
+	if st == nil {
+		return StreamError{id, ErrCodeRefusedStream, "refused by the application"}
+	}
+	st.conn, st.id, st.declared = c, id, request.contentLength
+	st.in = newInflow(int32(c.config.StreamWindow))
+	if endStream {
+		st.state.set(remoteClosed)
+	}
+	c.mu.Lock()
+	c.streams[id] = st
+	c.mu.Unlock()
+	c.last = st
+	st.Handler.HandleRequest(endStream)
+	return nil
+}
+
+// recentStreams remembers the streams that closed last, to tell a frame that was under way when we reset its stream
+// from one that is an offence. The zero value is empty.
+type recentStreams struct {
+	entries [64]struct {
+		id   uint32
+		byUs bool
+	}
+	next int
+}
+
+func (r *recentStreams) add(id uint32, byUs bool) {
+	r.entries[r.next].id, r.entries[r.next].byUs = id, byUs
+	r.next = (r.next + 1) % len(r.entries)
+}
+
+// find reports whether the stream is known, and then whether it was we who reset it.
+func (r *recentStreams) find(id uint32) (byUs, known bool) {
+	for i := range r.entries {
+		if r.entries[i].id == id {
+			return r.entries[i].byUs, true
+		}
+	}
+	return false, false
+}

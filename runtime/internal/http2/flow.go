@@ -1,0 +1,54 @@
+package http2
+
+// inflow is the receiving side of flow control (RFC 9113, Section 6.9), of a stream or of the connection. It keeps
+// window + held at target: credit for what has been received goes back to the peer as it is consumed.
+type inflow struct {
+	target int32 // octets that the peer may have under way or unconsumed
+	window int32 // octets that the peer may still send
+	held   int32 // octets received and not yet consumed
+}
+
+func newInflow(target int32) inflow { return inflow{target: target, window: target} }
+
+// receive takes n octets off the window. It reports false if the peer sent more than it was allowed.
+func (f *inflow) receive(n int) bool {
+	if n > int(f.window) {
+		return false
+	}
+	f.window -= int32(n)
+	f.held += int32(n)
+	return true
+}
+
+// consume gives n octets back and returns the increment to announce to the peer, or 0 while that is not worth a
+// frame: less than half of the target.
+func (f *inflow) consume(n int) (increment uint32) {
+	f.held -= int32(n)
+	missing := f.target - f.held - f.window
+	if missing < f.target/2 {
+		return 0
+	}
+	f.window += missing
+	return uint32(missing)
+}
+
+// expect makes room for n more octets at once, beyond the target if need be, and returns the increment to announce.
+func (f *inflow) expect(n int32) (increment uint32) {
+	if f.window >= n {
+		return 0
+	}
+	increment = uint32(n - f.window)
+	f.window = n
+	return increment
+}
+
+// addWindow adds an increment to a window that the peer gave us. It reports false if that makes the window larger
+// than RFC 9113, Section 6.9.1 allows.
+func addWindow(window *int32, increment int64) bool {
+	sum := int64(*window) + increment
+	if sum > maxWindow {
+		return false
+	}
+	*window = int32(sum)
+	return true
+}

@@ -1,0 +1,319 @@
+package http2
+
+import (
+	"encoding/binary"
+	"time"
+)
+
+// processFrame processes one frame. The error it returns is a ConnError or a StreamError.
+func (c *Conn) processFrame(f frame) error {
+	if !c.greeted && f.kind != frameSettings {
+		// RFC 9113, Section 3.4: the client preface "MUST be followed by a SETTINGS frame".
+		return ConnError{ErrCodeProtocol, "the first frame is not SETTINGS"}
+	}
+	if c.block.streamID != 0 && f.kind != frameContinuation {
+		// RFC 9113, Section 4.3: field blocks are sent "with no interleaved frames of any other type or from any
+		// other stream".
+		return ConnError{ErrCodeProtocol, "frame in the middle of a field block"}
+	}
+	switch f.kind {
+	case frameData:
+		return c.processData(f)
+	case frameHeaders:
+		return c.processHeaders(f)
+	case frameContinuation:
+		return c.processContinuation(f)
+	case framePriority:
+		return c.processPriority(f)
+	case frameRSTStream:
+		return c.processRSTStream(f)
+	case frameSettings:
+		return c.processSettings(f)
+	case framePushPromise:
+		// RFC 9113, Section 8.4: "A client cannot push. Thus, servers MUST treat the receipt of a PUSH_PROMISE frame as
+		// a connection error".
+		return ConnError{ErrCodeProtocol, "PUSH_PROMISE from a client"}
+	case framePing:
+		return c.processPing(f)
+	case frameGoAway:
+		return c.processGoAway(f)
+	case frameWindowUpdate:
+		return c.processWindowUpdate(f)
+	}
+	return nil // RFC 9113, Section 5.5: unknown types are ignored.
+}
+
+// processData processes DATA (RFC 9113, Section 6.1).
+func (c *Conn) processData(f frame) error {
+	if f.streamID == 0 {
+		return ConnError{ErrCodeProtocol, "DATA on stream 0"}
+	}
+	if err := c.countInflow(len(f.payload)); err != nil {
+		return err
+	}
+	data, ok := f.unpad()
+	if !ok {
+		return ConnError{ErrCodeProtocol, "padding of DATA is longer than the frame"}
+	}
+	endStream := f.has(flagEndStream)
+	if len(data) == 0 && !endStream && !c.empties.take() {
+		return ConnError{ErrCodeEnhanceYourCalm, "too many empty frames"}
+	}
+	st := c.lookup(f.streamID)
+	if st == nil {
+		return c.onClosedStream(f)
+	}
+	if !st.state.canReceive() {
+		return StreamError{f.streamID, ErrCodeStreamClosed, "DATA after END_STREAM"}
+	}
+	if !st.receive(f.payload, data, endStream) {
+		return StreamError{f.streamID, ErrCodeFlowControl, "DATA beyond the stream's window"}
+	}
+	st.received += int64(len(data))
+	if st.declared >= 0 && (st.received > st.declared || endStream && st.received != st.declared) {
+		// RFC 9113, Section 8.1.1: such a message "is also malformed if the value of a Content-Length header field
+		// does not equal the sum of the DATA frame payload lengths".
+		return StreamError{f.streamID, ErrCodeProtocol, "content-length differs from the content"}
+	}
+	if endStream {
+		st.state.set(remoteClosed)
+	}
+	st.Handler.HandleData(data, endStream)
+	return nil
+}
+
+// countInflow takes n octets off the connection's window. They are given back whatever becomes of their stream: the
+// windows of the streams bound what we hold.
+func (c *Conn) countInflow(n int) error {
+	if !c.in.receive(n) {
+		return ConnError{ErrCodeFlowControl, "DATA beyond the connection's window"}
+	}
+	if increment := c.in.consume(n); increment > 0 {
+		c.mu.Lock()
+		c.appendControlLocked(appendWindowUpdate(c.out, 0, increment))
+		c.mu.Unlock()
+		c.dirty = true
+	}
+	return nil
+}
+
+// onClosedStream judges DATA or HEADERS on a stream that is not open.
+func (c *Conn) onClosedStream(f frame) error {
+	c.mu.Lock()
+	idle := f.streamID > c.maxStreamID || f.streamID%2 == 0
+	byUs, known := c.recent.find(f.streamID)
+	ignored := c.stage >= draining && f.streamID > c.maxStreamID
+	c.mu.Unlock()
+	switch {
+	case ignored:
+		// RFC 9113, Section 6.8: after GOAWAY, frames on streams beyond the last one are ignored.
+		return nil
+	case idle:
+		return ConnError{ErrCodeProtocol, "DATA on an idle stream"}
+	case known && byUs:
+		// RFC 9113, Section 5.1: "An endpoint MUST ignore frames that it receives on closed streams after it has sent
+		// a RST_STREAM frame."
+		return nil
+	case f.kind == frameData || !known:
+		return StreamError{f.streamID, ErrCodeStreamClosed, "frame on a closed stream"}
+	}
+	return ConnError{ErrCodeStreamClosed, "HEADERS on a closed stream"}
+}
+
+// processPriority checks PRIORITY and ignores it (RFC 9113, Section 5.3.2).
+func (c *Conn) processPriority(f frame) error {
+	if f.streamID == 0 {
+		return ConnError{ErrCodeProtocol, "PRIORITY on stream 0"}
+	}
+	if len(f.payload) != 5 {
+		return StreamError{f.streamID, ErrCodeFrameSize, "PRIORITY is not 5 octets"}
+	}
+	if !c.controls.take() {
+		return ConnError{ErrCodeEnhanceYourCalm, "too many PRIORITY frames"}
+	}
+	if binary.BigEndian.Uint32(f.payload)&streamIDMask == f.streamID {
+		return StreamError{f.streamID, ErrCodeProtocol, "stream depends on itself"}
+	}
+	return nil
+}
+
+// processRSTStream processes RST_STREAM (RFC 9113, Section 6.4).
+func (c *Conn) processRSTStream(f frame) error {
+	if f.streamID == 0 {
+		return ConnError{ErrCodeProtocol, "RST_STREAM on stream 0"}
+	}
+	if len(f.payload) != 4 {
+		return ConnError{ErrCodeFrameSize, "RST_STREAM is not 4 octets"}
+	}
+	c.mu.Lock()
+	idle := f.streamID > c.maxStreamID && c.stage < draining
+	st := c.streams[f.streamID]
+	if st != nil {
+		c.removeLocked(st, false)
+	}
+	c.mu.Unlock()
+	if idle {
+		// RFC 9113, Section 6.4: "RST_STREAM frames MUST NOT be sent for a stream in the "idle" state."
+		return ConnError{ErrCodeProtocol, "RST_STREAM on an idle stream"}
+	}
+	if st == nil {
+		return nil
+	}
+	if !c.resets.take() {
+		return ConnError{ErrCodeEnhanceYourCalm, "too many streams reset"}
+	}
+	st.Handler.HandleClose(ResetError{ErrCode(binary.BigEndian.Uint32(f.payload))})
+	return nil
+}
+
+// processSettings processes SETTINGS (RFC 9113, Section 6.5).
+func (c *Conn) processSettings(f frame) error {
+	if f.streamID != 0 {
+		return ConnError{ErrCodeProtocol, "SETTINGS on a stream"}
+	}
+	if f.has(flagAck) {
+		if len(f.payload) != 0 {
+			return ConnError{ErrCodeFrameSize, "acknowledgement of SETTINGS is not empty"}
+		}
+		if !c.greeted {
+			return ConnError{ErrCodeProtocol, "the first SETTINGS is an acknowledgement"}
+		}
+		return nil
+	}
+	if len(f.payload)%6 != 0 {
+		return ConnError{ErrCodeFrameSize, "SETTINGS is not a multiple of 6 octets"}
+	}
+	if !c.controls.take() || len(f.payload) > 6*maxSettings {
+		return ConnError{ErrCodeEnhanceYourCalm, "too many SETTINGS"}
+	}
+	if !c.greeted {
+		c.greeted = true
+		c.nc.SetReadDeadline(time.Time{})
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for p := f.payload; len(p) > 0; p = p[6:] {
+		if err := c.applySettingLocked(binary.BigEndian.Uint16(p), binary.BigEndian.Uint32(p[2:])); err != nil {
+			return err
+		}
+	}
+	c.appendControlLocked(appendSettingsAck(c.out))
+	c.dirty = true
+	return nil
+}
+
+// maxSettings is how many parameters one SETTINGS frame may carry; HTTP/2 and its extensions define under a dozen
+// (CVE-2020-11080).
+const maxSettings = 64
+
+// applySettingLocked applies one parameter. SETTINGS_HEADER_TABLE_SIZE needs nothing since our field blocks do not
+// use the dynamic table, nor do SETTINGS_MAX_CONCURRENT_STREAMS and SETTINGS_ENABLE_PUSH since we do not push.
+func (c *Conn) applySettingLocked(id uint16, value uint32) error {
+	switch id {
+	case settingEnablePush:
+		if value > 1 {
+			return ConnError{ErrCodeProtocol, "SETTINGS_ENABLE_PUSH is neither 0 nor 1"}
+		}
+	case settingMaxFrameSize:
+		if value < minMaxFrameSize || value > maxMaxFrameSize {
+			return ConnError{ErrCodeProtocol, "SETTINGS_MAX_FRAME_SIZE is out of range"}
+		}
+	case settingInitialWindowSize:
+		if value > maxWindow {
+			return ConnError{ErrCodeFlowControl, "SETTINGS_INITIAL_WINDOW_SIZE is out of range"}
+		}
+		return c.setPeerWindowLocked(int32(value))
+	}
+	return nil
+}
+
+// processPing processes PING (RFC 9113, Section 6.7).
+func (c *Conn) processPing(f frame) error {
+	if f.streamID != 0 {
+		return ConnError{ErrCodeProtocol, "PING on a stream"}
+	}
+	if len(f.payload) != 8 {
+		return ConnError{ErrCodeFrameSize, "PING is not 8 octets"}
+	}
+	data := [8]byte(f.payload)
+	if f.has(flagAck) {
+		if data == shutdownPing {
+			c.drain()
+		}
+		return nil
+	}
+	if !c.controls.take() {
+		return ConnError{ErrCodeEnhanceYourCalm, "too_many_pings"}
+	}
+	c.mu.Lock()
+	c.appendControlLocked(appendPing(c.out, flagAck, data))
+	c.mu.Unlock()
+	c.dirty = true
+	return nil
+}
+
+// processGoAway processes GOAWAY (RFC 9113, Section 6.8). The peer opens no more streams; those that are open go on.
+func (c *Conn) processGoAway(f frame) error {
+	if f.streamID != 0 {
+		return ConnError{ErrCodeProtocol, "GOAWAY on a stream"}
+	}
+	if len(f.payload) < 8 {
+		return ConnError{ErrCodeFrameSize, "GOAWAY is under 8 octets"}
+	}
+	return nil
+}
+
+// processWindowUpdate processes WINDOW_UPDATE (RFC 9113, Section 6.9).
+func (c *Conn) processWindowUpdate(f frame) error {
+	if len(f.payload) != 4 {
+		return ConnError{ErrCodeFrameSize, "WINDOW_UPDATE is not 4 octets"}
+	}
+	increment := int64(binary.BigEndian.Uint32(f.payload) & streamIDMask)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if f.streamID == 0 {
+		if increment == 0 {
+			return ConnError{ErrCodeProtocol, "WINDOW_UPDATE of 0"}
+		}
+		if !addWindow(&c.outWindow, increment) {
+			return ConnError{ErrCodeFlowControl, "the connection's window overflows"}
+		}
+		c.dirty = c.dirty || !c.queue.empty()
+		return nil
+	}
+	st := c.streams[f.streamID]
+	if st == nil {
+		if f.streamID > c.maxStreamID && c.stage < draining {
+			return ConnError{ErrCodeProtocol, "WINDOW_UPDATE on an idle stream"}
+		}
+		return nil
+	}
+	if increment == 0 {
+		return StreamError{f.streamID, ErrCodeProtocol, "WINDOW_UPDATE of 0"}
+	}
+	if window := int64(c.peerWindow) + int64(st.outDelta) + increment; window > maxWindow {
+		return StreamError{f.streamID, ErrCodeFlowControl, "the stream's window overflows"}
+	}
+	st.outDelta += increment
+	c.enqueueLocked(st)
+	c.dirty = c.dirty || st.queued
+	return nil
+}
+
+// setPeerWindowLocked applies a new SETTINGS_INITIAL_WINDOW_SIZE, which changes the windows of all streams by the
+// difference (RFC 9113, Section 6.9.2). Each stream's window is kept as a difference to it.
+func (c *Conn) setPeerWindowLocked(window int32) error {
+	grown := window > c.peerWindow
+	c.peerWindow = window
+	if !grown {
+		return nil
+	}
+	for _, st := range c.streams {
+		if int64(window)+st.outDelta > maxWindow {
+			return ConnError{ErrCodeFlowControl, "a stream's window overflows"}
+		}
+		c.enqueueLocked(st)
+	}
+	c.dirty = true
+	return nil
+}

@@ -1,0 +1,97 @@
+package http2
+
+import (
+	"crypto/tls"
+	"net"
+	"time"
+)
+
+// shutdownPing is the payload of the PING between the two GOAWAY frames of a shutdown.
+var shutdownPing = [8]byte{'s', 'h', 'u', 't', 'd', 'o', 'w', 'n'}
+
+// Shutdown ends the connection once the streams that are open have ended. It follows RFC 9113, Section 6.8: a first
+// GOAWAY tells the peer to open no more streams; those already under way are still served; after a round trip, or
+// shutdownPingTime, a second one names the last stream.
+func (c *Conn) Shutdown() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stage != serving {
+		return
+	}
+	c.stage = goneAway
+	c.out = appendGoAway(c.out, uint32(maxWindow), ErrCodeNo, "")
+	c.out = appendPing(c.out, 0, shutdownPing)
+	c.flushLocked()
+	c.timer = time.AfterFunc(shutdownPingTime, c.drain)
+}
+
+// drain sends the second GOAWAY. It is called by the reader when the PING has come back, and by the timer.
+func (c *Conn) drain() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stage != goneAway {
+		return
+	}
+	c.stage = draining
+	c.out = appendGoAway(c.out, c.maxStreamID, ErrCodeNo, "")
+	if len(c.streams) == 0 {
+		c.stage, c.endErr = ending, endOfConn{}
+	}
+	c.flushLocked()
+}
+
+// End ends the connection now: what has been written goes out, then a GOAWAY frame with code and reason, and then the
+// socket is closed. Streams that are open are told by HandleClose.
+func (c *Conn) End(code ErrCode, reason string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.endLocked(endOfConn{}, code, reason)
+	if c.writing {
+		c.nc.SetWriteDeadline(time.Now().Add(lingerTime)) // a peer that does not read cannot hold us up
+	}
+	c.flushLocked()
+}
+
+// endLocked appends the last frame there will be.
+func (c *Conn) endLocked(err error, code ErrCode, reason string) {
+	c.setEndErrLocked(err)
+	if c.stage >= ending {
+		return
+	}
+	c.out = appendGoAway(c.out, c.maxStreamID, code, reason)
+	c.stage = ending
+	c.queue = streamQueue{}
+	for _, st := range c.streams {
+		c.wakeLocked(st)
+	}
+}
+
+func (c *Conn) setEndErrLocked(err error) {
+	if c.endErr == nil {
+		c.endErr = err
+	}
+}
+
+// halfClose tells the peer that we have said everything, and gives it lingerTime to close its side. Closing the
+// socket at once could destroy what it has not read yet: data that arrives on a closed socket is answered with a TCP
+// reset.
+func (c *Conn) halfClose() {
+	switch nc := c.nc.(type) {
+	case *net.TCPConn:
+		nc.CloseWrite()
+	case *net.UnixConn:
+		nc.CloseWrite()
+	case *tls.Conn:
+		nc.CloseWrite()
+	}
+	c.nc.SetReadDeadline(time.Now().Add(lingerTime))
+}
+
+// Streams calls visit for each open stream. visit must not block or use the connection.
+func (c *Conn) Streams(visit func(*Stream)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, st := range c.streams {
+		visit(st)
+	}
+}

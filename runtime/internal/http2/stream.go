@@ -1,0 +1,161 @@
+package http2
+
+import "sync"
+
+// Stream is a request and its response. The application makes it, as part of a struct of its own, and sets Handler;
+// its methods may be called by any goroutine once [StreamHandler.HandleRequest] has been called.
+type Stream struct {
+	Handler StreamHandler
+
+	// Immutable after the stream was opened.
+	conn     *Conn
+	id       uint32
+	declared int64 // content-length, or -1
+
+	state streamState
+
+	// Owned by the reader.
+	received int64
+
+	// Guarded by conn.mu.
+	in       inflow
+	outDelta int64  // our window, less the peer's SETTINGS_INITIAL_WINDOW_SIZE
+	pending  []byte // data that waits for flow-control window, or for room in the out-buffer
+	trailers []byte // the field block to be sent behind pending
+	finish   bool   // END_STREAM follows pending
+	queued   bool   // in conn.queue
+	next     *Stream
+	room     *sync.Cond // signalled when pending shrinks or the stream ends; made by the first who waits
+}
+
+// Outgoing is part of a response, in the order in which it goes out. The slices are field blocks as made by
+// [AppendField], and content.
+type Outgoing struct {
+	Headers  []byte // a HEADERS frame
+	Data     []byte // DATA frames
+	Trailers []byte // a HEADERS frame that ends the stream
+	Finish   bool   // the stream ends here, also without trailers
+	Discard  bool   // data of earlier calls that has not gone out yet is dropped
+}
+
+// Write appends frames to the connection's out-buffer; [Conn.Flush] lets them go. Data for which there is no window
+// waits on the stream. If kept is true, o.Data has become the stream's and must not be used again; all other slices
+// can be reused at once. The error is ErrConnClosed or a StreamError if the stream cannot be written to any more.
+//
+// If the response ends before the request has, RST_STREAM with NO_ERROR follows it (RFC 9113, Section 8.1).
+func (st *Stream) Write(o Outgoing) (kept bool, err error) {
+	c := st.conn
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !st.state.canSend() || st.finish || c.stage >= ending {
+		return false, StreamError{st.id, ErrCodeStreamClosed, "written to after its end"}
+	}
+	if o.Discard {
+		st.pending = nil
+		c.wakeLocked(st)
+	}
+	if o.Headers != nil {
+		c.out = appendHeaders(c.out, st.id, o.Headers, o.Finish && o.Data == nil && o.Trailers == nil, minMaxFrameSize)
+		if o.Finish && o.Data == nil && o.Trailers == nil {
+			c.closeLocalLocked(st)
+			return false, nil
+		}
+	}
+	if len(o.Data) > 0 {
+		kept = c.appendDataLocked(st, o.Data)
+	}
+	if o.Trailers == nil && !o.Finish {
+		return kept, nil
+	}
+	st.finish = true
+	if len(st.pending) > 0 {
+		st.trailers = append([]byte(nil), o.Trailers...)
+		return kept, nil
+	}
+	c.appendEndLocked(st, o.Trailers)
+	return kept, nil
+}
+
+// WaitRoom flushes, and waits until the stream's pending data is within [Config.MaxPendingBytes]. It reports false if
+// the stream is over.
+func (st *Stream) WaitRoom() bool {
+	c := st.conn
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.flushLocked()
+	for st.waitsLocked() {
+		if st.room == nil {
+			st.room = sync.NewCond(&c.mu)
+		}
+		st.room.Wait()
+	}
+	return st.state.canSend() && c.stage < ending
+}
+
+func (st *Stream) waitsLocked() bool {
+	c := st.conn
+	return len(st.pending) > c.config.MaxPendingBytes && st.state.canSend() && c.stage < ending
+}
+
+// Consumed gives n octets of content back to the peer's flow-control window. The caller flushes if it reports true.
+func (st *Stream) Consumed(n int) (flush bool) {
+	return st.announce(func(in *inflow) uint32 { return in.consume(n) })
+}
+
+// Expect makes sure that n more octets of content can come, beyond the stream's window if need be: the rest of a
+// message that the application has decided to take. The caller flushes if it reports true.
+func (st *Stream) Expect(n int) (flush bool) {
+	return st.announce(func(in *inflow) uint32 { return in.expect(int32(n)) })
+}
+
+func (st *Stream) announce(change func(*inflow) uint32) (flush bool) {
+	if !st.state.canReceive() {
+		return false
+	}
+	c := st.conn
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	increment := change(&st.in)
+	if increment == 0 || c.stage >= ending {
+		return false
+	}
+	c.out = appendWindowUpdate(c.out, st.id, increment)
+	return true
+}
+
+// receive counts a DATA frame against the stream's window; padding is given back at once. It reports false if the
+// peer sent more than it was allowed.
+func (st *Stream) receive(payload, data []byte, endStream bool) bool {
+	c := st.conn
+	if endStream && st.received == 0 {
+		// All that most requests have. The window has its first size still, and will not be needed again.
+		return len(payload) <= c.config.StreamWindow
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !st.in.receive(len(payload)) {
+		return false
+	}
+	if padding := len(payload) - len(data); padding > 0 && !endStream {
+		if increment := st.in.consume(padding); increment > 0 {
+			c.appendControlLocked(appendWindowUpdate(c.out, st.id, increment))
+			c.dirty = true
+		}
+	}
+	return true
+}
+
+// Reset ends the stream with RST_STREAM. Nothing happens if it has ended already.
+func (st *Stream) Reset(code ErrCode) {
+	c := st.conn
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if st.state.isClosed() || c.stage >= ending {
+		return
+	}
+	c.out = appendRSTStream(c.out, st.id, code)
+	c.removeLocked(st, true)
+}
+
+// Conn returns the stream's connection.
+func (st *Stream) Conn() *Conn { return st.conn }

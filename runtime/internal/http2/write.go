@@ -1,0 +1,205 @@
+package http2
+
+import "time"
+
+// streamQueue is the queue of streams that have both data and window, and wait for the connection. First in, first
+// out: each turn sends one frame, so that streams share the connection evenly.
+type streamQueue struct{ head, tail *Stream }
+
+func (q *streamQueue) empty() bool { return q.head == nil }
+
+func (q *streamQueue) push(st *Stream) {
+	st.queued, st.next = true, nil
+	if q.head == nil {
+		q.head = st
+	} else {
+		q.tail.next = st
+	}
+	q.tail = st
+}
+
+func (q *streamQueue) pop() *Stream {
+	st := q.head
+	q.head = st.next
+	st.queued, st.next = false, nil
+	return st
+}
+
+// windowLocked is how many octets the stream may send.
+func (c *Conn) windowLocked(st *Stream) int {
+	return min(int(int64(c.peerWindow)+st.outDelta), int(c.outWindow))
+}
+
+// enqueueLocked puts a stream into the queue if it has data that its own window lets out.
+func (c *Conn) enqueueLocked(st *Stream) {
+	if !st.queued && len(st.pending) > 0 && int64(c.peerWindow)+st.outDelta > 0 {
+		c.queue.push(st)
+	}
+}
+
+// appendDataLocked appends as much of data as may go, and keeps the rest on the stream. It reports whether it kept
+// data itself rather than a copy.
+func (c *Conn) appendDataLocked(st *Stream, data []byte) (kept bool) {
+	if len(st.pending) > 0 {
+		st.pending = append(st.pending, data...)
+		return false
+	}
+	if c.queue.empty() {
+		data = c.appendFramesLocked(st, data, maxOut-len(c.out))
+	}
+	if len(data) == 0 {
+		return false
+	}
+	st.pending = data
+	c.enqueueLocked(st)
+	return true
+}
+
+// appendFramesLocked appends up to limit octets of data as DATA frames, as far as the windows allow, and returns the
+// rest.
+func (c *Conn) appendFramesLocked(st *Stream, data []byte, limit int) (rest []byte) {
+	for len(data) > 0 {
+		n := min(len(data), c.windowLocked(st), limit, minMaxFrameSize)
+		if n <= 0 {
+			break
+		}
+		c.out = append(appendFrameHeader(c.out, frameData, 0, st.id, n), data[:n]...)
+		c.outWindow -= int32(n)
+		st.outDelta -= int64(n)
+		limit -= n
+		data = data[n:]
+	}
+	return data
+}
+
+// appendEndLocked ends the response.
+func (c *Conn) appendEndLocked(st *Stream, trailers []byte) {
+	if trailers != nil {
+		c.out = appendHeaders(c.out, st.id, trailers, true, minMaxFrameSize)
+	} else {
+		c.out = appendFrameHeader(c.out, frameData, flagEndStream, st.id, 0)
+	}
+	c.closeLocalLocked(st)
+}
+
+// closeLocalLocked notes that END_STREAM was appended. A server's response ends the stream: if the request has not
+// ended, the rest of it is declined.
+func (c *Conn) closeLocalLocked(st *Stream) {
+	if st.state.set(localClosed)&remoteClosed == 0 {
+		c.out = appendRSTStream(c.out, st.id, ErrCodeNo)
+		c.removeLocked(st, true)
+		return
+	}
+	c.removeLocked(st, false)
+}
+
+// removeLocked forgets a stream. byUs says that we reset it, so that frames may still be under way.
+func (c *Conn) removeLocked(st *Stream, byUs bool) {
+	if _, ok := c.streams[st.id]; !ok {
+		return
+	}
+	delete(c.streams, st.id)
+	c.recent.add(st.id, byUs)
+	if st.state.bits.Load()&closed != closed {
+		st.state.set(reset)
+	}
+	st.pending = nil
+	c.wakeLocked(st)
+	if len(c.streams) == 0 && c.stage == draining {
+		c.stage, c.endErr = ending, endOfConn{}
+	}
+}
+
+func (c *Conn) wakeLocked(st *Stream) {
+	if st.room != nil {
+		st.room.Broadcast()
+	}
+}
+
+// appendControlLocked takes the out-buffer with a frame of the connection's own appended, unless nothing may be sent
+// any more.
+func (c *Conn) appendControlLocked(out []byte) {
+	if c.stage < ending {
+		c.out = out
+	}
+}
+
+// pumpLocked moves pending data of the queued streams to the out-buffer, a frame of each in turn.
+func (c *Conn) pumpLocked() {
+	for !c.queue.empty() && c.outWindow > 0 && len(c.out) < maxOut {
+		st := c.queue.pop()
+		if len(st.pending) == 0 || !st.state.canSend() {
+			continue
+		}
+		st.pending = c.appendFramesLocked(st, st.pending, minMaxFrameSize)
+		if len(st.pending) <= c.config.MaxPendingBytes {
+			c.wakeLocked(st)
+		}
+		if len(st.pending) > 0 {
+			c.enqueueLocked(st)
+			continue
+		}
+		st.pending = nil
+		if st.finish {
+			c.appendEndLocked(st, st.trailers)
+		}
+	}
+}
+
+// Flush lets everything go that has been appended. If another goroutine is writing, that one takes it along and Flush
+// returns at once.
+func (c *Conn) Flush() {
+	c.mu.Lock()
+	c.flushLocked()
+	c.mu.Unlock()
+}
+
+// flushLocked gives the lock up while it writes, so that others can append.
+func (c *Conn) flushLocked() {
+	if c.writing {
+		return
+	}
+	c.writing = true
+	for {
+		c.pumpLocked()
+		if len(c.out) == 0 {
+			break
+		}
+		out := c.out
+		c.out, c.spare = c.spare[:0], nil
+		c.mu.Unlock()
+		err := c.writeOut(out)
+		c.mu.Lock()
+		c.spare = out[:0]
+		c.drained.Broadcast()
+		if err != nil {
+			c.out = nil
+			c.stage = lingering
+			c.setEndErrLocked(err)
+			c.nc.Close() // ends the reader, which does the rest
+			break
+		}
+	}
+	c.writing = false
+	if c.stage == ending {
+		c.stage = lingering
+		c.halfClose()
+	}
+}
+
+func (c *Conn) writeOut(b []byte) error {
+	c.nc.SetWriteDeadline(time.Now().Add(c.config.WriteTimeout))
+	_, err := c.nc.Write(b)
+	return err
+}
+
+// yield is where the reader pauses between batches. If a writer is stuck, it waits: a peer that makes us answer and
+// does not read the answers gets no more of our attention. It reports whether the connection has ended.
+func (c *Conn) yield() (ended bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.writing && len(c.out) > maxOutReader {
+		c.drained.Wait()
+	}
+	return c.stage >= ending
+}

@@ -1,0 +1,218 @@
+package runtime
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/http2"
+)
+
+// listener is a port of the server.
+type listener struct {
+	net.Listener
+	tls *tls.Config // nil: h2c by prior knowledge
+}
+
+// AddInsecurePort binds an address at once and serves it, without TLS, once the server is started, or right away if it
+// is. Addresses are "host:port", where port 0 picks one and "[::]:port" is every address of the machine, and
+// "unix:path". It returns the port that was bound, 0 for a Unix socket. The error has the system's reason.
+func (s *Server) AddInsecurePort(address string) (port int, err error) {
+	return s.addPort(address, nil)
+}
+
+// AddSecurePort is AddInsecurePort for connections with TLS. config needs certificates; the application-layer protocol
+// is set to HTTP/2, and TLS 1.2 is the lowest version.
+func (s *Server) AddSecurePort(address string, config *tls.Config) (port int, err error) {
+	switch {
+	case config == nil:
+		return 0, fmt.Errorf("gogreeter: port %q: the TLS configuration is nil; use AddInsecurePort for a port without TLS", address)
+	case len(config.Certificates) == 0 && config.GetCertificate == nil && config.GetConfigForClient == nil:
+		return 0, fmt.Errorf("gogreeter: port %q: the TLS configuration has no certificate", address)
+	}
+	return s.addPort(address, tlsConfig(config))
+}
+
+// AddListener serves the connections of a listener, which becomes the server's: Stop closes it. For TLS, give it a
+// listener of package crypto/tls whose configuration has "h2" in NextProtos.
+func (s *Server) AddListener(l net.Listener) error {
+	if l == nil {
+		return errors.New("gogreeter: the listener is nil")
+	}
+	return s.addListener(&listener{Listener: l})
+}
+
+func (s *Server) addPort(address string, config *tls.Config) (port int, err error) {
+	network, target, err := splitAddress(address)
+	if err != nil {
+		return 0, fmt.Errorf("gogreeter: cannot bind %q: %w", address, err)
+	}
+	var listen net.ListenConfig
+	l, err := listen.Listen(context.Background(), network, target)
+	if err != nil {
+		return 0, fmt.Errorf("gogreeter: cannot bind %q: %w", address, err)
+	}
+	if err := s.addListener(&listener{l, config}); err != nil {
+		l.Close()
+		return 0, err
+	}
+	if tcp, ok := l.Addr().(*net.TCPAddr); ok {
+		port = tcp.Port
+	}
+	return port, nil
+}
+
+// splitAddress reads an address. Where grpc-python takes a missing port for 443 and wraps a large one around, it
+// refuses.
+func splitAddress(address string) (network, target string, err error) {
+	if path, ok := strings.CutPrefix(address, "unix:"); ok {
+		if path == "" {
+			return "", "", errors.New("the path of the Unix socket is empty")
+		}
+		return "unix", path, nil
+	}
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", "", fmt.Errorf("%w; an address is \"host:port\" or \"unix:path\"", err)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return "", "", fmt.Errorf("port %q is not a number from 0 to 65535", port)
+	}
+	return "tcp", address, nil
+}
+
+func (s *Server) addListener(l *listener) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stage > started {
+		return fmt.Errorf("gogreeter: cannot add port %v: %w", l.Addr(), ErrStopped)
+	}
+	s.listeners = append(s.listeners, l)
+	if s.stage == started {
+		s.acceptLocked(l)
+	}
+	return nil
+}
+
+func (s *Server) acceptLocked(l *listener) {
+	s.serving++
+	go s.accept(l)
+}
+
+// An accept that fails for want of resources is tried again after a pause that doubles.
+const (
+	minAcceptPause = 5 * time.Millisecond
+	maxAcceptPause = time.Second
+)
+
+// accept is the accept loop of a port.
+func (s *Server) accept(l *listener) {
+	defer s.ended()
+	var pause time.Duration
+	for {
+		nc, err := l.Accept()
+		if err == nil {
+			pause = 0
+			s.begin(l, nc)
+			continue
+		}
+		if s.stopping() || errors.Is(err, net.ErrClosed) {
+			return
+		}
+		pause = min(max(2*pause, minAcceptPause), maxAcceptPause)
+		s.logger.Error("Accept failed; trying again", "address", l.Addr().String(), "error", err, "pause", pause)
+		select {
+		case <-time.After(pause):
+		case <-s.done:
+		}
+	}
+}
+
+func (s *Server) stopping() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stage > started
+}
+
+// begin serves a connection that was accepted, on a goroutine of its own.
+func (s *Server) begin(l *listener, nc net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stage > started {
+		nc.Close()
+		return
+	}
+	s.serving++
+	s.handshakes[nc] = struct{}{}
+	go s.serveConn(l, nc)
+}
+
+// serveConn is the life of a connection.
+func (s *Server) serveConn(l *listener, nc net.Conn) {
+	defer s.ended()
+	ready, err := s.handshake(l, nc)
+	c := s.promote(nc, ready, err)
+	if c == nil {
+		nc.Close()
+		return
+	}
+	err = c.serve()
+	var broken http2.ConnError
+	if errors.As(err, &broken) {
+		s.logger.Debug("Connection ended by an error", "peer", nc.RemoteAddr().String(), "error", err)
+	}
+	s.mu.Lock()
+	delete(s.connections, c)
+	s.mu.Unlock()
+}
+
+// promote makes a connection of what was a handshake, or forgets it.
+func (s *Server) promote(nc, ready net.Conn, err error) *connection {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.handshakes, nc)
+	if err != nil || s.stage > started {
+		return nil
+	}
+	c := newConnection(s, ready)
+	s.connections[c] = struct{}{}
+	return c
+}
+
+// ended is called when an accept loop or a connection has ended.
+func (s *Server) ended() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.serving--
+	s.maybeTerminateLocked()
+}
+
+// handshake does what TLS needs before HTTP/2 can begin.
+func (s *Server) handshake(l *listener, nc net.Conn) (net.Conn, error) {
+	secure, ok := nc.(*tls.Conn)
+	if l.tls != nil {
+		secure, ok = tls.Server(nc, l.tls), true
+	}
+	if !ok {
+		return nc, nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), s.options.SetupTimeout)
+	defer cancel()
+	if err := secure.HandshakeContext(ctx); err != nil {
+		s.logger.Debug("TLS handshake failed", "peer", nc.RemoteAddr().String(), "error", err)
+		return nil, err
+	}
+	if secure.ConnectionState().NegotiatedProtocol != "h2" {
+		// RFC 9113, Section 3.2: HTTP/2 over TLS is negotiated by ALPN.
+		s.logger.Debug("TLS client did not negotiate HTTP/2", "peer", nc.RemoteAddr().String())
+		return nil, errNotHTTP2
+	}
+	return secure, nil
+}
+
+var errNotHTTP2 = errors.New("gogreeter: the client did not negotiate h2 by ALPN")

@@ -1,0 +1,150 @@
+package runtime
+
+import (
+	"encoding/binary"
+	"fmt"
+	"sync"
+
+	"google.golang.org/grpc/codes"
+)
+
+// prefixLen is the length of what precedes each message: the Compressed-Flag and the Message-Length (gRPC
+// PROTOCOL-HTTP2, "Length-Prefixed-Message").
+const prefixLen = 5
+
+// message is a request as it came: still encoded, and perhaps compressed.
+type message struct {
+	data       []byte
+	compressed bool
+}
+
+// messageReader cuts messages out of the content of a stream. "DATA frame boundaries have no relation to
+// Length-Prefixed-Message boundaries" (gRPC PROTOCOL-HTTP2). The zero value is ready for the first message.
+type messageReader struct {
+	prefix  [prefixLen]byte
+	have    int     // octets of the prefix
+	current message // the message under way, once the prefix is complete
+	missing int     // octets of it that have not come
+}
+
+// inlineMessage is the size up to which a request is kept in the rpc itself; most are smaller.
+const inlineMessage = 128
+
+// firstChunk is what is allocated for a message before its content has come. What a peer announces costs no memory
+// until it sends it.
+const firstChunk = 64 << 10
+
+// feed takes the next octets of content and returns what is left of them behind the first message that they complete.
+// done says that there is one, in m.current. buf is used for a message that fits.
+func (m *messageReader) feed(data, buf []byte, limit int, encoded bool) (rest []byte, done bool, bad *outcome) {
+	if m.have < prefixLen {
+		n := copy(m.prefix[m.have:], data)
+		m.have += n
+		data = data[n:]
+		if m.have < prefixLen {
+			return nil, false, nil
+		}
+		if bad := m.begin(buf, limit, encoded); bad != nil {
+			return nil, false, bad
+		}
+	}
+	n := min(m.missing, len(data))
+	m.current.data = append(m.current.data, data[:n]...)
+	m.missing -= n
+	if m.missing > 0 {
+		return nil, false, nil
+	}
+	m.have = 0
+	return data[n:], true, nil
+}
+
+// begin starts a message whose prefix is complete. The length is judged before a single octet of the message is kept.
+func (m *messageReader) begin(buf []byte, limit int, encoded bool) *outcome {
+	length := int(binary.BigEndian.Uint32(m.prefix[1:]))
+	switch flag := m.prefix[0]; {
+	case flag > 1:
+		return &outcome{code: codes.Internal, details: fmt.Sprintf("Compressed-Flag is %d; it is 0 or 1", flag)}
+	case flag == 1 && !encoded:
+		return &outcome{code: codes.Internal, details: "Compressed-Flag is set, but grpc-encoding is identity or missing"}
+	case limit >= 0 && length > limit:
+		return &outcome{code: codes.ResourceExhausted, details: fmt.Sprintf("Received message larger than max (%d vs. %d)", length, limit)}
+	}
+	if length > cap(buf) {
+		buf = make([]byte, 0, min(length, firstChunk))
+	}
+	m.current = message{data: buf[:0], compressed: m.prefix[0] == 1}
+	m.missing = length
+	return nil
+}
+
+// partial reports whether a message has begun and not ended.
+func (m *messageReader) partial() bool { return m.have > 0 }
+
+// buffers holds slices for messages on their way out.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// maxKeptBuffer is the largest buffer that is kept for the next message.
+const maxKeptBuffer = 64 << 10
+
+// appendMessage appends a response with its prefix.
+func (r *rpc) appendMessage(b []byte, c *codec, response any) ([]byte, *outcome) {
+	start := len(b)
+	b = append(b, 0, 0, 0, 0, 0)
+	b, err := c.append(b, response)
+	if err != nil {
+		r.conn.server.logger.Error("Exception serializing message!", "method", r.def.path, "error", err)
+		return b, &outcomeUnserializable
+	}
+	if r.gzip.Load() {
+		b = appendSmaller(b, start)
+	}
+	size := len(b) - start - prefixLen
+	if limit := r.conn.server.options.MaxSendMessageBytes; limit > 0 && size > limit {
+		return b, &outcome{code: codes.ResourceExhausted, details: fmt.Sprintf("Sent message larger than max (%d vs. %d)", size, limit)}
+	}
+	binary.BigEndian.PutUint32(b[start+1:], uint32(size))
+	return b, nil
+}
+
+// appendSmaller compresses the message that begins at start, if that makes it smaller.
+func appendSmaller(b []byte, start int) []byte {
+	end := len(b)
+	b, err := appendGzip(b, b[start+prefixLen:])
+	if compressed := len(b) - end; err != nil || compressed >= end-start-prefixLen {
+		return b[:end]
+	}
+	b[start] = 1
+	return b[:start+prefixLen+copy(b[start+prefixLen:], b[end:])]
+}
+
+// decodeRequest decodes the request of a method that has one. If it reports false, the RPC has been answered.
+func (r *rpc) decodeRequest(c *codec, into any) bool {
+	err := r.decode(c, r.request, into)
+	r.request = message{}
+	return err == nil
+}
+
+// decode decodes a request. If that fails, it ends the RPC and returns its status as an error.
+func (r *rpc) decode(c *codec, m message, into any) error {
+	data := m.data
+	if m.compressed {
+		limit := r.conn.server.options.MaxReceiveMessageBytes
+		var err error
+		if data, err = gunzip(data, limit); err != nil {
+			o := outcome{code: codes.Internal, details: "the request is not valid gzip: " + err.Error()}
+			if err == errTooLarge {
+				o = outcome{code: codes.ResourceExhausted, details: fmt.Sprintf("Received message larger than max (over %d inflated vs. %d)", limit, limit)}
+			}
+			r.finish(o)
+			return o.err()
+		}
+	}
+	if _, err := c.decode(data, into); err != nil {
+		r.conn.server.logger.Warn("Exception deserializing message!", "method", r.def.path, "error", err)
+		r.finish(outcomeUndecodable)
+		return outcomeUndecodable.err()
+	}
+	return nil
+}
+
+var outcomeUndecodable = outcome{code: codes.Internal, details: "Exception deserializing request!"}
