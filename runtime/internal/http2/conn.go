@@ -2,7 +2,6 @@ package http2
 
 import (
 	"errors"
-	"io"
 	"net"
 	"sync"
 	"time"
@@ -42,9 +41,10 @@ type Conn struct {
 	// Immutable after NewConn.
 	config Config
 	app    Application
-	nc     net.Conn
+	nc     *socket
 
 	// Owned by the reader.
+	prefaced  bool   // the client's preface has come
 	buf       []byte // read buffer; buf[start:end] is unprocessed
 	start     int
 	end       int
@@ -92,7 +92,7 @@ func NewConn(nc net.Conn, app Application, config Config) *Conn {
 	c := &Conn{
 		config:     config.withDefaults(),
 		app:        app,
-		nc:         nc,
+		nc:         newSocket(nc),
 		streams:    make(map[uint32]*Stream),
 		peerWindow: defaultWindow,
 		outWindow:  defaultWindow,
@@ -153,61 +153,70 @@ func (endOfConn) Error() string { return "http2: connection ended" }
 // serve is the serve loop: read, process every whole frame, let the answers go, and again.
 func (c *Conn) serve() error {
 	c.nc.SetReadDeadline(time.Now().Add(c.config.SetupTimeout))
-	c.buf = make([]byte, readBufferSize)
-	if err := c.readPreface(); err != nil {
+	if err := c.nc.readAll(c.readSpace, c.onInput, c.onIdle); err != nil {
 		return err
 	}
-	for {
-		if err := c.processBuffered(); err != nil {
-			c.fail(err)
-		}
-		if flush := c.app.EndBatch(); flush || c.dirty {
-			c.dirty = false
-			c.Flush()
-		}
-		if err := c.fill(); err != nil {
-			return err
-		}
-		if c.yield() {
-			c.start, c.end = 0, 0 // the connection has ended; what still comes is thrown away
-		}
-	}
+	return ConnError{ErrCodeProtocol, "no HTTP/2 client preface"}
 }
 
-// readPreface reads the client's preface (RFC 9113, Section 3.4).
-func (c *Conn) readPreface() error {
-	for c.end < len(clientPreface) {
-		n, err := c.nc.Read(c.buf[c.end:])
-		c.end += n
-		got := c.buf[:min(c.end, len(clientPreface))]
-		if string(got) != clientPreface[:len(got)] {
-			return ConnError{ErrCodeProtocol, "no HTTP/2 client preface"}
+// onInput processes a batch: n octets of input, behind what was left of the batch before. It reports false if the
+// peer does not speak HTTP/2.
+func (c *Conn) onInput(n int) (more bool) {
+	c.end += n
+	if c.yield() {
+		c.start, c.end = 0, 0 // the connection has ended; what still comes is thrown away
+		return true
+	}
+	if !c.prefaced {
+		if c.prefaced, more = c.checkPreface(); !c.prefaced {
+			return more
 		}
-		if err != nil && c.end < len(clientPreface) {
-			return err
-		}
+	}
+	if err := c.processBuffered(); err != nil {
+		c.fail(err)
+	}
+	if flush := c.app.EndBatch(); flush || c.dirty {
+		c.dirty = false
+		c.Flush()
+	}
+	return true
+}
+
+// checkPreface looks for the client's preface (RFC 9113, Section 3.4) at the beginning of the input.
+func (c *Conn) checkPreface() (complete, possible bool) {
+	got := c.buf[:min(c.end, len(clientPreface))]
+	if string(got) != clientPreface[:len(got)] {
+		return false, false
+	}
+	if len(got) < len(clientPreface) {
+		return false, true
 	}
 	c.start = len(clientPreface)
-	c.dirty = true
-	return nil
+	c.dirty = true // our own preface waits in the out-buffer
+	return true, true
 }
 
-// fill reads what there is, at least one octet, behind what is still unprocessed.
-func (c *Conn) fill() error {
+// readSpace returns the free end of the read buffer, behind what is still unprocessed.
+func (c *Conn) readSpace() []byte {
+	if c.buf == nil {
+		c.buf = (*readBuffers.Get().(*[readBufferSize]byte))[:]
+	}
 	if c.start > 0 {
 		c.end = copy(c.buf, c.buf[c.start:c.end])
 		c.start = 0
 	}
-	n, err := c.nc.Read(c.buf[c.end:])
-	c.end += n
-	if n > 0 {
-		return nil
-	}
-	if err == nil {
-		err = io.ErrNoProgress
-	}
-	return err
+	return c.buf[c.end:]
 }
+
+// onIdle gives the read buffer back while there is nothing to read.
+func (c *Conn) onIdle() {
+	if c.start == c.end && c.buf != nil {
+		readBuffers.Put((*[readBufferSize]byte)(c.buf))
+		c.buf, c.start, c.end = nil, 0, 0
+	}
+}
+
+var readBuffers = sync.Pool{New: func() any { return new([readBufferSize]byte) }}
 
 // processBuffered processes every whole frame in the read buffer.
 func (c *Conn) processBuffered() error {

@@ -76,7 +76,7 @@ func (c *Conn) setEndErrLocked(err error) {
 // socket at once could destroy what it has not read yet: data that arrives on a closed socket is answered with a TCP
 // reset.
 func (c *Conn) halfClose() {
-	switch nc := c.nc.(type) {
+	switch nc := c.nc.Conn.(type) {
 	case *net.TCPConn:
 		nc.CloseWrite()
 	case *net.UnixConn:

@@ -1,7 +1,5 @@
 package http2
 
-import "time"
-
 // streamQueue is the queue of streams that have both data and window, and wait for the connection. First in, first
 // out: each turn sends one frame, so that streams share the connection evenly.
 type streamQueue struct{ head, tail *Stream }
@@ -168,7 +166,7 @@ func (c *Conn) flushLocked() {
 		out := c.out
 		c.out, c.spare = c.spare[:0], nil
 		c.mu.Unlock()
-		err := c.writeOut(out)
+		err := c.nc.write(out, c.config.WriteTimeout)
 		c.mu.Lock()
 		c.spare = out[:0]
 		c.drained.Broadcast()
@@ -185,12 +183,6 @@ func (c *Conn) flushLocked() {
 		c.stage = lingering
 		c.halfClose()
 	}
-}
-
-func (c *Conn) writeOut(b []byte) error {
-	c.nc.SetWriteDeadline(time.Now().Add(c.config.WriteTimeout))
-	_, err := c.nc.Write(b)
-	return err
 }
 
 // yield is where the reader pauses between batches. If a writer is stuck, it waits: a peer that makes us answer and

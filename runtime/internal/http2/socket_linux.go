@@ -1,0 +1,126 @@
+package http2
+
+import (
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"time"
+	"unsafe"
+)
+
+// socket reads and writes a connection. If that is a socket of the system's, it calls read and write itself, which
+// has two advantages over net.Conn: a connection that waits needs no read buffer, and the scheduler is not told of
+// calls that cannot block.
+type socket struct {
+	net.Conn
+	raw syscall.RawConn // nil: use Conn
+
+	// Owned by the reader.
+	readReady func(fd uintptr) (done bool)
+	buf       func() []byte
+	got       func(n int) (more bool)
+	idle      func()
+	readErr   error
+
+	// Owned by the writer.
+	writeReady func(fd uintptr) (done bool)
+	rest       []byte
+	writeErr   error
+	timeout    time.Duration
+	timed      bool
+}
+
+func newSocket(nc net.Conn) *socket {
+	s := &socket{Conn: nc}
+	switch nc := nc.(type) {
+	case *net.TCPConn:
+		s.raw, _ = nc.SyscallConn()
+	case *net.UnixConn:
+		s.raw, _ = nc.SyscallConn()
+	}
+	s.readReady, s.writeReady = s.readSome, s.writeSome
+	return s
+}
+
+// readAll calls got for each piece of input, until got reports false, the input ends or reading fails. buf is asked
+// for memory before each read; idle is called before a wait, and may take the memory away.
+func (s *socket) readAll(buf func() []byte, got func(n int) (more bool), idle func()) error {
+	if s.raw == nil {
+		return readAll(s.Conn, buf, got)
+	}
+	s.buf, s.got, s.idle = buf, got, idle
+	if err := s.raw.Read(s.readReady); err != nil {
+		return err
+	}
+	return s.readErr
+}
+
+// readSome reads until there is nothing left to read.
+func (s *socket) readSome(fd uintptr) (done bool) {
+	for {
+		n, errno := rawCall(syscall.SYS_READ, fd, s.buf())
+		switch {
+		case errno == syscall.EAGAIN:
+			s.idle()
+			return false
+		case errno == syscall.EINTR:
+			continue
+		case errno != 0:
+			s.readErr = os.NewSyscallError("read", errno)
+			return true
+		case n == 0:
+			s.readErr = io.EOF
+			return true
+		}
+		if !s.got(n) {
+			return true
+		}
+	}
+}
+
+// write writes all of b. A write that makes no progress for as long as timeout fails.
+func (s *socket) write(b []byte, timeout time.Duration) error {
+	if s.raw == nil {
+		s.SetWriteDeadline(time.Now().Add(timeout))
+		_, err := s.Conn.Write(b)
+		return err
+	}
+	s.rest, s.timeout, s.writeErr = b, timeout, nil
+	err := s.raw.Write(s.writeReady)
+	s.rest = nil
+	if s.timed {
+		s.timed = false
+		s.SetWriteDeadline(time.Time{})
+	}
+	if err != nil {
+		return err
+	}
+	return s.writeErr
+}
+
+// writeSome writes what the socket takes. Only when that is not everything is there a deadline to be set.
+func (s *socket) writeSome(fd uintptr) (done bool) {
+	for len(s.rest) > 0 {
+		n, errno := rawCall(syscall.SYS_WRITE, fd, s.rest)
+		switch {
+		case errno == syscall.EAGAIN:
+			s.timed = true
+			s.SetWriteDeadline(time.Now().Add(s.timeout))
+			return false
+		case errno == syscall.EINTR:
+			continue
+		case errno != 0:
+			s.writeErr = os.NewSyscallError("write", errno)
+			return true
+		}
+		s.rest = s.rest[n:]
+	}
+	return true
+}
+
+// rawCall reads or writes a socket, which does not block since the net package has made it so.
+func rawCall(trap, fd uintptr, b []byte) (n int, errno syscall.Errno) {
+	r, _, errno := syscall.RawSyscall(trap, fd, uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
+	return int(r), errno
+}
