@@ -1,8 +1,9 @@
 package codegen
 
 import (
-	"fmt"
+	"cmp"
 	"io"
+	"slices"
 
 	"google.golang.org/protobuf/compiler/protogen"
 	"google.golang.org/protobuf/proto"
@@ -40,6 +41,27 @@ func generate(request *pluginpb.CodeGeneratorRequest, reports io.Writer) ([]*plu
 	if err := options.check(); err != nil {
 		return nil, err
 	}
+	files := newFiles(plugin, options)
+	if err := validate(plugin, files, options); err != nil {
+		return nil, err
+	}
+	if options.skeleton != "" {
+		outputs, err := skeletons(files, options, reports)
+		if err != nil {
+			return nil, err
+		}
+		return responseFiles(outputs, "") // They lie in one directory, whatever module= and paths= say.
+	}
+	outputs, err := render(files, options)
+	if err != nil {
+		return nil, err
+	}
+	return responseFiles(outputs, request.GetParameter())
+}
+
+// newFiles builds the models of the files that there is something to generate for, in the order of their names: what
+// comes out must not depend on the order in which protoc was given them.
+func newFiles(plugin *protogen.Plugin, o *options) []*File {
 	packageNames := make(map[string]string)
 	for _, source := range plugin.Files {
 		packageNames[string(source.GoImportPath)] = string(source.GoPackageName)
@@ -49,19 +71,10 @@ func generate(request *pluginpb.CodeGeneratorRequest, reports io.Writer) ([]*plu
 		if !source.Generate || len(source.Services) == 0 {
 			continue
 		}
-		if file := newFile(source, packageNames, options); len(file.Services) > 0 {
+		if file := newFile(source, packageNames, o); len(file.Services) > 0 {
 			files = append(files, file)
 		}
 	}
-	if err := validate(plugin, files, options); err != nil {
-		return nil, err
-	}
-	_ = reports
-	return render(files, options)
-}
-
-// validate finds what would make a Go compiler refuse the generated files, before they are written.
-func validate(plugin *protogen.Plugin, files []*File, o *options) error {
-	_ = fmt.Sprint
-	return nil
+	slices.SortFunc(files, func(a, b *File) int { return cmp.Compare(a.Source, b.Source) })
+	return files
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"go/token"
 	"go/types"
+	"maps"
 	"slices"
 	"strings"
 
@@ -39,6 +40,10 @@ type importSet struct {
 
 	// packageNames holds what the packages of the request call themselves. It is shared between files.
 	packageNames map[string]string
+
+	// avoided holds names that the package around the file declares. Generated packages have none: there, the fixed
+	// imports have their fixed names.
+	avoided map[string]bool
 }
 
 // fixedImports are what the built-in templates refer to. Their names are kept for them, so that generated code always
@@ -53,10 +58,15 @@ var fixedImports = map[string]string{
 }
 
 // localNames are names of parameters and variables in the built-in templates: a package of that name would be hidden.
-var localNames = []string{"ctx", "request", "requests", "replies", "servicer", "server", "fake", "behavior"}
+var localNames = []string{"ctx", "request", "requests", "replies", "servicer", "server", "fake", "recorder", "index", "call", "r", "err"}
 
 func newImportSet(self string, packageNames map[string]string) *importSet {
-	return &importSet{self, make(map[string]string), make(map[string]bool), packageNames}
+	return &importSet{
+		self:         self,
+		names:        make(map[string]string),
+		taken:        make(map[string]bool),
+		packageNames: packageNames,
+	}
 }
 
 // use returns the name by which the file refers to a package.
@@ -65,7 +75,7 @@ func (s *importSet) use(importPath string) string {
 		return name
 	}
 	name, fixed := fixedImports[importPath]
-	if !fixed {
+	if !fixed || s.avoided[name] || s.taken[name] {
 		packageName := s.packageName(importPath)
 		name = packageName
 		for i := 1; !s.isFree(name); i++ {
@@ -77,7 +87,17 @@ func (s *importSet) use(importPath string) string {
 	return name
 }
 
-func (s *importSet) isFree(name string) bool { return !s.taken[name] && !reservedNames[name] }
+func (s *importSet) isFree(name string) bool {
+	return !s.taken[name] && !s.avoided[name] && !reservedNames[name]
+}
+
+// avoid keeps names from being given to packages.
+func (s *importSet) avoid(names ...map[string]bool) {
+	s.avoided = make(map[string]bool)
+	for _, set := range names {
+		maps.Copy(s.avoided, set)
+	}
+}
 
 // reservedNames are those that a package must not get within a generated file.
 var reservedNames = func() map[string]bool {

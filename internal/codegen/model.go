@@ -2,6 +2,7 @@ package codegen
 
 import (
 	"path"
+	"slices"
 
 	"google.golang.org/protobuf/compiler/protogen"
 )
@@ -32,7 +33,6 @@ type File struct {
 	RuntimeModule string // where the runtime comes from
 
 	imports *importSet
-	outputs []string // names of the files to write, without suffix
 	source  *protogen.File
 	prefix  string // path of the generated file, up to where the plugin's own suffix begins
 }
@@ -53,7 +53,9 @@ type Service struct {
 	Servicer      string
 	Unimplemented string
 	Registrar     string
+	MustEmbed     string // the method that only Unimplemented has
 	Fake          string
+	FakeRequests  string
 	NameConstant  string
 	MethodNames   string
 
@@ -74,9 +76,18 @@ type Method struct {
 	StreamsRequests  bool
 	StreamsResponses bool
 
+	// Names of what is generated.
 	NameConstant string
+	FakeField    string
+	FakeCalls    string
+	FakeCall     string
 
 	source *protogen.Method
+}
+
+// StreamsRequests says whether any method of the service does.
+func (s *Service) StreamsRequests() bool {
+	return slices.ContainsFunc(s.Methods, func(m *Method) bool { return m.StreamsRequests })
 }
 
 // Cardinality names the shape of the RPC, request first, as the constructors of the runtime do.
@@ -140,7 +151,9 @@ func newService(f *File, index int, source *protogen.Service, o *options) *Servi
 		Servicer:      name + "Servicer",
 		Unimplemented: "Unimplemented" + name + "Servicer",
 		Registrar:     "Add" + name + "ToServer",
+		MustEmbed:     "mustEmbedUnimplemented" + name + "Servicer",
 		Fake:          "Fake" + name + "Servicer",
+		FakeRequests:  "fake" + name + "Requests",
 		NameConstant:  name + "_service",
 		MethodNames:   name + "_methods",
 		source:        source,
@@ -149,7 +162,29 @@ func newService(f *File, index int, source *protogen.Service, o *options) *Servi
 	for _, method := range source.Methods {
 		s.Methods = append(s.Methods, newMethod(s, method, o))
 	}
+	nameFakeMembers(s)
 	return s
+}
+
+// nameFakeMembers names the fields and methods that a fake has beside the RPCs' own methods. These names are seen in
+// tests only, so that one which is taken by an RPC can give way.
+func nameFakeMembers(s *Service) {
+	taken := make(map[string]bool)
+	for _, m := range s.Methods {
+		taken[m.Name] = true
+	}
+	free := func(name string) string {
+		for taken[name] {
+			name += "_"
+		}
+		taken[name] = true
+		return name
+	}
+	for _, m := range s.Methods {
+		m.FakeField = free(m.Name + "Func")
+		m.FakeCalls = free(m.Name + "Calls")
+		m.FakeCall = s.Fake + "_call_" + m.Name
+	}
 }
 
 func newMethod(s *Service, source *protogen.Method, o *options) *Method {

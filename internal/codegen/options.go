@@ -119,6 +119,9 @@ func (o *options) check() error {
 	if o.parts[partRegistrars] && !o.parts[partServicers] {
 		return fmt.Errorf("option parts: registrars need the servicers that they add: parts=servicers+registrars")
 	}
+	if o.requireEmbedding && o.parts[partFakes] && !o.parts[partServicers] {
+		return fmt.Errorf("option parts: with require_embedding=true, fakes need the base that comes with the servicers: parts=servicers+fakes")
+	}
 	return nil
 }
 

@@ -1,38 +1,175 @@
 package codegen
 
 import (
+	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"go/format"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
 	"text/template"
-
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/pluginpb"
 
 	"github.com/gogreeter/gogreeter/templates"
 )
 
+const (
+	fileTemplate   = "file.go.tmpl"
+	fakeTemplate   = "fake_file.go.tmpl"
+	templateSuffix = ".go.tmpl"
+)
+
 // importBlock stands where the import block goes, until the rest of the file is there and has shown what it imports.
+// No template and no .proto file can hold it: control characters do not get into a comment.
 const importBlock = "\x00imports\x00"
+
+// output is a file to be written.
+type output struct {
+	name    string // with / between directories
+	content []byte
+	file    *File
+}
+
+// job is a file to be rendered: a template, applied to a model.
+type job struct {
+	file     *File
+	template string
+	suffix   string // of the file's name
+}
+
+// render executes the templates. The files are spread over the processors; each model is used by one goroutine at a
+// time, since it notes what its file imports.
+func render(files []*File, o *options) ([]*output, error) {
+	text, err := parseTemplates(o.templateDir, (&renderer{}).functions())
+	if err != nil {
+		return nil, err
+	}
+	outputs := make([][]*output, len(files))
+	errs := make([]error, len(files))
+	var wait sync.WaitGroup
+	next := make(chan int)
+	for range min(runtime.GOMAXPROCS(0), len(files)) {
+		worker, err := newRenderer(text)
+		if err != nil {
+			return nil, err
+		}
+		wait.Go(func() {
+			for i := range next {
+				outputs[i], errs[i] = worker.renderAll(files[i], text.jobs)
+			}
+		})
+	}
+	for i := range files {
+		next <- i
+	}
+	close(next)
+	wait.Wait()
+
+	var all []*output
+	for i := range files {
+		if errs[i] != nil {
+			return nil, errs[i]
+		}
+		all = append(all, outputs[i]...)
+	}
+	return all, nil
+}
+
+// templateSet is the built-in templates with those of the user.
+type templateSet struct {
+	root *template.Template
+	jobs []job // to be done for each file; without the file itself
+}
+
+// parseTemplates reads the built-in templates, and then those in the user's directory, if there is one.
+func parseTemplates(userDir string, functions template.FuncMap) (*templateSet, error) {
+	text := &templateSet{
+		root: template.New("").Funcs(functions),
+		jobs: []job{{template: fileTemplate, suffix: "_gogreeter.pb.go"}, {template: fakeTemplate, suffix: "_gogreeter_fake.pb.go"}},
+	}
+	if _, err := text.root.ParseFS(templates.FS, "*"+templateSuffix); err != nil {
+		return nil, err
+	}
+	if userDir == "" {
+		return text, nil
+	}
+	if info, err := os.Stat(userDir); err != nil || !info.IsDir() {
+		return nil, fmt.Errorf("option template_dir=%s: there is no such directory, seen from the working directory of protoc or buf", userDir)
+	}
+	names, err := filepath.Glob(filepath.Join(userDir, "*"+templateSuffix))
+	if err != nil || len(names) == 0 {
+		return nil, fmt.Errorf("option template_dir=%s: there is no *%s in it", userDir, templateSuffix)
+	}
+	for _, path := range names { // Glob sorts them.
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("option template_dir=%s: %w", userDir, err)
+		}
+		name := filepath.Base(path)
+		if _, err := text.root.New(name).Parse(string(content)); err != nil {
+			return nil, fmt.Errorf("option template_dir=%s: %w", userDir, err)
+		}
+		if _, err := fs.Stat(templates.FS, name); err == nil || strings.HasPrefix(name, "_") {
+			continue // It replaces a built-in template, or holds definitions for others.
+		}
+		text.jobs = append(text.jobs, job{
+			template: name,
+			suffix:   "_gogreeter_" + strings.TrimSuffix(name, templateSuffix) + ".pb.go",
+		})
+	}
+	return text, nil
+}
 
 // renderer executes templates for one file after the other.
 type renderer struct {
 	templates *template.Template
-	file      *File
+	file      *File // that is being written
 }
 
-func newRenderer() (*renderer, error) {
-	r := &renderer{}
-	root := template.New("").Funcs(template.FuncMap{
+func newRenderer(text *templateSet) (*renderer, error) {
+	root, err := text.root.Clone()
+	if err != nil {
+		return nil, err
+	}
+	r := &renderer{templates: root}
+	root.Funcs(r.functions())
+	return r, nil
+}
+
+// functions are what templates can call; docs/generator.md describes them.
+func (r *renderer) functions() template.FuncMap {
+	return template.FuncMap{
 		"import":  func(path string) string { return r.file.imports.use(path) },
 		"runtime": func() string { return r.file.imports.use(runtimePackage) },
 		"imports": func() string { return importBlock },
-	})
-	root, err := root.ParseFS(templates.FS, "*.go.tmpl")
-	r.templates = root
-	return r, err
+		// The skeleton mode has its own; see skeleton.go.
+		"skeleton": func() (skeleton, error) { return skeleton{}, errors.New("skeleton: only in skeleton templates") },
+	}
 }
 
+// renderAll writes the files that come out of one .proto file.
+func (r *renderer) renderAll(file *File, jobs []job) ([]*output, error) {
+	var outputs []*output
+	for _, job := range jobs {
+		if job.template == fileTemplate && !file.Servicers || job.template == fakeTemplate && !file.Fakes {
+			continue
+		}
+		content, err := r.render(file, job.template)
+		if err != nil {
+			return nil, err
+		}
+		if len(content) > 0 {
+			outputs = append(outputs, &output{file.prefix + job.suffix, content, file})
+		}
+	}
+	return outputs, nil
+}
+
+// render executes a template and formats what comes out.
 func (r *renderer) render(file *File, name string) ([]byte, error) {
 	r.file = file
 	file.imports.reset()
@@ -40,25 +177,26 @@ func (r *renderer) render(file *File, name string) ([]byte, error) {
 	if err := r.templates.ExecuteTemplate(&buffer, name, file); err != nil {
 		return nil, fmt.Errorf("%s: %w", file.Source, err)
 	}
-	source := bytes.Replace(buffer.Bytes(), []byte(importBlock), []byte(file.imports.block()), 1)
-	return format.Source(source)
+	source := bytes.TrimSpace(buffer.Bytes())
+	if len(source) == 0 {
+		return nil, nil // A template may decide that there is nothing to write.
+	}
+	source = bytes.Replace(source, []byte(importBlock), []byte(file.imports.block()), 1)
+	source = append(source, '\n')
+	formatted, err := format.Source(source)
+	if err != nil {
+		return nil, fmt.Errorf("%s: the template %s writes what is no Go code: %w\n%s", file.Source, name, err, numbered(source))
+	}
+	return formatted, nil
 }
 
-func render(files []*File, o *options) ([]*pluginpb.CodeGeneratorResponse_File, error) {
-	r, err := newRenderer()
-	if err != nil {
-		return nil, err
+// numbered puts line numbers before the lines, for the author of a template to find the one with the error.
+func numbered(source []byte) string {
+	var b strings.Builder
+	lines := bufio.NewScanner(bytes.NewReader(source))
+	lines.Buffer(nil, len(source)+1)
+	for n := 1; lines.Scan(); n++ {
+		fmt.Fprintf(&b, "%5d\t%s\n", n, lines.Bytes())
 	}
-	var out []*pluginpb.CodeGeneratorResponse_File
-	for _, file := range files {
-		content, err := r.render(file, "file.go.tmpl")
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, &pluginpb.CodeGeneratorResponse_File{
-			Name:    proto.String(file.prefix + "_gogreeter.pb.go"),
-			Content: proto.String(string(content)),
-		})
-	}
-	return out, nil
+	return b.String()
 }

@@ -1,0 +1,64 @@
+package codegen
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/pluginpb"
+)
+
+// responseFiles turns the outputs into what goes into the response: sorted by name, with the prefix cut off that the
+// option module= names, and with a .meta file beside each if annotate_code asks for it.
+//
+// protogen does the same for files that are printed through it, one after the other; here they are rendered at once.
+func responseFiles(outputs []*output, parameter string) ([]*pluginpb.CodeGeneratorResponse_File, error) {
+	module, annotated := commonOptions(parameter)
+	slices.SortFunc(outputs, func(a, b *output) int { return cmp.Compare(a.name, b.name) })
+	files := make([]*pluginpb.CodeGeneratorResponse_File, 0, len(outputs))
+	for i, output := range outputs {
+		if i > 0 && outputs[i-1].name == output.name {
+			return nil, fmt.Errorf("%s and %s both write %s: give them different Go packages (option go_package), different names, or use paths=source_relative",
+				outputs[i-1].file.Source, output.file.Source, output.name)
+		}
+		name := output.name
+		if module != "" {
+			var ok bool
+			if name, ok = strings.CutPrefix(name, module+"/"); !ok {
+				return nil, fmt.Errorf("%s: its Go package is not in the module %q that the option module= names, so %s cannot be written",
+					output.file.Source, module, output.name)
+			}
+		}
+		files = append(files, &pluginpb.CodeGeneratorResponse_File{
+			Name:    proto.String(name),
+			Content: proto.String(string(output.content)),
+		})
+		if annotated {
+			meta, err := annotations(output)
+			if err != nil {
+				return nil, err
+			}
+			files = append(files, &pluginpb.CodeGeneratorResponse_File{
+				Name:    proto.String(name + ".meta"),
+				Content: proto.String(meta),
+			})
+		}
+	}
+	return files, nil
+}
+
+// commonOptions reads those options that protogen has checked, but keeps to itself.
+func commonOptions(parameter string) (module string, annotated bool) {
+	for option := range strings.SplitSeq(parameter, ",") {
+		name, value, _ := strings.Cut(option, "=")
+		switch name {
+		case "module":
+			module = value
+		case "annotate_code":
+			annotated = value != "false"
+		}
+	}
+	return module, annotated
+}
