@@ -37,7 +37,8 @@ type rpc struct {
 	requests int  // messages that have come
 	deaf     bool // what still comes is thrown away
 
-	gzip atomic.Bool // responses are compressed
+	gzip    atomic.Bool // responses are compressed
+	sending atomic.Bool // a response has been sent since the last request was taken
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -199,10 +200,10 @@ func (r *rpc) run(w *worker) {
 	}
 	returned := false
 	defer func() {
+		defer r.release()
 		if !returned {
 			r.recovered(recover())
 		}
-		r.release()
 	}()
 	r.handler.behavior(r, w)
 	returned = true
@@ -210,9 +211,13 @@ func (r *rpc) run(w *worker) {
 
 // recovered ends the RPC of a handler that did not return. reason is nil if it called runtime.Goexit.
 func (r *rpc) recovered(reason any) {
-	o := outcome{code: codes.Unknown, details: "Exception calling application: " + panicText(reason)}
-	r.conn.server.logger.Error(o.details, "method", r.def.path, "stack", string(debug.Stack()))
-	r.finish(o)
+	const what = "Exception calling application: "
+	o := outcome{code: codes.Unknown, details: what + unprintableText(reason)}
+	defer func() { // even if printing the reason ends this goroutine
+		r.conn.server.logger.Error(o.details, "method", r.def.path, "stack", string(debug.Stack()))
+		r.finish(o)
+	}()
+	o.details = what + panicText(reason)
 }
 
 // release is called once, when no handler runs any more or will.
@@ -372,10 +377,14 @@ func (r *rpc) send(c *codec, response any) error {
 	if kept {
 		*buf = nil
 	}
-	if err == nil && r.stream.WaitRoom() {
-		return nil
+	if err != nil {
+		return r.endError()
 	}
-	return r.endError()
+	// The first response after a request may be waited for. Those that follow are likely to be followed by more.
+	if urgent := !r.sending.Swap(true); !r.stream.WaitRoom(urgent) {
+		return r.endError()
+	}
+	return nil
 }
 
 func (r *rpc) endError() error {
@@ -413,6 +422,7 @@ func (r *rpc) nextMessage() (message, error) {
 		r.mu.Unlock()
 		return message{}, io.EOF
 	}
+	r.sending.Store(false)
 	m := r.queue[0]
 	r.queue[0] = message{}
 	if r.queue = r.queue[1:]; len(r.queue) == 0 {

@@ -184,7 +184,9 @@ func (d *dispatcher) wakeLocked() bool {
 // for another RPC's handler: before a worker enters one, it makes sure that somebody who is not in a handler is going
 // to flush, and that is the worker on its way. If there is none, it flushes itself. Who arrives inherits the promise.
 func (d *dispatcher) work(w *worker, arrives bool) {
-	w.dirty = d.conn
+	if w.dirty == nil { // else the worker before has left something, and ended in a handler
+		w.dirty = d.conn
+	}
 	for {
 		d.mu.Lock()
 		if arrives {
@@ -211,8 +213,8 @@ func (d *dispatcher) work(w *worker, arrives bool) {
 		if !promised {
 			w.flush()
 		}
-		r.run(w)
 		w.dirty = r.conn
+		r.run(w)
 	}
 }
 
@@ -221,7 +223,7 @@ func (d *dispatcher) work(w *worker, arrives bool) {
 func panicText(reason any) (text string) {
 	defer func() {
 		if recover() != nil {
-			text = fmt.Sprintf("a %T that cannot be printed", reason)
+			text = unprintableText(reason)
 		}
 	}()
 	if reason == nil {
@@ -229,3 +231,5 @@ func panicText(reason any) (text string) {
 	}
 	return fmt.Sprint(reason)
 }
+
+func unprintableText(reason any) string { return fmt.Sprintf("a %T that cannot be printed", reason) }

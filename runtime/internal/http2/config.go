@@ -53,6 +53,7 @@ const (
 	readBufferSize = 32 << 10 // octets; the largest frame we allow has to fit: 9 + 16,384
 	maxOut         = 64 << 10 // octets of DATA in the out-buffer; what is beyond waits on its stream
 	maxOutReader   = 2 * maxOut
+	outBufferSize  = maxOut + maxOut/8 // field blocks and control frames come on top of DATA
 
 	// maxContinuations is how many CONTINUATION frames may follow one HEADERS frame. Field blocks that a peer sends
 	// need one for each 16 KiB; the limit stops floods of small and of empty ones (CVE-2024-28182).

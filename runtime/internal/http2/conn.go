@@ -68,8 +68,8 @@ type Conn struct {
 	outWindow   int32 // the connection's window
 	queue       streamQueue
 	out         []byte // frames that wait for the next write
-	spare       []byte // the buffer that is not in use, or in the hands of the writer
 	writing     bool   // a goroutine is in flush
+	promised    bool   // a goroutine is going to flush soon
 	drained     sync.Cond
 	stage       connStage
 	endErr      error       // why the connection ended; nil while it lives
@@ -132,7 +132,7 @@ func (c *Conn) Serve() error {
 		left = append(left, st)
 		c.removeLocked(st, false)
 	}
-	c.out, c.spare = nil, nil
+	c.out = nil
 	c.drained.Broadcast()
 	c.mu.Unlock()
 	for _, st := range left {

@@ -155,25 +155,27 @@ func (c *Conn) openStream(id uint32, block []byte, endStream, selfDep bool) erro
 }
 
 // recentStreams remembers the streams that closed last, to tell a frame that was under way when we reset its stream
-// from one that is an offence. The zero value is empty.
+// from one that is an offence. An entry is twice the stream's identifier, plus one if it was we who reset it. The zero
+// value is empty.
 type recentStreams struct {
-	entries [64]struct {
-		id   uint32
-		byUs bool
-	}
-	next int
+	entries [32]uint64
+	next    uint8
 }
 
 func (r *recentStreams) add(id uint32, byUs bool) {
-	r.entries[r.next].id, r.entries[r.next].byUs = id, byUs
-	r.next = (r.next + 1) % len(r.entries)
+	entry := uint64(id) << 1
+	if byUs {
+		entry |= 1
+	}
+	r.entries[r.next] = entry
+	r.next = (r.next + 1) % uint8(len(r.entries))
 }
 
 // find reports whether the stream is known, and then whether it was we who reset it.
 func (r *recentStreams) find(id uint32) (byUs, known bool) {
-	for i := range r.entries {
-		if r.entries[i].id == id {
-			return r.entries[i].byUs, true
+	for _, entry := range r.entries {
+		if entry>>1 == uint64(id) {
+			return entry&1 == 1, true
 		}
 	}
 	return false, false

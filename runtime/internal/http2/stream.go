@@ -50,6 +50,9 @@ func (st *Stream) Write(o Outgoing) (kept bool, err error) {
 	if !st.state.canSend() || st.finish || c.stage >= ending {
 		return false, StreamError{st.id, ErrCodeStreamClosed, "written to after its end"}
 	}
+	if c.out == nil {
+		c.out = newOut()
+	}
 	if o.Discard {
 		st.pending = nil
 		c.wakeLocked(st)
@@ -76,13 +79,20 @@ func (st *Stream) Write(o Outgoing) (kept bool, err error) {
 	return kept, nil
 }
 
-// WaitRoom flushes, and waits until the stream's pending data is within [Config.MaxPendingBytes]. It reports false if
-// the stream is over.
-func (st *Stream) WaitRoom() bool {
+// WaitRoom lets what has been written go, and waits until the stream's pending data is within
+// [Config.MaxPendingBytes]. It reports false if the stream is over.
+//
+// What is written leaves a little later, together with what other goroutines that can run write meanwhile; but at once
+// if it is urgent and there is no other stream to share a write with.
+func (st *Stream) WaitRoom(urgent bool) bool {
 	c := st.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.flushLocked()
+	if urgent && len(c.streams) == 1 || st.waitsLocked() {
+		c.flushLocked()
+	} else {
+		c.promiseLocked()
+	}
 	for st.waitsLocked() {
 		if st.room == nil {
 			st.room = sync.NewCond(&c.mu)

@@ -1,5 +1,10 @@
 package http2
 
+import (
+	"runtime"
+	"sync"
+)
+
 // streamQueue is the queue of streams that have both data and window, and wait for the connection. First in, first
 // out: each turn sends one frame, so that streams share the connection evenly.
 type streamQueue struct{ head, tail *Stream }
@@ -21,6 +26,18 @@ func (q *streamQueue) pop() *Stream {
 	q.head = st.next
 	st.queued, st.next = false, nil
 	return st
+}
+
+// outBuffers holds out-buffers. A connection has one only while something waits to be written.
+var outBuffers = sync.Pool{New: func() any { return new([outBufferSize]byte) }}
+
+func newOut() []byte { return outBuffers.Get().(*[outBufferSize]byte)[:0] }
+
+// freeOut gives an out-buffer back, unless it is one that append has made.
+func freeOut(out []byte) {
+	if cap(out) == outBufferSize {
+		outBuffers.Put((*[outBufferSize]byte)(out[:outBufferSize]))
+	}
 }
 
 // windowLocked is how many octets the stream may send.
@@ -152,6 +169,23 @@ func (c *Conn) Flush() {
 	c.mu.Unlock()
 }
 
+// promiseLocked has everything flushed that has been appended, but not at once: goroutines that can run get their turn
+// before, and what they append leaves in the same write.
+func (c *Conn) promiseLocked() {
+	if !c.promised && !c.writing && len(c.out) > 0 {
+		c.promised = true
+		go c.flushPromised()
+	}
+}
+
+func (c *Conn) flushPromised() {
+	runtime.Gosched()
+	c.mu.Lock()
+	c.promised = false
+	c.flushLocked()
+	c.mu.Unlock()
+}
+
 // flushLocked gives the lock up while it writes, so that others can append.
 func (c *Conn) flushLocked() {
 	if c.writing {
@@ -164,11 +198,11 @@ func (c *Conn) flushLocked() {
 			break
 		}
 		out := c.out
-		c.out, c.spare = c.spare[:0], nil
+		c.out = nil
 		c.mu.Unlock()
 		err := c.nc.write(out, c.config.WriteTimeout)
+		freeOut(out)
 		c.mu.Lock()
-		c.spare = out[:0]
 		c.drained.Broadcast()
 		if err != nil {
 			c.out = nil
