@@ -1,0 +1,478 @@
+package runtime
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+	"google.golang.org/grpc/codes"
+)
+
+// testClient is a gRPC client that is told frame by frame what to do. What it sends is queued and written by a
+// goroutine of its own, so that neither side can block the other over a net.Pipe.
+type testClient struct {
+	t  testing.TB
+	nc net.Conn
+
+	mu sync.Mutex
+	// Guarded by mu.
+	changed   *sync.Cond
+	out       bytes.Buffer
+	framer    *http2.Framer // writes to out
+	corked    bool          // what is written stays in out
+	block     bytes.Buffer
+	encoder   *hpack.Encoder // writes to block
+	streams   map[uint32]*testStream
+	nextID    uint32
+	goAways   []string // debug data
+	lastID    uint32   // of the last GOAWAY
+	pings     int      // acknowledged
+	thrifty   bool     // gives no flow-control credit of its own accord
+	ended     bool     // nothing more will be read
+	abandoned bool     // nothing more will be written
+	wg        sync.WaitGroup
+}
+
+// testStream is one RPC of a testClient.
+type testStream struct {
+	c  *testClient
+	id uint32
+
+	// Guarded by c.mu.
+	headers  []hpack.HeaderField
+	trailers []hpack.HeaderField
+	blocks   int // field blocks received
+	data     []byte
+	window   uint32 // received and not given back
+	ended    bool
+	reset    bool
+	code     http2.ErrCode // if reset
+}
+
+// newTestClient speaks HTTP/2 on nc until the test ends. It sends the preface.
+func newTestClient(t testing.TB, nc net.Conn, settings ...http2.Setting) *testClient {
+	t.Helper()
+	c := &testClient{t: t, nc: nc, streams: make(map[uint32]*testStream), nextID: 1}
+	c.changed = sync.NewCond(&c.mu)
+	c.framer = http2.NewFramer(&c.out, nil)
+	c.framer.AllowIllegalWrites = true
+	c.encoder = hpack.NewEncoder(&c.block)
+	c.out.WriteString(http2.ClientPreface)
+	c.framer.WriteSettings(settings...)
+	c.wg.Add(2)
+	go c.writeLoop()
+	go c.readLoop()
+	t.Cleanup(c.close)
+	return c
+}
+
+// close drops the connection.
+func (c *testClient) close() {
+	c.mu.Lock()
+	c.abandoned = true
+	c.changed.Broadcast()
+	c.mu.Unlock()
+	c.nc.Close()
+	c.wg.Wait()
+}
+
+func (c *testClient) writeLoop() {
+	defer c.wg.Done()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for !c.abandoned {
+		if c.corked || c.out.Len() == 0 {
+			c.changed.Wait()
+			continue
+		}
+		b := bytes.Clone(c.out.Bytes())
+		c.out.Reset()
+		c.mu.Unlock()
+		_, err := c.nc.Write(b)
+		c.mu.Lock()
+		c.abandoned = c.abandoned || err != nil
+	}
+}
+
+func (c *testClient) readLoop() {
+	defer c.wg.Done()
+	framer := http2.NewFramer(nil, c.nc)
+	framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	framer.SetMaxReadFrameSize(1<<24 - 1)
+	for {
+		f, err := framer.ReadFrame()
+		c.mu.Lock()
+		if err != nil {
+			c.ended = true
+		} else {
+			c.process(f)
+		}
+		c.changed.Broadcast()
+		c.mu.Unlock()
+		if err != nil {
+			return
+		}
+	}
+}
+
+// process processes a frame of the server's; c.mu is held.
+func (c *testClient) process(f http2.Frame) {
+	st := c.streams[f.Header().StreamID]
+	switch f := f.(type) {
+	case *http2.SettingsFrame:
+		if !f.IsAck() {
+			c.framer.WriteSettingsAck()
+		}
+	case *http2.PingFrame:
+		if f.IsAck() {
+			c.pings++
+		} else {
+			c.framer.WritePing(true, f.Data)
+		}
+	case *http2.GoAwayFrame:
+		c.goAways = append(c.goAways, string(f.DebugData()))
+		c.lastID = f.LastStreamID
+	case *http2.MetaHeadersFrame:
+		if st.blocks++; st.blocks == 1 && !f.StreamEnded() {
+			st.headers = f.Fields
+		} else {
+			st.trailers = f.Fields
+		}
+		st.ended = st.ended || f.StreamEnded()
+	case *http2.DataFrame:
+		st.data = append(st.data, f.Data()...)
+		st.window += f.Length
+		st.ended = st.ended || f.StreamEnded()
+		if !c.thrifty {
+			c.credit(st)
+		}
+	case *http2.RSTStreamFrame:
+		st.reset, st.code = true, f.ErrCode
+	}
+}
+
+// credit gives back what a stream has received; c.mu is held.
+func (c *testClient) credit(st *testStream) {
+	if st.window == 0 {
+		return
+	}
+	c.framer.WriteWindowUpdate(0, st.window)
+	if !st.ended && !st.reset {
+		c.framer.WriteWindowUpdate(st.id, st.window)
+	}
+	st.window = 0
+}
+
+// do sends what write writes.
+func (c *testClient) do(write func(framer *http2.Framer)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	write(c.framer)
+	c.changed.Broadcast()
+}
+
+// cork keeps back what is sent until uncork, so that it arrives in one piece.
+func (c *testClient) cork() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.corked = true
+}
+
+func (c *testClient) uncork() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.corked = false
+	c.changed.Broadcast()
+}
+
+// patience is how long a client waits for what must happen: for ever, as far as a test is concerned.
+const patience = time.Minute
+
+// wait waits until holds reports true; it is called with c.mu held.
+func (c *testClient) wait(what string, holds func() bool) {
+	c.t.Helper()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	expired := false
+	timer := time.AfterFunc(patience, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		expired = true
+		c.changed.Broadcast()
+	})
+	defer timer.Stop()
+	for !holds() {
+		if expired {
+			c.t.Fatalf("waited in vain for %s", what)
+		}
+		c.changed.Wait()
+	}
+}
+
+// waitEnd waits until the server has closed the connection.
+func (c *testClient) waitEnd() {
+	c.t.Helper()
+	c.wait("the end of the connection", func() bool { return c.ended })
+}
+
+// ping waits until everything sent so far has been read by the server.
+func (c *testClient) ping() {
+	c.t.Helper()
+	var before int
+	c.do(func(framer *http2.Framer) {
+		before = c.pings
+		framer.WritePing(false, [8]byte{})
+	})
+	c.wait("the acknowledgement of a PING", func() bool { return c.pings > before })
+}
+
+// request is the field block of a call, with more fields than those that each call has, or others in their place: a
+// name that begins with "!" leaves the field out.
+func request(path string, more ...string) []hpack.HeaderField {
+	fields := []hpack.HeaderField{
+		{Name: ":method", Value: "POST"},
+		{Name: ":scheme", Value: "http"},
+		{Name: ":path", Value: path},
+		{Name: ":authority", Value: "test"},
+		{Name: "content-type", Value: "application/grpc"},
+		{Name: "te", Value: "trailers"},
+	}
+next:
+	for i := 0; i+1 < len(more); i += 2 {
+		name, replaced := strings.CutPrefix(more[i], "!")
+		for j := range fields[:6] {
+			if fields[j].Name == name && (replaced || name == "content-type" || name == ":method") {
+				fields[j].Value = more[i+1]
+				continue next
+			}
+		}
+		fields = append(fields, hpack.HeaderField{Name: name, Value: more[i+1]})
+	}
+	kept := fields[:0]
+	for _, f := range fields {
+		if f.Value != "\x00" {
+			kept = append(kept, f)
+		}
+	}
+	return kept
+}
+
+// missing in place of a value leaves the field out.
+const missing = "\x00"
+
+// open sends the field block of a call, and no END_STREAM.
+func (c *testClient) open(path string, more ...string) *testStream {
+	return c.openFields(request(path, more...), false)
+}
+
+func (c *testClient) openFields(fields []hpack.HeaderField, endStream bool) *testStream {
+	st := &testStream{c: c}
+	c.do(func(framer *http2.Framer) {
+		st.id = c.nextID
+		c.nextID += 2
+		c.streams[st.id] = st
+		c.block.Reset()
+		for _, f := range fields {
+			c.encoder.WriteField(f)
+		}
+		rest := c.block.Bytes()
+		first := rest[:min(len(rest), 16000)]
+		rest = rest[len(first):]
+		framer.WriteHeaders(http2.HeadersFrameParam{
+			StreamID: st.id, BlockFragment: first, EndStream: endStream, EndHeaders: len(rest) == 0,
+		})
+		for len(rest) > 0 {
+			next := rest[:min(len(rest), 16000)]
+			rest = rest[len(next):]
+			framer.WriteContinuation(st.id, len(rest) == 0, next)
+		}
+	})
+	return st
+}
+
+// call makes a whole call with the given request messages and half-closes.
+func (c *testClient) call(path string, messages ...string) *testStream {
+	st := c.open(path)
+	st.send(messages...)
+	st.halfClose()
+	return st
+}
+
+// lpm is a Length-Prefixed-Message.
+func lpm(flag byte, message string) []byte {
+	b := binary.BigEndian.AppendUint32([]byte{flag}, uint32(len(message)))
+	return append(b, message...)
+}
+
+// send sends messages, each in DATA frames of its own.
+func (st *testStream) send(messages ...string) {
+	for _, m := range messages {
+		st.sendData(lpm(0, m))
+	}
+}
+
+// sendData sends content, whatever the flow-control windows say.
+func (st *testStream) sendData(data []byte) {
+	st.c.do(func(framer *http2.Framer) {
+		for len(data) > 0 {
+			n := min(len(data), 16384)
+			framer.WriteData(st.id, false, data[:n])
+			data = data[n:]
+		}
+	})
+}
+
+func (st *testStream) halfClose() {
+	st.c.do(func(framer *http2.Framer) { framer.WriteData(st.id, true, nil) })
+}
+
+// cancel resets the stream, as a client does that gives up.
+func (st *testStream) cancel() {
+	st.c.do(func(framer *http2.Framer) { framer.WriteRSTStream(st.id, http2.ErrCodeCancel) })
+}
+
+// testResult is how an RPC ended.
+type testResult struct {
+	t        testing.TB
+	headers  []hpack.HeaderField // without those of a Trailers-Only response
+	trailers []hpack.HeaderField
+	messages []string
+	flags    []byte // the Compressed-Flag of each
+	rest     []byte // content that is not a whole message
+	ended    bool   // END_STREAM came
+	reset    bool
+	code     http2.ErrCode
+}
+
+// result waits for the end of the RPC.
+func (st *testStream) result() *testResult {
+	st.c.t.Helper()
+	st.c.wait(fmt.Sprintf("the end of stream %d", st.id), func() bool { return st.ended || st.reset || st.c.ended })
+	return st.snapshot()
+}
+
+func (st *testStream) snapshot() *testResult {
+	st.c.mu.Lock()
+	defer st.c.mu.Unlock()
+	r := &testResult{
+		t: st.c.t, headers: st.headers, trailers: st.trailers, ended: st.ended, reset: st.reset, code: st.code,
+		rest: st.data,
+	}
+	for len(r.rest) >= prefixLen {
+		length := int(binary.BigEndian.Uint32(r.rest[1:]))
+		if len(r.rest) < prefixLen+length {
+			break
+		}
+		r.messages = append(r.messages, string(r.rest[prefixLen:prefixLen+length]))
+		r.flags = append(r.flags, r.rest[0])
+		r.rest = r.rest[prefixLen+length:]
+	}
+	return r
+}
+
+// next waits for the n-th message, from 1, and returns it.
+func (st *testStream) next(n int) string {
+	st.c.t.Helper()
+	var got *testResult
+	for got == nil || len(got.messages) < n {
+		had := 0
+		if got != nil {
+			if got.ended || got.reset {
+				st.c.t.Fatalf("stream %d ended after %d messages; want %d", st.id, len(got.messages), n)
+			}
+			had = len(got.rest)
+			for _, m := range got.messages {
+				had += prefixLen + len(m)
+			}
+		}
+		st.c.wait("a message", func() bool { return len(st.data) > had || st.ended || st.reset || st.c.ended })
+		got = st.snapshot()
+	}
+	return got.messages[n-1]
+}
+
+// field returns the first value of a field, and whether there is one.
+func field(fields []hpack.HeaderField, name string) (value string, ok bool) {
+	for _, f := range fields {
+		if f.Name == name {
+			return f.Value, true
+		}
+	}
+	return "", false
+}
+
+// status returns what the trailers say.
+func (r *testResult) status() (code codes.Code, details string) {
+	r.t.Helper()
+	value, ok := field(r.trailers, "grpc-status")
+	if !ok {
+		r.t.Fatalf("the RPC ended without grpc-status: %+v", *r)
+	}
+	n, err := strconv.Atoi(value)
+	if err != nil {
+		r.t.Fatalf("grpc-status is %q", value)
+	}
+	message, _ := field(r.trailers, "grpc-message")
+	return codes.Code(n), percentDecode(r.t, message)
+}
+
+// want checks status and messages of an RPC.
+func (r *testResult) want(code codes.Code, details string, messages ...string) {
+	r.t.Helper()
+	gotCode, gotDetails := r.status()
+	if gotCode != code || gotDetails != details {
+		r.t.Errorf("status is %v %q, want %v %q", gotCode, gotDetails, code, details)
+	}
+	if strings.Join(r.messages, "|") != strings.Join(messages, "|") || len(r.messages) != len(messages) {
+		r.t.Errorf("messages are %.200q, want %.200q", r.messages, messages)
+	}
+	if len(r.rest) > 0 && code == codes.OK {
+		r.t.Errorf("%d octets of content are left over", len(r.rest))
+	}
+}
+
+// decodeBinary decodes the value of a -bin field as a client does.
+func decodeBinary(t testing.TB, value string) string {
+	t.Helper()
+	decoded, err := base64.RawStdEncoding.DecodeString(value)
+	if err != nil {
+		t.Fatalf("-bin value %q: %v", value, err)
+	}
+	return string(decoded)
+}
+
+// percentDecode decodes a grpc-message, and insists that it needed its encoding (gRPC PROTOCOL-HTTP2,
+// "Status-Message").
+func percentDecode(t testing.TB, message string) string {
+	t.Helper()
+	var out []byte
+	for i := 0; i < len(message); i++ {
+		c := message[i]
+		if c < 0x20 || c > 0x7e {
+			t.Fatalf("grpc-message %q has the octet 0x%02x", message, c)
+		}
+		if c != '%' {
+			out = append(out, c)
+			continue
+		}
+		if i+2 >= len(message) {
+			t.Fatalf("grpc-message %q ends in the middle of an encoded octet", message)
+		}
+		n, err := strconv.ParseUint(message[i+1:i+3], 16, 8)
+		if err != nil || strings.ToUpper(message[i+1:i+3]) != message[i+1:i+3] {
+			t.Fatalf("grpc-message %q: %q is not an encoded octet", message, message[i:i+3])
+		}
+		out = append(out, byte(n))
+		i += 2
+	}
+	return string(out)
+}

@@ -1,0 +1,229 @@
+package runtime
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// raw is the message type of most tests.
+type raw = RawMessage
+
+func rawOf(s string) *raw { return &raw{Data: []byte(s)} }
+
+// handlers are methods of the service t.S by their names.
+type handlers = map[string]*MethodHandler
+
+// testServer is a server on an in-memory listener, which runs until the test ends.
+type testServer struct {
+	*Server
+	t        testing.TB
+	listener *pipeListener
+	log      *testLog
+}
+
+// newTestServer starts a server with a service "t.S".
+func newTestServer(t testing.TB, options Options, methods handlers) *testServer {
+	t.Helper()
+	s := &testServer{t: t, listener: newPipeListener(), log: &testLog{}}
+	options.Logger = slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	s.Server = NewServer(options)
+	if methods != nil {
+		if err := s.AddService(Service{Name: "t.S", Methods: methods}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.AddListener(s.listener); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { <-s.Stop(0) })
+	return s
+}
+
+// dial connects a client.
+func (s *testServer) dial() *testClient {
+	s.t.Helper()
+	return newTestClient(s.t, s.listener.dial())
+}
+
+// inBubble runs a test with time of its own. It fails if a goroutine is left at the end.
+func inBubble(t *testing.T, test func(t *testing.T)) {
+	t.Helper()
+	synctest.Test(t, test)
+}
+
+// runInBubble runs a subtest in a bubble.
+func runInBubble(t *testing.T, name string, test func(t *testing.T)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) { synctest.Test(t, test) })
+}
+
+// pipeListener is a listener whose connections are in memory.
+type pipeListener struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func newPipeListener() *pipeListener {
+	return &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
+}
+
+// dial returns the client's end of a new connection. It is closed already if nobody listens.
+func (l *pipeListener) dial() net.Conn {
+	client, server := net.Pipe()
+	select {
+	case l.conns <- server:
+	case <-l.closed:
+		server.Close()
+	}
+	return client
+}
+
+func (l *pipeListener) Accept() (net.Conn, error) {
+	select {
+	case nc := <-l.conns:
+		return nc, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *pipeListener) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return nil
+}
+
+func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{Net: "pipe", Name: "pipe"} }
+
+// testLog keeps what is logged.
+type testLog struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *testLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *testLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// lines returns the lines that contain a text.
+func (l *testLog) lines(text string) (lines []string) {
+	for line := range strings.Lines(l.String()) {
+		if strings.Contains(line, text) {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+// cardinality is one of the four kinds of methods.
+type cardinality struct {
+	name                                string
+	requestStreaming, responseStreaming bool
+}
+
+var cardinalities = []cardinality{
+	{"UnaryUnary", false, false},
+	{"UnaryStream", false, true},
+	{"StreamUnary", true, false},
+	{"StreamStream", true, true},
+}
+
+// testCall is a call as a handler of any cardinality sees it, so that one behavior serves all four.
+type testCall struct {
+	ctx  context.Context
+	next func() (*raw, error) // io.EOF after the only request, too
+	send func(*raw) error     // the last one counts if there is only one response
+}
+
+// drain reads the requests to their end and returns them.
+func (c *testCall) drain() (requests []string, err error) {
+	for {
+		request, err := c.next()
+		if errors.Is(err, io.EOF) {
+			return requests, nil
+		}
+		if err != nil {
+			return requests, err
+		}
+		requests = append(requests, string(request.Data))
+	}
+}
+
+// handlerOf returns a method handler of a cardinality.
+func handlerOf(c cardinality, behavior func(c *testCall) error) *MethodHandler {
+	unary := func(ctx context.Context, next func() (*raw, error)) (response *raw, err error) {
+		err = behavior(&testCall{ctx, next, func(r *raw) error {
+			response = r
+			return nil
+		}})
+		return response, err
+	}
+	once := func(request *raw) func() (*raw, error) {
+		return func() (*raw, error) {
+			if request == nil {
+				return nil, io.EOF
+			}
+			r := request
+			request = nil
+			return r, nil
+		}
+	}
+	switch c.name {
+	case "UnaryUnary":
+		return UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) { return unary(ctx, once(request)) })
+	case "UnaryStream":
+		return UnaryStream(func(ctx context.Context, request *raw, responses ResponseStream[raw]) error {
+			return behavior(&testCall{ctx, once(request), responses.Send})
+		})
+	case "StreamUnary":
+		return StreamUnary(func(ctx context.Context, requests RequestIterator[raw]) (*raw, error) {
+			return unary(ctx, requests.Next)
+		})
+	}
+	return StreamStream(func(ctx context.Context, requests RequestIterator[raw], responses ResponseStream[raw]) error {
+		return behavior(&testCall{ctx, requests.Next, responses.Send})
+	})
+}
+
+// echo is a unary method that answers with what it is asked.
+func echo() *MethodHandler {
+	return UnaryUnary(func(_ context.Context, request *raw) (*raw, error) { return request, nil })
+}
+
+// blockUntilOver is a unary method that waits for the end of its RPC.
+func blockUntilOver() *MethodHandler {
+	return UnaryUnary(func(ctx context.Context, _ *raw) (*raw, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	})
+}
+
+// wantClosed fails unless a channel gets closed.
+func wantClosed(t testing.TB, what string, closed <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-closed:
+	case <-time.After(patience):
+		t.Fatalf("waited in vain for %s", what)
+	}
+}
