@@ -55,8 +55,8 @@ type GreeterServicer interface {
 	SayHelloBidiStream(ctx context.Context, requests runtime.RequestIterator[HelloRequest], replies runtime.ResponseStream[HelloReply]) error
 }
 
-// UnimplementedGreeterServicer answers each RPC of helloworld.Greeter with UNIMPLEMENTED. A servicer that embeds it, by
-// value, goes on compiling when the service gets another method.
+// UnimplementedGreeterServicer answers each RPC of helloworld.Greeter with UNIMPLEMENTED. A servicer that embeds it,
+// by value, goes on compiling when the service gets another method.
 type UnimplementedGreeterServicer struct{}
 
 // SayHello answers UNIMPLEMENTED.
@@ -79,8 +79,7 @@ func (UnimplementedGreeterServicer) SayHelloBidiStream(ctx context.Context, requ
 	return status.Error(codes.Unimplemented, "Method not implemented!")
 }
 
-// AddGreeterToServer adds the methods of servicer to server's dispatch dictionary, under the name
-// helloworld.Greeter.
+// AddGreeterToServer adds the methods of servicer to server's dispatch dictionary, as helloworld.Greeter.
 func AddGreeterToServer(servicer GreeterServicer, server runtime.Registrar) error {
 	if servicer == nil {
 		return errors.New("gogreeter: AddGreeterToServer: the servicer of helloworld.Greeter is nil")

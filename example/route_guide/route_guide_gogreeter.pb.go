@@ -55,8 +55,8 @@ type RouteGuideServicer interface {
 	RouteChat(ctx context.Context, requests runtime.RequestIterator[RouteNote], replies runtime.ResponseStream[RouteNote]) error
 }
 
-// UnimplementedRouteGuideServicer answers each RPC of routeguide.RouteGuide with UNIMPLEMENTED. A servicer that embeds it, by
-// value, goes on compiling when the service gets another method.
+// UnimplementedRouteGuideServicer answers each RPC of routeguide.RouteGuide with UNIMPLEMENTED. A servicer that embeds it,
+// by value, goes on compiling when the service gets another method.
 type UnimplementedRouteGuideServicer struct{}
 
 // GetFeature answers UNIMPLEMENTED.
@@ -79,8 +79,7 @@ func (UnimplementedRouteGuideServicer) RouteChat(ctx context.Context, requests r
 	return status.Error(codes.Unimplemented, "Method not implemented!")
 }
 
-// AddRouteGuideToServer adds the methods of servicer to server's dispatch dictionary, under the name
-// routeguide.RouteGuide.
+// AddRouteGuideToServer adds the methods of servicer to server's dispatch dictionary, as routeguide.RouteGuide.
 func AddRouteGuideToServer(servicer RouteGuideServicer, server runtime.Registrar) error {
 	if servicer == nil {
 		return errors.New("gogreeter: AddRouteGuideToServer: the servicer of routeguide.RouteGuide is nil")

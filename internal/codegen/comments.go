@@ -44,15 +44,22 @@ func (d Doc) paragraph(lines ...string) Doc {
 func serviceDoc(s *Service) Doc {
 	doc := Doc{s.Servicer + " is what an implementation of the service " + s.FullName + " provides."}
 	doc = doc.paragraph(commentLines(s.source.Comments)...)
-	switch {
-	case doc.isDeprecated():
+	if doc.isDeprecated() || len(s.Deprecation) == 0 {
 		return doc
-	case s.Deprecated:
-		return doc.paragraph("Deprecated: the service " + s.FullName + " is marked as deprecated in its .proto file.")
-	case s.File.Deprecated:
-		return doc.paragraph("Deprecated: " + s.File.Source + " is marked as deprecated.")
 	}
-	return doc
+	return append(doc, s.Deprecation...)
+}
+
+// deprecation returns the last paragraph of the comment on whatever is declared for a deprecated service, in the form
+// that Go tools know; with the empty line in front of it.
+func deprecation(s *Service) Doc {
+	switch {
+	case s.Deprecated:
+		return Doc{"", "Deprecated: the service " + s.FullName + " is marked as deprecated in its .proto file."}
+	case s.File.Deprecated:
+		return Doc{"", "Deprecated: " + s.File.Source + " is marked as deprecated."}
+	}
+	return nil
 }
 
 // methodDoc documents a method with what the .proto file says of it.
@@ -93,10 +100,14 @@ func commentLines(set protogen.CommentSet) []string {
 func textLines(text string) []string {
 	text = strings.ToValidUTF8(text, "\uFFFD")
 	text = strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(text)
+	text = strings.TrimPrefix(text, "*") // of /**, by which other languages mark such comments
 	var lines []string
 	for line := range strings.SplitSeq(text, "\n") {
-		line = strings.Map(printable, line)
-		lines = append(lines, strings.TrimRightFunc(line, unicode.IsSpace))
+		line = strings.TrimRightFunc(strings.Map(printable, line), unicode.IsSpace)
+		if trimmed := strings.TrimSpace(line); strings.HasPrefix(trimmed, "+build") {
+			line = "(" + trimmed + ")" // Else gofmt takes it for a build constraint, wherever it is, and moves it up.
+		}
+		lines = append(lines, line)
 	}
 	for len(lines) > 0 && lines[0] == "" {
 		lines = lines[1:]
@@ -124,12 +135,6 @@ func license(f *protogen.File) string {
 	}
 	if len(doc) == 0 {
 		return ""
-	}
-	for i, line := range doc {
-		// The old form of a build constraint needs no more than this at the top of a file.
-		if text := strings.TrimSpace(line); strings.HasPrefix(text, "+build") {
-			doc[i] = " (" + text + ")"
-		}
 	}
 	return doc.String() + "\n"
 }

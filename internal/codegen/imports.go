@@ -51,6 +51,8 @@ type importSet struct {
 var fixedImports = map[string]string{
 	"context":                       "context",
 	"errors":                        "errors",
+	"iter":                          "iter",
+	"slices":                        "slices",
 	"sync":                          "sync",
 	"google.golang.org/grpc/codes":  "codes",
 	"google.golang.org/grpc/status": "status",

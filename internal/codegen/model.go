@@ -39,15 +39,16 @@ type File struct {
 
 // Service is what the templates see of a service.
 type Service struct {
-	File       *File
-	Name       string // in Go
-	ProtoName  string
-	FullName   string // with the proto package
-	Index      int    // among the services of the file
-	Deprecated bool
-	Doc        Doc
-	Methods    []*Method
-	Descriptor Symbol // the variable of protoc-gen-go that holds the file's descriptor
+	File        *File
+	Name        string // in Go
+	ProtoName   string
+	FullName    string // with the proto package
+	Index       int    // among the services of the file
+	Deprecated  bool
+	Doc         Doc
+	Deprecation Doc // ends the comments on the other declarations; empty unless the service or file is deprecated
+	Methods     []*Method
+	Descriptor  Symbol // the variable of protoc-gen-go that holds the file's descriptor
 
 	// Names of what is generated.
 	Servicer      string
@@ -158,6 +159,7 @@ func newService(f *File, index int, source *protogen.Service, o *options) *Servi
 		MethodNames:   name + "_methods",
 		source:        source,
 	}
+	s.Deprecation = deprecation(s)
 	s.Doc = serviceDoc(s)
 	for _, method := range source.Methods {
 		s.Methods = append(s.Methods, newMethod(s, method, o))
