@@ -1,0 +1,153 @@
+package http2
+
+import (
+	"fmt"
+	"testing"
+)
+
+// testApp is an Application that notes what it is told. Unless a script says otherwise it answers each request, once
+// that has ended, with its own content.
+type testApp struct {
+	streams map[uint32]*testStream
+	all     []*testStream
+	flush   bool
+
+	// The script. What is nil does nothing but the default.
+	accept    func(*Request) bool
+	onRequest func(st *testStream, endStream bool) (handled bool)
+	onData    func(st *testStream, data []byte, endStream bool) (handled bool)
+	onClose   func(st *testStream, err error)
+}
+
+func newTestApp() *testApp { return &testApp{streams: make(map[uint32]*testStream)} }
+
+// testStream is a stream of testApp's.
+type testStream struct {
+	Stream
+	app      *testApp
+	request  *Request
+	requests int    // calls of HandleRequest
+	data     []byte // the content
+	chunks   int    // calls of HandleData
+	ended    bool   // END_STREAM has come
+	replied  bool   // the response has been written to its end
+	errs     []error
+	offence  string // a call that was not allowed
+}
+
+func (a *testApp) NewStream(request *Request) *Stream {
+	if a.accept != nil && !a.accept(request) {
+		return nil
+	}
+	st := &testStream{app: a, request: request}
+	st.Handler = st
+	a.all = append(a.all, st)
+	return &st.Stream
+}
+
+func (a *testApp) EndBatch() (flush bool) {
+	flush, a.flush = a.flush, false
+	return flush
+}
+
+func (st *testStream) HandleRequest(endStream bool) {
+	st.app.streams[st.id] = st
+	st.requests++
+	st.ended = endStream
+	if st.app.onRequest != nil && st.app.onRequest(st, endStream) {
+		return
+	}
+	if endStream {
+		st.reply()
+	}
+}
+
+func (st *testStream) HandleData(data []byte, endStream bool) {
+	st.mustBeOpen("HandleData")
+	if st.ended {
+		st.offence = "HandleData after END_STREAM"
+	}
+	st.data = append(st.data, data...)
+	st.chunks++
+	st.ended = endStream
+	if st.app.onData != nil && st.app.onData(st, data, endStream) {
+		return
+	}
+	if st.Consumed(len(data)) {
+		st.app.flush = true
+	}
+	if endStream {
+		st.reply()
+	}
+}
+
+func (st *testStream) HandleClose(err error) {
+	st.mustBeOpen("HandleClose")
+	st.errs = append(st.errs, err)
+	if st.app.onClose != nil {
+		st.app.onClose(st, err)
+	}
+}
+
+func (st *testStream) mustBeOpen(call string) {
+	switch {
+	case st.requests != 1:
+		st.offence = call + " before HandleRequest"
+	case len(st.errs) > 0:
+		st.offence = call + " after HandleClose"
+	}
+}
+
+// reply answers with the content of the request.
+func (st *testStream) reply() { st.replyWith(st.data) }
+
+func (st *testStream) replyWith(data []byte) {
+	st.write(Outgoing{Headers: okHeaders, Data: append([]byte(nil), data...), Trailers: okTrailers})
+}
+
+var (
+	okHeaders  = AppendStatus(nil, 200)
+	okTrailers = AppendField(nil, "end", "yes")
+)
+
+// write writes on the reader goroutine, which flushes at the end of the batch.
+func (st *testStream) write(o Outgoing) {
+	if _, err := st.Write(o); err == nil && (o.Finish || o.Trailers != nil) {
+		st.replied = true
+	}
+	st.app.flush = true
+}
+
+// closedBy returns the error that ended the stream, and fails if there is not exactly one.
+func (st *testStream) closedBy(t testing.TB) error {
+	t.Helper()
+	if len(st.errs) != 1 {
+		t.Fatalf("stream %d: HandleClose was called %d times: %v", st.id, len(st.errs), st.errs)
+	}
+	return st.errs[0]
+}
+
+// check checks what has to be true of every stream of a connection that is over: it has ended exactly once, by our
+// END_STREAM or by HandleClose. Both can come if the response was written and not sent.
+func (a *testApp) check(t testing.TB) {
+	t.Helper()
+	for _, st := range a.all {
+		if err := st.verdict(); err != nil {
+			t.Errorf("stream %d: %v", st.id, err)
+		}
+	}
+}
+
+func (st *testStream) verdict() error {
+	switch {
+	case st.offence != "":
+		return fmt.Errorf("%s", st.offence)
+	case st.requests != 1:
+		return fmt.Errorf("HandleRequest was called %d times", st.requests)
+	case len(st.errs) > 1:
+		return fmt.Errorf("HandleClose was called %d times: %v", len(st.errs), st.errs)
+	case len(st.errs) == 0 && st.state.canSend():
+		return fmt.Errorf("it has no end")
+	}
+	return nil
+}
