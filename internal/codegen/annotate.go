@@ -5,15 +5,16 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"strings"
 
 	"google.golang.org/protobuf/compiler/protogen"
-	"google.golang.org/protobuf/encoding/prototext"
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/descriptorpb"
 )
 
 // annotations returns the text of a .meta file: which symbols of a generated file stand for which declarations of the
 // .proto file. Code search and documentation tools read it.
+//
+// It is a google.protobuf.GeneratedCodeInfo in text format, written by hand: what prototext writes differs from build
+// to build, on purpose.
 func annotations(o *output) (string, error) {
 	fset := token.NewFileSet()
 	source, err := parser.ParseFile(fset, o.name, o.content, parser.SkipObjectResolution)
@@ -21,21 +22,20 @@ func annotations(o *output) (string, error) {
 		return "", fmt.Errorf("%s: cannot annotate: %w", o.file.Source, err)
 	}
 	locations := o.file.symbolLocations()
-	info := &descriptorpb.GeneratedCodeInfo{}
+	var b strings.Builder
 	forEachSymbol(source, func(symbol string, ident *ast.Ident) {
 		location, ok := locations[symbol]
 		if !ok {
 			return
 		}
-		info.Annotation = append(info.Annotation, &descriptorpb.GeneratedCodeInfo_Annotation{
-			SourceFile: proto.String(location.SourceFile),
-			Path:       location.Path,
-			Begin:      proto.Int32(int32(fset.Position(ident.Pos()).Offset)),
-			End:        proto.Int32(int32(fset.Position(ident.End()).Offset)),
-		})
+		b.WriteString("annotation: {")
+		for _, element := range location.Path {
+			fmt.Fprintf(&b, "path: %d ", element)
+		}
+		fmt.Fprintf(&b, "source_file: %q begin: %d end: %d}\n",
+			location.SourceFile, fset.Position(ident.Pos()).Offset, fset.Position(ident.End()).Offset)
 	})
-	text, err := prototext.Marshal(info)
-	return string(text), err
+	return b.String(), nil
 }
 
 // symbolLocations maps what is generated for a file to what it is generated for. A member is "Type.member".

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/gogreeter/gogreeter/internal/codegen/codegentest"
+)
+
+// The module of a user, outside of this repository. Its implementation is written by the skeleton mode.
+const (
+	userProto = `syntax = "proto3";
+
+package user.greeter;
+
+option go_package = "example.com/user/greeterpb";
+
+// Greets.
+service Greeter {
+  // Says hello.
+  rpc SayHello(HelloRequest) returns (HelloReply);
+  rpc Chat(stream HelloRequest) returns (stream HelloReply);
+}
+
+message HelloRequest {
+  string name = 1;
+}
+
+message HelloReply {
+  string message = 1;
+}
+`
+	userMain = `package main
+
+import (
+	"example.com/user/greeter"
+	"example.com/user/greeterpb"
+	"github.com/gogreeter/gogreeter/runtime"
+)
+
+//go:generate protoc --go_out=. --go_opt=module=example.com/user --gogreeter_out=. --gogreeter_opt=module=example.com/user greeter.proto
+//go:generate protoc --gogreeter_out=greeter --gogreeter_opt=skeleton=greeter greeter.proto
+
+func main() {
+	server := runtime.NewServer(runtime.Options{})
+	if err := greeterpb.AddGreeterToServer(&greeter.Greeter{}, server); err != nil {
+		panic(err)
+	}
+}
+`
+	bufGen = `version: v2
+plugins:
+  - local: protoc-gen-go
+    out: .
+    opt: module=example.com/user
+  - local: protoc-gen-gogreeter
+    out: .
+    opt: module=example.com/user
+  - local: protoc-gen-gogreeter
+    out: greeter
+    strategy: all
+    opt: skeleton=greeter
+`
+)
+
+// newUserModule makes the user's module, and the environment in which its commands find the plugins.
+func newUserModule(t *testing.T) (dir string, env []string) {
+	t.Helper()
+	dir = codegentest.NewModule(t, "example.com/user")
+	codegentest.WriteFile(t, filepath.Join(dir, "greeter.proto"), userProto)
+	codegentest.WriteFile(t, filepath.Join(dir, "main.go"), userMain)
+	if err := os.Mkdir(filepath.Join(dir, "greeter"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	return dir, []string{"PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH")}
+}
+
+func needProtoc(t *testing.T) {
+	t.Helper()
+	if _, err := exec.LookPath("protoc"); err != nil {
+		codegentest.SkipOrFail(t, "protoc is not installed")
+	}
+}
+
+func TestProtoc(t *testing.T) {
+	needProtoc(t)
+	dir, env := newUserModule(t)
+	codegentest.Run(t, dir, env, "protoc", "--gogreeter_out=.", "--gogreeter_opt=paths=source_relative", "greeter.proto")
+	code := codegentest.ReadFile(t, filepath.Join(dir, "greeter_gogreeter.pb.go"))
+	if !strings.Contains(code, "type GreeterServicer interface {") {
+		t.Error(code)
+	}
+}
+
+func TestProtoc_ShowsErrors(t *testing.T) {
+	needProtoc(t)
+	dir, env := newUserModule(t)
+	codegentest.WriteFile(t, filepath.Join(dir, "greeter.proto"), strings.Replace(userProto, "rpc Chat", "rpc say_hello", 1))
+	cmd := exec.Command("protoc", "--gogreeter_out=.", "greeter.proto")
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
+	output, err := cmd.CombinedOutput()
+	want := "--gogreeter_out: greeter.proto:11:3: the method user.greeter.Greeter.say_hello and " +
+		"the method user.greeter.Greeter.SayHello (greeter.proto:10:3) both become SayHello in Go"
+	if err == nil || !strings.Contains(string(output), want) {
+		t.Errorf("%v: %s\nwant %s", err, output, want)
+	}
+}
+
+// TestGoGenerate generates, builds, and generates again, in a module outside of this repository.
+func TestGoGenerate(t *testing.T) {
+	needProtoc(t)
+	dir, env := newUserModule(t)
+	testGenerateAndBuild(t, dir, env, "go", "generate", "./...")
+}
+
+func TestBuf(t *testing.T) {
+	if !codegentest.RequirePeers() {
+		t.Skip("builds buf, which takes minutes the first time: set GOGREETER_REQUIRE_PEERS=1 to run this")
+	}
+	buf := strings.TrimSpace(codegentest.Run(t, codegentest.Root(t), []string{"GOFLAGS="}, "go", "tool", "-modfile=tools/go.mod", "-n", "buf"))
+	dir, env := newUserModule(t)
+	codegentest.WriteFile(t, filepath.Join(dir, "buf.gen.yaml"), bufGen)
+	testGenerateAndBuild(t, dir, env, buf, "generate")
+}
+
+func testGenerateAndBuild(t *testing.T, dir string, env []string, command string, args ...string) {
+	t.Helper()
+	first := codegentest.Run(t, dir, env, command, args...)
+	if !strings.Contains(first, "Greeter is a new implementation of user.greeter.Greeter to fill in") {
+		t.Errorf("the first run does not report the skeleton: %s", first)
+	}
+	codegentest.Run(t, dir, env, "go", "build", "-o", os.DevNull, "./...")
+	codegentest.Run(t, dir, env, "go", "vet", "./...")
+
+	skeleton := filepath.Join(dir, "greeter", "greeter.go")
+	before := codegentest.ReadFile(t, skeleton)
+	codegentest.Run(t, dir, env, command, args...)
+	if after := codegentest.ReadFile(t, skeleton); after != before {
+		t.Errorf("the second run changes the skeleton:\n%s", after)
+	}
+
+	grown := strings.Replace(userProto, "  rpc Chat", "  // Says goodbye.\n  rpc SayBye(HelloRequest) returns (HelloReply);\n  rpc Chat", 1)
+	codegentest.WriteFile(t, filepath.Join(dir, "greeter.proto"), grown)
+	third := codegentest.Run(t, dir, env, command, args...)
+	if !strings.Contains(third, "added SayBye to Greeter") {
+		t.Errorf("the third run does not report the new method: %s", third)
+	}
+	after := codegentest.ReadFile(t, skeleton)
+	if !strings.HasPrefix(after, strings.TrimSuffix(before, "\n")) || strings.Count(after, "SayBye(") != 1 {
+		t.Errorf("the third run does not just add the new method:\n%s", after)
+	}
+	codegentest.Run(t, dir, env, "go", "build", "-o", os.DevNull, "./...")
+}
