@@ -39,6 +39,7 @@ type fieldDecoder struct {
 	fields    []Field // reused from block to block
 	size      int
 	num       int
+	pseudos   uint8  // the pseudo-header fields that have come, a bit each
 	regular   bool   // a regular field has come: no pseudo-header field may follow
 	malformed string // the first offence, or empty
 
@@ -70,7 +71,7 @@ func (d *fieldDecoder) begin() {
 	d.memoRequest = nil // the block may change the dynamic table
 	d.request = Request{contentLength: -1}
 	d.fields = d.fields[:0]
-	d.size, d.num, d.regular, d.malformed = 0, 0, false, ""
+	d.size, d.num, d.pseudos, d.regular, d.malformed = 0, 0, 0, false, ""
 }
 
 // decode takes the next fragment of the block.
@@ -151,24 +152,26 @@ func (d *fieldDecoder) pseudo(name, value string) {
 		return
 	}
 	var into *string
+	var bit uint8
 	switch name {
 	case ":method":
-		into = &d.request.Method
+		into, bit = &d.request.Method, 1
 	case ":scheme":
-		into = &d.request.Scheme
-	case ":authority":
-		into = &d.request.Authority
+		into, bit = &d.request.Scheme, 2
 	case ":path":
-		into = &d.request.Path
+		into, bit = &d.request.Path, 4
+	case ":authority":
+		into, bit = &d.request.Authority, 8
 	default:
 		d.malformed = "unknown pseudo-header field"
 		return
 	}
 	// RFC 9113, Section 8.3: "The same pseudo-header field name MUST NOT appear more than once in a field block."
-	if *into != "" {
+	if d.pseudos&bit != 0 {
 		d.malformed = "pseudo-header field " + name + " twice"
 		return
 	}
+	d.pseudos |= bit
 	if value == "" && name != ":authority" {
 		d.malformed = "empty pseudo-header field " + name
 		return
@@ -195,8 +198,7 @@ func (d *fieldDecoder) finishRequest() *Request {
 // finishTrailers completes the block as a trailer section, of which nothing is used.
 func (d *fieldDecoder) finishTrailers() {
 	// RFC 9113, Section 8.1: "Trailers MUST NOT include pseudo-header fields".
-	r := &d.request
-	if r.Method != "" || r.Scheme != "" || r.Path != "" || r.Authority != "" {
+	if d.pseudos != 0 {
 		d.malformed = "pseudo-header field in trailers"
 	}
 }

@@ -135,6 +135,7 @@ func TestConn_ReactsToMalformedRequests(t *testing.T) {
 		{name: "8.3.1: empty :path", send: fields(join(m, s, a, []string{":path", ""})...), want: malformed},
 		{name: "8.3.1: empty :method", send: fields(join([]string{":method", ""}, s, a, pa)...), want: malformed},
 		{name: "8.3.1: :path with CR", send: fields(join(m, s, a, []string{":path", "/a\r"})...), want: malformed},
+		{name: "8.3: :authority twice, empty at first", send: fields(join(m, s, pa, []string{":authority", ""}, a)...), want: malformed},
 	}
 	for _, pseudo := range [][]string{m, s, a, pa} {
 		table = append(table, offence{name: "8.3: twice " + pseudo[0], send: fields(join(m, s, a, pa, pseudo)...), want: malformed})
