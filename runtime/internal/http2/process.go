@@ -100,7 +100,7 @@ func (c *Conn) countInflow(n int) error {
 // onClosedStream judges DATA or HEADERS on a stream that is not open.
 func (c *Conn) onClosedStream(f frame) error {
 	c.mu.Lock()
-	idle := f.streamID > c.maxStreamID || f.streamID%2 == 0
+	idle := c.idleLocked(f.streamID)
 	byUs, known := c.recent.find(f.streamID)
 	ignored := c.stage >= draining && f.streamID > c.maxStreamID
 	c.mu.Unlock()
@@ -119,6 +119,9 @@ func (c *Conn) onClosedStream(f frame) error {
 	}
 	return ConnError{ErrCodeStreamClosed, "HEADERS on a closed stream"}
 }
+
+// idleLocked reports whether a stream is idle: the peer has not opened it, nor one above it, and we open none.
+func (c *Conn) idleLocked(id uint32) bool { return id > c.maxStreamID || id%2 == 0 }
 
 // processPriority checks PRIORITY and ignores it (RFC 9113, Section 5.3.2).
 func (c *Conn) processPriority(f frame) error {
@@ -146,7 +149,7 @@ func (c *Conn) processRSTStream(f frame) error {
 		return ConnError{ErrCodeFrameSize, "RST_STREAM is not 4 octets"}
 	}
 	c.mu.Lock()
-	idle := f.streamID > c.maxStreamID && c.stage < draining
+	idle := c.idleLocked(f.streamID) && c.stage < draining
 	st := c.streams[f.streamID]
 	if st != nil {
 		c.removeLocked(st, false)
@@ -283,7 +286,7 @@ func (c *Conn) processWindowUpdate(f frame) error {
 	}
 	st := c.streams[f.streamID]
 	if st == nil {
-		if f.streamID > c.maxStreamID && c.stage < draining {
+		if c.idleLocked(f.streamID) && c.stage < draining {
 			return ConnError{ErrCodeProtocol, "WINDOW_UPDATE on an idle stream"}
 		}
 		return nil

@@ -257,7 +257,9 @@ func TestConn_ReactsToStreamStates(t *testing.T) {
 		{name: "5.1: DATA on an idle stream", send: frames(data), want: connError(ErrCodeProtocol)},
 		{name: "5.1: DATA on an even idle stream", send: after5(on(2, data)), want: connError(ErrCodeProtocol)},
 		{name: "5.1: RST_STREAM on an idle stream", send: frames(rst), want: connError(ErrCodeProtocol)},
+		{name: "5.1: RST_STREAM on an even idle stream", send: after5(on(2, rst)), want: connError(ErrCodeProtocol)},
 		{name: "5.1: WINDOW_UPDATE on an idle stream", send: frames(update), want: connError(ErrCodeProtocol)},
+		{name: "5.1: WINDOW_UPDATE on an even idle stream", send: after5(on(2, update)), want: connError(ErrCodeProtocol)},
 		{name: "5.1: CONTINUATION on an idle stream", send: frames(rawFrame(0x9, 4, 1, okBlock)), want: connError(ErrCodeProtocol)},
 
 		{name: "5.1: half-closed (remote): DATA", send: onHalfClosed(data), want: streamError(ErrCodeStreamClosed)},
