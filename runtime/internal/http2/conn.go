@@ -257,10 +257,12 @@ func (c *Conn) failStream(e StreamError) error {
 	}
 	c.mu.Lock()
 	st := c.streams[e.StreamID]
+	c.appendControlLocked(appendRSTStream(c.out, e.StreamID, e.Code))
 	if st != nil {
 		c.removeLocked(st, true)
+	} else if !c.idleLocked(e.StreamID) {
+		c.recent.add(e.StreamID, true)
 	}
-	c.appendControlLocked(appendRSTStream(c.out, e.StreamID, e.Code))
 	c.mu.Unlock()
 	c.dirty = true
 	if st != nil {

@@ -1,6 +1,9 @@
 package http2
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 // fieldBlock is a field block that has not ended yet.
 type fieldBlock struct {
@@ -155,28 +158,28 @@ func (c *Conn) openStream(id uint32, block []byte, endStream, selfDep bool) erro
 }
 
 // recentStreams remembers the streams that closed last, to tell a frame that was under way when we reset its stream
-// from one that is an offence. An entry is twice the stream's identifier, plus one if it was we who reset it. The zero
-// value is empty.
+// from one that is an offence. Streams that end as they should do not push out those that we reset. The zero value is
+// empty.
 type recentStreams struct {
-	entries [32]uint64
-	next    uint8
+	reset                [48]uint32 // by us
+	ended                [8]uint32
+	nextReset, nextEnded uint8
 }
 
 func (r *recentStreams) add(id uint32, byUs bool) {
-	entry := uint64(id) << 1
 	if byUs {
-		entry |= 1
+		r.reset[r.nextReset] = id
+		r.nextReset = (r.nextReset + 1) % uint8(len(r.reset))
+		return
 	}
-	r.entries[r.next] = entry
-	r.next = (r.next + 1) % uint8(len(r.entries))
+	r.ended[r.nextEnded] = id
+	r.nextEnded = (r.nextEnded + 1) % uint8(len(r.ended))
 }
 
 // find reports whether the stream is known, and then whether it was we who reset it.
 func (r *recentStreams) find(id uint32) (byUs, known bool) {
-	for _, entry := range r.entries {
-		if entry>>1 == uint64(id) {
-			return entry&1 == 1, true
-		}
+	if slices.Contains(r.reset[:], id) {
+		return true, true
 	}
-	return false, false
+	return false, slices.Contains(r.ended[:], id)
 }

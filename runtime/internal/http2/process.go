@@ -97,7 +97,7 @@ func (c *Conn) countInflow(n int) error {
 	return nil
 }
 
-// onClosedStream judges DATA or HEADERS on a stream that is not open.
+// onClosedStream judges DATA on a stream that is not open.
 func (c *Conn) onClosedStream(f frame) error {
 	c.mu.Lock()
 	idle := c.idleLocked(f.streamID)
@@ -110,14 +110,12 @@ func (c *Conn) onClosedStream(f frame) error {
 		return nil
 	case idle:
 		return ConnError{ErrCodeProtocol, "DATA on an idle stream"}
-	case known && byUs:
-		// RFC 9113, Section 5.1: "An endpoint MUST ignore frames that it receives on closed streams after it has sent
-		// a RST_STREAM frame."
-		return nil
-	case f.kind == frameData || !known:
-		return StreamError{f.streamID, ErrCodeStreamClosed, "frame on a closed stream"}
+	case known && !byUs:
+		return StreamError{f.streamID, ErrCodeStreamClosed, "DATA on a closed stream"}
 	}
-	return ConnError{ErrCodeStreamClosed, "HEADERS on a closed stream"}
+	// RFC 9113, Section 5.1: "An endpoint MUST ignore frames that it receives on closed streams after it has sent a
+	// RST_STREAM frame." That may be what became of a stream that we do not remember, too.
+	return nil
 }
 
 // idleLocked reports whether a stream is idle: the peer has not opened it, nor one above it, and we open none.

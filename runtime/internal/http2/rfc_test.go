@@ -292,6 +292,8 @@ func TestConn_ReactsToStreamStates(t *testing.T) {
 			p.open(3)
 			p.open(5)
 			p.writeHeaders(7, false, request()...)
+			p.writeData(7, false, "abc")
+			p.writeHeaders(7, true, "trailer", "x")
 		}, want: func(p *peer) {
 			p.wantRSTStream(7, ErrCodeRefusedStream)
 			p.wantNothing() // not for what had been on its way either
@@ -301,6 +303,11 @@ func TestConn_ReactsToStreamStates(t *testing.T) {
 			p.wantReply(5, "def")
 			ignored(p)
 		}},
+		{name: "8.1.1: what follows a malformed request", send: func(p *peer) {
+			p.writeHeaders(1, false, request("Upper", "x")...)
+			p.writeData(1, false, "abc")
+			p.writeHeaders(1, true, "trailer", "x")
+		}, want: malformed},
 	})
 }
 
