@@ -1,6 +1,17 @@
 package http2
 
-import "net"
+import (
+	"net"
+	"time"
+)
+
+// abort makes the reader's next read fail. It is for whoever finds the connection broken: Close would wait for the
+// reader, which may be in the middle of a batch and wait for Conn.mu, or be who calls.
+func (s *socket) abort() {
+	if s.SetReadDeadline(time.Unix(1, 0)) != nil {
+		s.Close() // not a socket of the system's
+	}
+}
 
 // readAll reads nc piece by piece; see socket.readAll.
 func readAll(nc net.Conn, buf func() []byte, got func(n int) (more bool)) error {

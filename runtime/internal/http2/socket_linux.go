@@ -22,6 +22,7 @@ type socket struct {
 	got       func(n int) (more bool)
 	idle      func()
 	readErr   error
+	enough    bool // got has reported false
 
 	// Owned by the writer.
 	writeReady func(fd uintptr) (done bool)
@@ -50,15 +51,21 @@ func (s *socket) readAll(buf func() []byte, got func(n int) (more bool), idle fu
 		return readAll(s.Conn, buf, got)
 	}
 	s.buf, s.got, s.idle = buf, got, idle
-	if err := s.raw.Read(s.readReady); err != nil {
-		return err
+	for s.readErr == nil && !s.enough {
+		if err := s.raw.Read(s.readReady); err != nil {
+			return err // the read deadline has passed, for one
+		}
 	}
 	return s.readErr
 }
 
+// maxReads is how many reads there may be before the read deadline is looked at again: a peer that never stops sending
+// must not escape it.
+const maxReads = 64
+
 // readSome reads until there is nothing left to read.
 func (s *socket) readSome(fd uintptr) (done bool) {
-	for {
+	for range maxReads {
 		n, errno := rawCall(syscall.SYS_READ, fd, s.buf())
 		switch {
 		case errno == syscall.EAGAIN:
@@ -74,9 +81,11 @@ func (s *socket) readSome(fd uintptr) (done bool) {
 			return true
 		}
 		if !s.got(n) {
+			s.enough = true
 			return true
 		}
 	}
+	return true
 }
 
 // write writes all of b. A write that makes no progress for as long as timeout fails.

@@ -208,7 +208,7 @@ func (c *Conn) flushLocked() {
 			c.out = nil
 			c.stage = lingering
 			c.setEndErrLocked(err)
-			c.nc.Close() // ends the reader, which does the rest
+			c.nc.abort() // ends the reader, which does the rest
 			break
 		}
 	}

@@ -1,0 +1,109 @@
+package runtime
+
+import (
+	"context"
+	"net"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+	"google.golang.org/grpc/codes"
+)
+
+// dialTCP starts a server on a loopback port and connects to it.
+func dialTCP(t *testing.T, options Options, methods handlers) (*testServer, *net.TCPConn) {
+	t.Helper()
+	s := newTestServer(t, options, methods)
+	port, err := s.AddInsecurePort("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nc, err := net.DialTCP("tcp", nil, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { nc.Close() })
+	return s, nc
+}
+
+// wantStopped stops a server and waits for it.
+func wantStopped(t *testing.T, s *testServer) {
+	t.Helper()
+	wantClosed(t, "the server's termination", s.Stop(0))
+}
+
+// TestServer_EndsAConnectionThatIsNotRead has the reader itself in a write that times out.
+func TestServer_EndsAConnectionThatIsNotRead(t *testing.T) {
+	over := make(chan struct{})
+	s, nc := dialTCP(t, Options{WriteTimeout: 50 * time.Millisecond}, handlers{
+		"Large": UnaryUnary(func(context.Context, *raw) (*raw, error) { return &raw{Data: make([]byte, 32<<20)}, nil }),
+		"Wait": UnaryUnary(func(ctx context.Context, _ *raw) (*raw, error) {
+			<-ctx.Done()
+			close(over)
+			return nil, ctx.Err()
+		}),
+	})
+	w := &frames{t: t, nc: nc}
+	w.greet(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+	w.call(1, "/t.S/Wait")
+	w.call(3, "/t.S/Large")
+	w.readUntil(func(f http2.Frame) bool {
+		_, ok := f.(*http2.HeadersFrame)
+		return ok
+	})
+	w.do(func(framer *http2.Framer) {
+		framer.WriteWindowUpdate(0, 1<<30)
+		framer.WriteWindowUpdate(3, 1<<30)
+	})
+	wantClosed(t, "the end of the other RPC", over) // and nothing is read
+	wantStopped(t, s)
+}
+
+// TestServer_StopsDespiteAFlood has a peer that keeps on sending after the connection has ended.
+func TestServer_StopsDespiteAFlood(t *testing.T) {
+	s, nc := dialTCP(t, Options{}, handlers{"Echo": echo()})
+	w := &frames{t: t, nc: nc}
+	w.greet()
+	w.call(1, "/t.S/Echo")
+	w.readUntil(func(f http2.Frame) bool {
+		_, ok := f.(*http2.DataFrame)
+		return ok
+	})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		junk := make([]byte, 64<<10)
+		for {
+			if _, err := nc.Write(junk); err != nil {
+				return
+			}
+		}
+	}()
+	wantStopped(t, s)
+	wantClosed(t, "the end of the flood", done)
+}
+
+// TestServer_SurvivesResets has clients vanish while the server writes to them.
+func TestServer_SurvivesResets(t *testing.T) {
+	s, first := dialTCP(t, Options{}, handlers{"Echo": echo()})
+	first.Close()
+	addr := first.RemoteAddr().(*net.TCPAddr)
+	for range 100 {
+		nc, err := net.DialTCP("tcp", nil, addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		nc.SetLinger(0) // Close sends a TCP reset
+		w := &frames{t: t, nc: nc}
+		w.greet()
+		for id := uint32(1); id < 200; id += 2 {
+			w.call(id, "/t.S/Echo")
+			w.do(func(framer *http2.Framer) { framer.WritePing(false, [8]byte{}) })
+		}
+		nc.Close()
+	}
+	c := s.dial()
+	c.call("/t.S/Echo", "alive").result().want(codes.OK, "", "alive")
+	c.close()
+	wantStopped(t, s)
+}
