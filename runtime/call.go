@@ -2,7 +2,6 @@ package runtime
 
 import (
 	"fmt"
-	"log/slog"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -15,16 +14,16 @@ import (
 // callDefinition is what the field block of a request says (gRPC PROTOCOL-HTTP2, "Call-Definition"), together with the
 // method handler found for it. It is immutable, and shared by the RPCs whose field blocks are the same.
 type callDefinition struct {
-	table      *dispatchTable // the dictionary that the handler was looked up in
-	path       string
-	metadata   Metadata
-	handler    *MethodHandler // nil: ask the generic handlers
-	timeout    time.Duration  // 0 if hasTimeout is false
-	hasTimeout bool
-	gzipped    bool // requests with the Compressed-Flag set are gzip
-	encoded    bool // grpc-encoding names something other than identity
-	wantsGzip  bool // the client accepts responses in gzip
-	refusal    *refusal
+	table       *dispatchTable // the dictionary that the method was looked up in
+	path        string
+	metadata    Metadata
+	method      *method       // nil: ask the generic handlers
+	timeout     time.Duration // 0 if hasTimeout is false
+	hasTimeout  bool
+	compression Compression // of requests with the Compressed-Flag set
+	badEncoding bool        // grpc-encoding names something that we do not know
+	accepts     [len(compressionNames)]bool
+	refusal     *refusal
 }
 
 // refusal is the answer to a request that does not become an RPC.
@@ -39,7 +38,7 @@ func defineCall(request *http2.Request, table *dispatchTable) *callDefinition {
 	d := &callDefinition{table: table, path: request.Path}
 	d.refusal = d.readFields(request)
 	if d.refusal == nil {
-		d.handler = table.methods[d.path]
+		d.method = table.methods[d.path]
 	}
 	return d
 }
@@ -65,14 +64,16 @@ func (d *callDefinition) readFields(request *http2.Request) *refusal {
 			}
 			d.timeout, d.hasTimeout = timeout, true
 		case "grpc-encoding":
-			d.gzipped = f.Value == "gzip"
-			d.encoded = f.Value != "identity"
-			if d.encoded && !d.gzipped {
+			var ok bool
+			if d.compression, ok = compressionNamed(f.Value); !ok {
+				d.badEncoding = true
 				return refuse(codes.Unimplemented, fmt.Sprintf("grpc-encoding %q is not supported", f.Value))
 			}
 		case "grpc-accept-encoding":
 			for name := range strings.SplitSeq(f.Value, ",") {
-				d.wantsGzip = d.wantsGzip || strings.Trim(name, " ") == "gzip"
+				if c, ok := compressionNamed(strings.Trim(name, " ")); ok {
+					d.accepts[c] = true
+				}
 			}
 		default:
 			if !isBinary(f.Name) {
@@ -107,11 +108,10 @@ var (
 	lookupFailed   = refuse(codes.Unknown, "Error in service handler!")
 )
 
-// find returns the method handler of the call: the dictionary's, or else that of the first generic handler that has
-// one.
-func (d *callDefinition) find(logger *slog.Logger) (h *MethodHandler, r *refusal) {
-	if d.handler != nil {
-		return d.handler, nil
+// find returns the method of the call: the dictionary's, or else that of the first generic handler that has one.
+func (d *callDefinition) find(s *Server) (m *method, r *refusal) {
+	if d.method != nil {
+		return d.method, nil
 	}
 	if len(d.table.generic) == 0 {
 		return nil, methodNotFound
@@ -119,19 +119,21 @@ func (d *callDefinition) find(logger *slog.Logger) (h *MethodHandler, r *refusal
 	defer func() {
 		// As _handle_call in grpc-python: a generic handler that raises concerns its own RPC only.
 		if reason := recover(); reason != nil {
-			logger.Error("Exception servicing handler", "method", d.path, "panic", reason, "stack", string(debug.Stack()))
-			h, r = nil, lookupFailed
+			s.logger.Error("Exception servicing handler", "method", d.path, "panic", panicText(reason), "stack", string(debug.Stack()))
+			m, r = nil, lookupFailed
 		}
 	}()
 	details := HandlerCallDetails{Method: d.path, InvocationMetadata: d.metadata}
 	for _, generic := range d.table.generic {
-		if h := generic.Service(details); h != nil {
-			if h.err != nil {
-				logger.Error("Generic handler returned a method handler that cannot be used", "method", d.path, "error", h.err)
-				return nil, lookupFailed
-			}
-			return h, nil
+		h := generic.Service(details)
+		if h == nil {
+			continue
 		}
+		if err := h.check(); err != nil {
+			s.logger.Error("Exception servicing handler", "method", d.path, "error", err)
+			return nil, lookupFailed
+		}
+		return s.newOtherMethod(d.path, h), nil
 	}
 	return nil, methodNotFound
 }

@@ -2,7 +2,6 @@ package runtime
 
 import (
 	"fmt"
-	"reflect"
 
 	"google.golang.org/protobuf/proto"
 )
@@ -42,12 +41,15 @@ var (
 )
 
 // codecOf returns the codec of messages of type *T.
-func codecOf[T any]() (*codec, error) {
-	switch any((*T)(nil)).(type) {
+func codecOf[T any]() (*codec, error) { return codecFor((*T)(nil)) }
+
+// codecFor returns the codec of a message, which is a pointer.
+func codecFor(message any) (*codec, error) {
+	switch message.(type) {
 	case *RawMessage:
 		return rawCodec, nil
 	case proto.Message:
 		return protoCodec, nil
 	}
-	return nil, fmt.Errorf("type %v is neither a protobuf message nor runtime.RawMessage", reflect.TypeFor[*T]())
+	return nil, fmt.Errorf("type %T is neither a protobuf message nor *runtime.RawMessage", message)
 }

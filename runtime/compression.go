@@ -3,42 +3,82 @@ package runtime
 import (
 	"bytes"
 	"compress/gzip"
+	"compress/zlib"
 	"errors"
+	"fmt"
 	"io"
+	"strings"
 	"sync"
 )
 
-// Compression is how response messages are compressed.
+// Compression is how messages are compressed.
 type Compression uint8
 
+// Messages that do not become smaller by it are sent as they are, and so is everything to clients that do not accept
+// the compression.
 const (
-	// NoCompression sends messages as they are.
 	NoCompression Compression = iota
-
-	// Gzip compresses messages that become smaller by it, if the client accepts gzip.
 	Gzip
+	Deflate // in the zlib format, as HTTP means it
 )
+
+var compressionNames = [...]string{"identity", "gzip", "deflate"}
 
 // String returns the name that the compression has in grpc-encoding.
 func (c Compression) String() string {
-	if c == Gzip {
-		return "gzip"
+	if c.check() != nil {
+		return "unknown"
 	}
-	return "identity"
+	return compressionNames[c]
+}
+
+func (c Compression) check() error {
+	if int(c) >= len(compressionNames) {
+		return fmt.Errorf("gogreeter: %d is not a compression; use NoCompression, Gzip or Deflate", uint8(c))
+	}
+	return nil
 }
 
 // acceptedEncodings is what we answer in grpc-accept-encoding.
-const acceptedEncodings = "identity,gzip"
+var acceptedEncodings = strings.Join(compressionNames[:], ",")
+
+// compressionNamed returns the compression that has a name in grpc-encoding.
+func compressionNamed(name string) (c Compression, ok bool) {
+	for i, known := range compressionNames {
+		if name == known {
+			return Compression(i), true
+		}
+	}
+	return NoCompression, false
+}
 
 // errTooLarge says that a message inflates to more than the limit.
 var errTooLarge = errors.New("message too large")
 
+// deflater and inflater are what gzip and zlib have in common.
+type (
+	deflater interface {
+		io.WriteCloser
+		Reset(w io.Writer)
+	}
+	inflater interface {
+		io.Reader
+		restart(r io.Reader) error
+	}
+	gzipInflater struct{ *gzip.Reader }
+	zlibInflater struct{ io.ReadCloser }
+)
+
+func (i gzipInflater) restart(r io.Reader) error { return i.Reset(r) }
+func (i zlibInflater) restart(r io.Reader) error { return i.ReadCloser.(zlib.Resetter).Reset(r, nil) }
+
+// Deflaters and inflaters are large; each is kept for the next message. Indexed by Compression.
 var (
-	gzipWriters = sync.Pool{New: func() any {
-		w, _ := gzip.NewWriterLevel(nil, gzip.DefaultCompression) // fails for unknown levels only
-		return w
-	}}
-	gzipReaders sync.Pool
+	deflaters = [...]*sync.Pool{
+		Gzip:    {New: func() any { return gzip.NewWriter(nil) }},
+		Deflate: {New: func() any { return zlib.NewWriter(nil) }},
+	}
+	inflaters [len(compressionNames)]sync.Pool
 )
 
 // sliceWriter is an io.Writer that appends.
@@ -49,10 +89,10 @@ func (w *sliceWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// appendGzip appends data to b, compressed.
-func appendGzip(b, data []byte) ([]byte, error) {
-	w := gzipWriters.Get().(*gzip.Writer)
-	defer gzipWriters.Put(w)
+// deflate appends data to b, compressed.
+func (c Compression) deflate(b, data []byte) ([]byte, error) {
+	w := deflaters[c].Get().(deflater)
+	defer deflaters[c].Put(w)
 	out := sliceWriter(b)
 	w.Reset(&out)
 	if _, err := w.Write(data); err != nil {
@@ -62,27 +102,37 @@ func appendGzip(b, data []byte) ([]byte, error) {
 	return out, err
 }
 
-// gunzip inflates data, to limit octets at most; a negative limit is none. The limit holds while inflating, so that a
+// inflate inflates data, to limit octets at most; a negative limit is none. The limit holds while inflating, so that a
 // small message cannot occupy more memory than a large one could.
-func gunzip(data []byte, limit int) ([]byte, error) {
-	r, _ := gzipReaders.Get().(*gzip.Reader)
+func (c Compression) inflate(data []byte, limit int) ([]byte, error) {
+	in := bytes.NewReader(data)
+	r, _ := inflaters[c].Get().(inflater)
 	var err error
 	if r == nil {
-		r, err = gzip.NewReader(bytes.NewReader(data))
+		r, err = c.newInflater(in)
 	} else {
-		err = r.Reset(bytes.NewReader(data))
+		err = r.restart(in)
 	}
 	if err != nil {
 		return nil, err
 	}
-	defer gzipReaders.Put(r)
-	var in io.Reader = r
+	defer inflaters[c].Put(r)
+	var limited io.Reader = r
 	if limit >= 0 {
-		in = io.LimitReader(r, int64(limit)+1)
+		limited = io.LimitReader(r, int64(limit)+1)
 	}
-	out, err := io.ReadAll(in)
+	out, err := io.ReadAll(limited)
 	if err == nil && limit >= 0 && len(out) > limit {
 		err = errTooLarge
 	}
 	return out, err
+}
+
+func (c Compression) newInflater(in io.Reader) (inflater, error) {
+	if c == Gzip {
+		r, err := gzip.NewReader(in)
+		return gzipInflater{r}, err
+	}
+	r, err := zlib.NewReader(in)
+	return zlibInflater{r}, err
 }

@@ -16,11 +16,13 @@ type connection struct {
 	server   *Server
 	nc       net.Conn
 	h2       *http2.Conn
-	dispatch *dispatcher
+	dispatch *dispatcher // of RPCs that nothing else is said about
 
 	// Owned by the reader.
 	first, last *rpc // the batch: RPCs that can run since the last EndBatch
+	size        int  // of the batch
 	flush       bool // something was written that no worker will flush
+	inline      inlineRunner
 
 	running atomic.Int64 // RPCs not yet released, those included whose client has given up
 
@@ -31,10 +33,8 @@ type connection struct {
 }
 
 func newConnection(s *Server, nc net.Conn) *connection {
-	c := &connection{server: s, nc: nc, dispatch: s.dispatch}
-	if c.dispatch == nil {
-		c.dispatch = &dispatcher{pool: &s.workers, conn: c}
-	}
+	c := &connection{server: s, nc: nc}
+	c.dispatch = &dispatcher{pool: &s.workers, conn: c}
 	c.h2 = http2.NewConn(nc, c, s.options.transport())
 	return c
 }
@@ -69,28 +69,43 @@ func (c *connection) NewStream(request *http2.Request) *http2.Stream {
 	if def.hasTimeout {
 		r.deadline = time.Now().Add(def.timeout)
 	}
-	if def.wantsGzip && c.server.options.Compression == Gzip {
-		r.gzip.Store(true)
+	if wanted := c.server.options.Compression; wanted != NoCompression && def.accepts[wanted] {
+		r.compression.Store(uint32(wanted))
 	}
 	return &r.stream
 }
 
-// addToBatch adds an RPC that can run.
-func (c *connection) addToBatch(r *rpc) {
+// dispatchRPC has an RPC run where its method wants it.
+func (c *connection) dispatchRPC(r *rpc) {
+	switch {
+	case r.method != nil && r.method.inline.Load():
+		c.inline.run(r)
+		c.flush = true
+		return
+	case r.method != nil && r.method.dispatch != nil:
+		r.method.dispatch.push(r, r, 1)
+		return
+	case r.method != nil && r.method.unbounded:
+	case c.server.dispatch != nil:
+		c.server.dispatch.push(r, r, 1)
+		return
+	}
 	if c.first == nil {
 		c.first = r
 	} else {
 		c.last.next = r
 	}
 	c.last = r
+	c.size++
 }
 
 // EndBatch implements http2.Application.
 func (c *connection) EndBatch() (flush bool) {
 	if c.first != nil {
-		c.dispatch.push(c.first, c.last)
-		c.first, c.last = nil, nil
+		c.dispatch.push(c.first, c.last, c.size)
+		c.first, c.last, c.size = nil, nil, 0
 	}
+	c.inline.endBatch()
 	flush, c.flush = c.flush, false
 	return flush
 }
@@ -120,12 +135,12 @@ func (c *connection) onAlarm() {
 	var earliest time.Time
 	var expired []*rpc
 	for _, r := range c.rpcs() {
-		switch {
-		case r.deadline.IsZero():
-		case !now.Before(r.deadline):
+		switch deadline, ok := r.Deadline(); {
+		case !ok:
+		case !now.Before(deadline):
 			expired = append(expired, r)
-		case earliest.IsZero() || r.deadline.Before(earliest):
-			earliest = r.deadline
+		case earliest.IsZero() || deadline.Before(earliest):
+			earliest = deadline
 		}
 	}
 	if !earliest.IsZero() {

@@ -2,223 +2,129 @@ package runtime
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
-	"fmt"
 	"time"
 
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
-
-	"github.com/gogreeter/gogreeter/runtime/internal/http2"
 )
+
+// ServicerContext is what a handler can learn of its RPC and do to it beside answering: grpc-python's object of that
+// name. Handlers reach it by the functions of this package that take a context, which stands for the RPC.
+//
+// It is an interface so that tests can call a servicer without a server; see [NewContext].
+type ServicerContext interface {
+	Method() string
+	InvocationMetadata() Metadata
+	Peer() *peer.Peer
+	SendInitialMetadata(md Metadata) error
+	SetTrailingMetadata(md Metadata) error
+	TrailingMetadata() Metadata
+	SetCompression(compression Compression) error
+	DisableNextMessageCompression() error
+	AddCallback(f func()) bool
+	Cancel() error
+}
 
 // errNoRPC says that a context is not that of an RPC, nor made from one.
 var errNoRPC = errors.New("gogreeter: the context is not that of an RPC; use the one that the handler was called with")
 
-// rpcKey is the key under which a context made from an RPC's finds the RPC.
-type rpcKey struct{}
+type servicerContextKey struct{}
 
-func rpcOf(ctx context.Context) *rpc {
+// NewContext returns a context that stands for an RPC of a test's own making.
+func NewContext(parent context.Context, servicerContext ServicerContext) context.Context {
+	return context.WithValue(parent, servicerContextKey{}, servicerContext)
+}
+
+// servicerContextOf returns the RPC that ctx stands for, or one that knows and does nothing.
+func servicerContextOf(ctx context.Context) ServicerContext {
 	if r, ok := ctx.(*rpc); ok {
-		return r
+		return (*servicerContext)(r)
 	}
-	r, _ := ctx.Value(rpcKey{}).(*rpc)
-	return r
+	if c, ok := ctx.Value(servicerContextKey{}).(ServicerContext); ok {
+		return c
+	}
+	return noRPC{}
 }
 
-// Method returns the full path of the RPC's method, "/package.Service/Method", or "" if ctx is not an RPC's.
-func Method(ctx context.Context) string {
-	if r := rpcOf(ctx); r != nil {
-		return r.def.path
-	}
-	return ""
-}
+// Method returns the full path of the RPC's method, "/package.Service/Method", as the client sent it. It is "" if ctx
+// is not an RPC's.
+func Method(ctx context.Context) string { return servicerContextOf(ctx).Method() }
 
 // InvocationMetadata returns what the client sent with the call, in the order in which it came. It must not be
 // modified.
 func InvocationMetadata(ctx context.Context) Metadata {
-	if r := rpcOf(ctx); r != nil {
-		return r.def.metadata
-	}
-	return nil
+	return servicerContextOf(ctx).InvocationMetadata()
 }
+
+// Peer returns the address of the client and, for a connection with TLS, what the handshake established
+// (credentials.TLSInfo). It returns nil if ctx is not an RPC's.
+func Peer(ctx context.Context) *peer.Peer { return servicerContextOf(ctx).Peer() }
 
 // SendInitialMetadata sends the initial metadata at once. It fails if md cannot be sent, if initial metadata has gone
 // out already (which the first response does too), and if the RPC is over.
 func SendInitialMetadata(ctx context.Context, md Metadata) error {
-	r := rpcOf(ctx)
-	if r == nil {
-		return errNoRPC
-	}
-	if err := md.validate(); err != nil {
+	if err := md.Validate(); err != nil {
 		return err
 	}
-	r.mu.Lock()
-	switch {
-	case r.isOver:
-		defer r.mu.Unlock()
-		return r.endErrorLocked()
-	case r.headersSent:
-		r.mu.Unlock()
-		return errors.New("Initial metadata no longer allowed!") //nolint:staticcheck // grpc-python's words
-	}
-	r.headersSent = true
-	r.stream.Write(http2.Outgoing{Headers: appendMetadata(appendResponseHeaders(nil, r.gzip.Load()), md)})
-	r.mu.Unlock()
-	r.conn.h2.Flush()
-	return nil
+	return servicerContextOf(ctx).SendInitialMetadata(md)
 }
 
 // SetTrailingMetadata sets the metadata that follows the last response, in place of what was set before. It fails if md
 // cannot be sent, and if the RPC is over.
 func SetTrailingMetadata(ctx context.Context, md Metadata) error {
-	r := rpcOf(ctx)
-	if r == nil {
-		return errNoRPC
-	}
-	if err := md.validate(); err != nil {
+	if err := md.Validate(); err != nil {
 		return err
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.isOver {
-		return r.endErrorLocked()
-	}
-	r.trailing = append(Metadata(nil), md...)
-	return nil
+	return servicerContextOf(ctx).SetTrailingMetadata(md)
 }
+
+// TrailingMetadata returns what SetTrailingMetadata has set.
+func TrailingMetadata(ctx context.Context) Metadata { return servicerContextOf(ctx).TrailingMetadata() }
 
 // SetCompression chooses how the responses of this RPC are compressed. It has to be called before the first response
 // and before SendInitialMetadata. A client that does not accept the compression gets its responses without.
 func SetCompression(ctx context.Context, compression Compression) error {
-	r := rpcOf(ctx)
-	if r == nil {
-		return errNoRPC
+	if err := compression.check(); err != nil {
+		return err
 	}
-	if compression > Gzip {
-		return fmt.Errorf("gogreeter: %d is not a compression; use NoCompression or Gzip", compression)
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.isOver {
-		return r.endErrorLocked()
-	}
-	if r.headersSent {
-		return errors.New("gogreeter: the compression can no longer be set: initial metadata has been sent")
-	}
-	r.gzip.Store(compression == Gzip && r.def.wantsGzip)
-	return nil
+	return servicerContextOf(ctx).SetCompression(compression)
 }
+
+// DisableNextMessageCompression has the next response sent as it is, whatever the compression.
+func DisableNextMessageCompression(ctx context.Context) error {
+	return servicerContextOf(ctx).DisableNextMessageCompression()
+}
+
+// AddCallback has f called once the RPC is over, however it ends. Callbacks of an RPC are called one after another, in
+// the order in which they were added, on a goroutine of their own. It reports false, and does not call f, if the RPC is
+// over already or ctx is not an RPC's.
+func AddCallback(ctx context.Context, f func()) bool { return servicerContextOf(ctx).AddCallback(f) }
 
 // Cancel ends the RPC with the status CANCELLED. The handler goes on until it returns; what it returns is dropped.
-func Cancel(ctx context.Context) error {
-	r := rpcOf(ctx)
-	if r == nil {
-		return errNoRPC
+func Cancel(ctx context.Context) error { return servicerContextOf(ctx).Cancel() }
+
+// TimeRemaining returns how long the RPC may still take, 0 at the least. ok is false if it has no deadline.
+func TimeRemaining(ctx context.Context) (remaining time.Duration, ok bool) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return 0, false
 	}
-	r.finishFromOutside(outcomeCancelled, context.Canceled)
-	r.conn.h2.Flush()
-	return nil
+	return max(0, time.Until(deadline)), true
 }
 
-// Peer returns the address of the client and, for a connection with TLS, what the handshake established
-// (credentials.TLSInfo). It returns nil if ctx is not an RPC's.
-func Peer(ctx context.Context) *peer.Peer {
-	r := rpcOf(ctx)
-	if r == nil {
-		return nil
-	}
-	p := &peer.Peer{Addr: r.conn.nc.RemoteAddr(), LocalAddr: r.conn.nc.LocalAddr()}
-	if secure, ok := r.conn.nc.(*tls.Conn); ok {
-		p.AuthInfo = credentials.TLSInfo{
-			State:          secure.ConnectionState(),
-			CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity},
-		}
-	}
-	return p
-}
+// IsActive reports whether the RPC can still be answered: the client has not cancelled it, and no status was sent.
+func IsActive(ctx context.Context) bool { return ctx.Err() == nil }
 
-// Deadline implements context.Context.
-func (r *rpc) Deadline() (deadline time.Time, ok bool) { return r.deadline, !r.deadline.IsZero() }
+// noRPC is the ServicerContext of a context that is not an RPC's.
+type noRPC struct{}
 
-// Done implements context.Context. The channel exists only once somebody has asked for it.
-func (r *rpc) Done() <-chan struct{} {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.done == nil {
-		r.done = make(chan struct{})
-		if r.isOver {
-			close(r.done)
-		}
-	}
-	return r.done
-}
-
-// Err implements context.Context.
-func (r *rpc) Err() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.cause
-}
-
-// Value implements context.Context. It answers to the keys of the packages metadata and peer too, so that handlers
-// written for grpc-go find what they look for.
-func (r *rpc) Value(key any) any {
-	switch key {
-	case rpcKey{}:
-		return r
-	case incomingMetadataKey:
-		return r.def.metadata.MD()
-	case peerKey:
-		return Peer(r)
-	}
-	return nil
-}
-
-// AfterFunc is what package context looks for in a foreign context, to save a goroutine for each context made from it.
-// f runs on a goroutine of its own once the RPC is over.
-func (r *rpc) AfterFunc(f func()) (stop func() bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.isOver {
-		go f()
-		return func() bool { return false }
-	}
-	if r.after == nil {
-		r.after = map[*func()]struct{}{}
-	}
-	entry := &f
-	r.after[entry] = struct{}{}
-	return func() bool {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		_, pending := r.after[entry]
-		delete(r.after, entry)
-		return pending
-	}
-}
-
-// The keys under which the packages metadata and peer look into a context. They are unexported there, so a context
-// that notes what it is asked for tells them.
-var (
-	incomingMetadataKey = keyOf(func(ctx context.Context) { metadata.FromIncomingContext(ctx) })
-	peerKey             = keyOf(func(ctx context.Context) { peer.FromContext(ctx) })
-)
-
-func keyOf(ask func(context.Context)) any {
-	probe := &keyProbe{Context: context.Background()}
-	ask(probe)
-	return probe.key
-}
-
-type keyProbe struct {
-	context.Context
-	key any
-}
-
-func (p *keyProbe) Value(key any) any {
-	p.key = key
-	return nil
-}
+func (noRPC) Method() string                       { return "" }
+func (noRPC) InvocationMetadata() Metadata         { return nil }
+func (noRPC) Peer() *peer.Peer                     { return nil }
+func (noRPC) SendInitialMetadata(Metadata) error   { return errNoRPC }
+func (noRPC) SetTrailingMetadata(Metadata) error   { return errNoRPC }
+func (noRPC) TrailingMetadata() Metadata           { return nil }
+func (noRPC) SetCompression(Compression) error     { return errNoRPC }
+func (noRPC) DisableNextMessageCompression() error { return errNoRPC }
+func (noRPC) AddCallback(func()) bool              { return false }
+func (noRPC) Cancel() error                        { return errNoRPC }

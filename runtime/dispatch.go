@@ -6,35 +6,62 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // dispatchTable is the dispatch dictionary: method handlers by full path, and behind them the generic handlers, asked
 // in order. It is immutable; the server replaces it as a whole, so that the hot path needs no lock.
 type dispatchTable struct {
-	methods  map[string]*MethodHandler
+	methods  map[string]*method
 	services map[string]Service
 	generic  []GenericHandler
 }
 
-// withService returns the table with a service added.
-func (t *dispatchTable) withService(service Service) (*dispatchTable, error) {
+// withService returns the table with a service added. newMethod makes the methods.
+func (t *dispatchTable) withService(service Service, newMethod func(string, *MethodHandler, protoreflect.MethodDescriptor) *method) (*dispatchTable, error) {
 	if err := checkService(service); err != nil {
 		return nil, err
 	}
 	if _, ok := t.services[service.Name]; ok {
 		return nil, fmt.Errorf("gogreeter: service %q is already registered; a service can be added once", service.Name)
 	}
-	next := &dispatchTable{methods: maps.Clone(t.methods), services: maps.Clone(t.services), generic: t.generic}
-	if next.methods == nil {
-		next.methods, next.services = map[string]*MethodHandler{}, map[string]Service{}
-	}
+	next := t.clone()
 	next.services[service.Name] = service
 	for name, handler := range service.Methods {
-		if handler != nil {
-			next.methods["/"+service.Name+"/"+name] = handler
+		if handler == nil {
+			continue
 		}
+		var descriptor protoreflect.MethodDescriptor
+		if service.Descriptor != nil {
+			descriptor = service.Descriptor.Methods().ByName(protoreflect.Name(name))
+		}
+		path := "/" + service.Name + "/" + name
+		next.methods[path] = newMethod(path, handler, descriptor)
 	}
 	return next, nil
+}
+
+// withoutService returns the table with a service removed.
+func (t *dispatchTable) withoutService(name string) (*dispatchTable, error) {
+	service, ok := t.services[name]
+	if !ok {
+		return nil, fmt.Errorf("gogreeter: service %q is not registered", name)
+	}
+	next := t.clone()
+	delete(next.services, name)
+	for method := range service.Methods {
+		delete(next.methods, "/"+name+"/"+method)
+	}
+	return next, nil
+}
+
+func (t *dispatchTable) clone() *dispatchTable {
+	next := &dispatchTable{methods: maps.Clone(t.methods), services: maps.Clone(t.services), generic: t.generic}
+	if next.methods == nil {
+		next.methods, next.services = map[string]*method{}, map[string]Service{}
+	}
+	return next
 }
 
 // withGeneric returns the table with a generic handler added behind those it has.
@@ -53,18 +80,22 @@ func checkService(service Service) error {
 		return fmt.Errorf("gogreeter: %q is not the name of a service; it is the full name from the .proto file, without slashes", service.Name)
 	}
 	for _, name := range slices.Sorted(maps.Keys(service.Methods)) {
-		handler := service.Methods[name]
-		switch {
-		case name == "" || strings.Contains(name, "/"):
+		if name == "" || strings.Contains(name, "/") {
 			return fmt.Errorf("gogreeter: service %q: %q is not the name of a method", service.Name, name)
-		case handler == nil:
-			continue
-		case handler.err != nil:
-			return fmt.Errorf("gogreeter: service %q: method %q: %w", service.Name, name, handler.err)
-		case handler.behavior == nil:
-			return fmt.Errorf("gogreeter: service %q: method %q: the handler was not made by UnaryUnary, UnaryStream, StreamUnary or StreamStream",
-				service.Name, name)
+		}
+		if handler := service.Methods[name]; handler != nil {
+			if err := handler.check(); err != nil {
+				return fmt.Errorf("gogreeter: service %q: method %q: %w", service.Name, name, err)
+			}
 		}
 	}
 	return nil
+}
+
+// check reports why a handler cannot be used.
+func (h *MethodHandler) check() error {
+	if h.err == nil && h.behavior == nil {
+		return errors.New("the handler was not made by UnaryUnary, UnaryStream, StreamUnary or StreamStream")
+	}
+	return h.err
 }

@@ -1,39 +1,95 @@
 package runtime
 
 import (
-	"errors"
-	"io"
-	"iter"
+	"context"
+	"sync/atomic"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// newMethodHandler returns a handler without behavior, and the codecs of its messages.
-func newMethodHandler[Req, Res any](missing bool) (h *MethodHandler, requests, responses *codec) {
-	h = &MethodHandler{}
-	if missing {
-		h.err = errors.New("its function is nil")
-	}
-	requests, err := codecOf[Req]()
-	if err != nil {
-		h.err = err
-	}
-	responses, err = codecOf[Res]()
-	if err != nil {
-		h.err = err
-	}
-	return h, requests, responses
+// MethodHandler is one method, ready to be called: its cardinality, its codecs, and the behavior that the application
+// gave it. It is immutable; make one with [UnaryUnary], [UnaryStream], [StreamUnary] or [StreamStream].
+type MethodHandler struct {
+	requestStreaming  bool
+	responseStreaming bool
+	requests          *codec
+	responses         *codec
+	executor          *Executor // nil: the server's choice
+
+	// behavior runs the application's function. A method with one response returns it; any other returns nil.
+	behavior func(ctx context.Context, r *rpc) (response any, err error)
+
+	// err is why the handler cannot be used; it comes to light when the handler is registered.
+	err error
 }
 
-// allRequests is the sequence of what Next returns.
-func allRequests[Req any](it RequestIterator[Req]) iter.Seq2[*Req, error] {
-	return func(yield func(*Req, error) bool) {
-		for {
-			request, err := it.Next()
-			if err == io.EOF {
-				return
-			}
-			if !yield(request, err) || err != nil {
-				return
-			}
+// RequestStreaming reports whether the client sends a stream of requests.
+func (h *MethodHandler) RequestStreaming() bool { return h.requestStreaming }
+
+// ResponseStreaming reports whether the server answers with a stream of responses.
+func (h *MethodHandler) ResponseStreaming() bool { return h.responseStreaming }
+
+// WithExecutor returns a handler that is the same but runs on e: an executor made by [NewExecutor], [Inline] or
+// [Unbounded]. Options.Methods has precedence over it.
+func (h *MethodHandler) WithExecutor(e *Executor) *MethodHandler {
+	with := *h
+	with.executor = e
+	return &with
+}
+
+// Executor says where the handlers of a method run. On each server that uses it, it is a bound of its own.
+type Executor struct{ workers int }
+
+// NewExecutor returns an executor that runs a number of handlers at a time; further RPCs wait in the order in which
+// they came. It panics if workers is not positive.
+func NewExecutor(workers int) *Executor {
+	if workers <= 0 {
+		panic("gogreeter: NewExecutor: the number of workers is not positive")
+	}
+	return &Executor{workers}
+}
+
+var (
+	// Unbounded runs handlers at once, whatever Options.Workers says.
+	Unbounded = &Executor{workers: 0}
+
+	// Inline runs handlers on the goroutine that reads their connection, for methods that never block and take a few
+	// microseconds: it saves handing the RPC over, and holds up the connection while the handler runs. A handler that
+	// takes longer than 10 ms is reported to the log, and its method no longer runs inline.
+	Inline = &Executor{workers: -1}
+)
+
+// method is a method handler in the dispatch dictionary.
+type method struct {
+	*MethodHandler
+	path       string
+	descriptor protoreflect.MethodDescriptor // nil if the service was added without
+	dispatch   *dispatcher                   // nil: the server's choice
+	unbounded  bool                          // not even Options.Workers bounds it
+	inline     atomic.Bool
+	counters   *counters
+}
+
+// counters counts RPCs by the code they ended with.
+type counters struct {
+	byCode [codes.Unauthenticated + 1]atomic.Uint64
+}
+
+func (c *counters) add(code codes.Code) {
+	if int(code) >= len(c.byCode) {
+		code = codes.Unknown
+	}
+	c.byCode[code].Add(1)
+}
+
+// read adds what has been counted to a map.
+func (c *counters) read() map[codes.Code]uint64 {
+	counted := make(map[codes.Code]uint64)
+	for code := range c.byCode {
+		if n := c.byCode[code].Load(); n > 0 {
+			counted[codes.Code(code)] = n
 		}
 	}
+	return counted
 }

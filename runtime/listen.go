@@ -148,27 +148,45 @@ func (s *Server) begin(l *listener, nc net.Conn) {
 		return
 	}
 	s.serving++
+	s.accepted.Add(1)
 	s.handshakes[nc] = struct{}{}
 	go s.serveConn(l, nc)
 }
 
 // serveConn is the life of a connection.
 func (s *Server) serveConn(l *listener, nc net.Conn) {
-	defer s.ended()
 	ready, err := s.handshake(l, nc)
 	c := s.promote(nc, ready, err)
 	if c == nil {
 		nc.Close()
+		s.ended()
 		return
 	}
-	err = c.serve()
+	s.read(c)
+}
+
+// read is the connection's reader.
+func (s *Server) read(c *connection) {
+	returned := false
+	defer func() {
+		if !returned {
+			// An inline handler has called runtime.Goexit, which ends this goroutine. Another goes on where it was.
+			go s.read(c)
+		}
+	}()
+	err := c.serve()
+	returned = true
 	var broken http2.ConnError
 	if errors.As(err, &broken) {
-		s.logger.Debug("Connection ended by an error", "peer", nc.RemoteAddr().String(), "error", err)
+		s.logger.Debug("Connection ended by an error", "peer", c.nc.RemoteAddr().String(), "error", err)
 	}
+	received, sent := c.h2.Octets()
 	s.mu.Lock()
 	delete(s.connections, c)
+	s.received += received
+	s.sent += sent
 	s.mu.Unlock()
+	s.ended()
 }
 
 // promote makes a connection of what was a handshake, or forgets it.

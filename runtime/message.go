@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"sync"
@@ -36,7 +37,7 @@ const firstChunk = 64 << 10
 
 // feed takes the next octets of content and returns what is left of them behind the first message that they complete.
 // done says that there is one, in m.current. buf is used for a message that fits.
-func (m *messageReader) feed(data, buf []byte, limit int, encoded bool) (rest []byte, done bool, bad *outcome) {
+func (m *messageReader) feed(data, buf []byte, limit int, compression Compression) (rest []byte, done bool, bad *outcome) {
 	if m.have < prefixLen {
 		n := copy(m.prefix[m.have:], data)
 		m.have += n
@@ -44,7 +45,7 @@ func (m *messageReader) feed(data, buf []byte, limit int, encoded bool) (rest []
 		if m.have < prefixLen {
 			return nil, false, nil
 		}
-		if bad := m.begin(buf, limit, encoded); bad != nil {
+		if bad := m.begin(buf, limit, compression); bad != nil {
 			return nil, false, bad
 		}
 	}
@@ -59,12 +60,12 @@ func (m *messageReader) feed(data, buf []byte, limit int, encoded bool) (rest []
 }
 
 // begin starts a message whose prefix is complete. The length is judged before a single octet of the message is kept.
-func (m *messageReader) begin(buf []byte, limit int, encoded bool) *outcome {
+func (m *messageReader) begin(buf []byte, limit int, compression Compression) *outcome {
 	length := int(binary.BigEndian.Uint32(m.prefix[1:]))
 	switch flag := m.prefix[0]; {
 	case flag > 1:
 		return &outcome{code: codes.Internal, details: fmt.Sprintf("Compressed-Flag is %d; it is 0 or 1", flag)}
-	case flag == 1 && !encoded:
+	case flag == 1 && compression == NoCompression:
 		return &outcome{code: codes.Internal, details: "Compressed-Flag is set, but grpc-encoding is identity or missing"}
 	case limit >= 0 && length > limit:
 		return &outcome{code: codes.ResourceExhausted, details: fmt.Sprintf("Received message larger than max (%d vs. %d)", length, limit)}
@@ -86,30 +87,34 @@ var buffers = sync.Pool{New: func() any { return new([]byte) }}
 // maxKeptBuffer is the largest buffer that is kept for the next message.
 const maxKeptBuffer = 64 << 10
 
-// appendMessage appends a response with its prefix.
-func (r *rpc) appendMessage(b []byte, c *codec, response any) ([]byte, *outcome) {
+// appendMessage appends a response with its prefix. Its error carries the status that the RPC should end with.
+func (r *rpc) appendMessage(ctx context.Context, b []byte, c *codec, response any) ([]byte, error) {
+	if r.call != nil {
+		if err := observe(ctx, r.call.onResponse, response); err != nil {
+			return b, err
+		}
+	}
 	start := len(b)
 	b = append(b, 0, 0, 0, 0, 0)
 	b, err := c.append(b, response)
 	if err != nil {
-		r.conn.server.logger.Error("Exception serializing message!", "method", r.def.path, "error", err)
-		return b, &outcomeUnserializable
+		return b, r.unserializable(err)
 	}
-	if r.gzip.Load() {
-		b = appendSmaller(b, start)
+	if compression := Compression(r.compression.Load()); compression != NoCompression && !r.plainNext.Swap(false) {
+		b = compression.appendSmaller(b, start)
 	}
 	size := len(b) - start - prefixLen
 	if limit := r.conn.server.options.MaxSendMessageBytes; limit > 0 && size > limit {
-		return b, &outcome{code: codes.ResourceExhausted, details: fmt.Sprintf("Sent message larger than max (%d vs. %d)", size, limit)}
+		return b, outcome{code: codes.ResourceExhausted, details: fmt.Sprintf("Sent message larger than max (%d vs. %d)", size, limit)}.err()
 	}
 	binary.BigEndian.PutUint32(b[start+1:], uint32(size))
 	return b, nil
 }
 
 // appendSmaller compresses the message that begins at start, if that makes it smaller.
-func appendSmaller(b []byte, start int) []byte {
+func (c Compression) appendSmaller(b []byte, start int) []byte {
 	end := len(b)
-	b, err := appendGzip(b, b[start+prefixLen:])
+	b, err := c.deflate(b, b[start+prefixLen:])
 	if compressed := len(b) - end; err != nil || compressed >= end-start-prefixLen {
 		return b[:end]
 	}
@@ -117,32 +122,37 @@ func appendSmaller(b []byte, start int) []byte {
 	return b[:start+prefixLen+copy(b[start+prefixLen:], b[end:])]
 }
 
-// decodeRequest decodes the request of a method that has one. If it reports false, the RPC has been answered.
-func (r *rpc) decodeRequest(c *codec, into any) bool {
-	err := r.decode(c, r.request, into)
+// decodeRequest decodes the request of a method that has one.
+func (r *rpc) decodeRequest(ctx context.Context, c *codec, into any) error {
+	m := r.request
+	if r.requestStreaming {
+		var err error
+		if m, err = r.onlyMessage(); err != nil {
+			return err
+		}
+	}
 	r.request = message{}
-	return err == nil
+	return r.decode(ctx, c, m, into)
 }
 
-// decode decodes a request. If that fails, it ends the RPC and returns its status as an error.
-func (r *rpc) decode(c *codec, m message, into any) error {
+// decode decodes a request. Its error carries the status that the RPC should end with.
+func (r *rpc) decode(ctx context.Context, c *codec, m message, into any) error {
 	data := m.data
 	if m.compressed {
 		limit := r.conn.server.options.MaxReceiveMessageBytes
 		var err error
-		if data, err = gunzip(data, limit); err != nil {
-			o := outcome{code: codes.Internal, details: "the request is not valid gzip: " + err.Error()}
-			if err == errTooLarge {
-				o = outcome{code: codes.ResourceExhausted, details: fmt.Sprintf("Received message larger than max (over %d inflated vs. %d)", limit, limit)}
-			}
-			r.finish(o)
-			return o.err()
+		if data, err = r.def.compression.inflate(data, limit); err == errTooLarge {
+			return outcome{code: codes.ResourceExhausted, details: fmt.Sprintf("Received message larger than max (over %d inflated vs. %d)", limit, limit)}.err()
+		} else if err != nil {
+			return outcome{code: codes.Internal, details: fmt.Sprintf("the request is not valid %v: %v", r.def.compression, err)}.err()
 		}
 	}
 	if _, err := c.decode(data, into); err != nil {
 		r.conn.server.logger.Warn("Exception deserializing message!", "method", r.def.path, "error", err)
-		r.finish(outcomeUndecodable)
 		return outcomeUndecodable.err()
+	}
+	if r.call != nil {
+		return observe(ctx, r.call.onRequest, into)
 	}
 	return nil
 }

@@ -61,8 +61,8 @@ func (md Metadata) MD() metadata.MD {
 	return m
 }
 
-// validate reports what keeps the metadata from being sent.
-func (md Metadata) validate() error {
+// Validate reports what keeps the metadata from being sent.
+func (md Metadata) Validate() error {
 	for _, p := range md {
 		if err := p.validate(); err != nil {
 			return err

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"runtime/debug"
 	"sync"
@@ -21,15 +22,16 @@ import (
 type rpc struct {
 	stream http2.Stream
 
-	// Immutable after NewStream.
-	conn     *connection
-	def      *callDefinition
-	deadline time.Time // zero: none
+	// Immutable after HandleRequest.
+	conn             *connection
+	def              *callDefinition
+	requestStreaming bool // requests are queued as they come
 
 	// Owned by the reader, and then by the worker.
-	handler *MethodHandler
-	next    *rpc // in the batch, and then in the dispatcher's queue
+	method  *method // nil: not known, and left to the interceptors
+	next    *rpc    // in the batch, and then in a dispatcher's queue
 	request message
+	call    *Call // nil without interceptors
 	inline  [inlineMessage]byte
 
 	// Owned by the reader.
@@ -37,16 +39,19 @@ type rpc struct {
 	requests int  // messages that have come
 	deaf     bool // what still comes is thrown away
 
-	gzip    atomic.Bool // responses are compressed
-	sending atomic.Bool // a response has been sent since the last request was taken
+	compression atomic.Uint32 // of responses
+	plainNext   atomic.Bool   // the next response is not compressed
+	sending     atomic.Bool   // a response has been sent since the last request was taken
 
 	mu sync.Mutex
 	// Guarded by mu.
+	deadline    time.Time // zero: none
 	isOver      bool
 	ending      outcome // how it ended, once isOver
 	cause       error   // what the context's Err returns, once isOver
 	done        chan struct{}
 	after       map[*func()]struct{}
+	callbacks   []func()
 	dispatched  bool // a worker has it, or will
 	headersSent bool
 	trailing    Metadata
@@ -55,26 +60,29 @@ type rpc struct {
 	arrived     *sync.Cond
 }
 
-var outcomeUnserializable = outcome{code: codes.Internal, details: "Failed to serialize response!"}
-
 // HandleRequest implements http2.StreamHandler.
 func (r *rpc) HandleRequest(endStream bool) {
+	s := r.conn.server
 	refusal := r.def.refusal
 	if refusal == nil {
-		r.handler, refusal = r.def.find(r.conn.server.logger)
+		r.method, refusal = r.def.find(s)
 	}
-	if refusal == nil && !r.conn.server.admit() {
+	if refusal == methodNotFound && s.chain != nil {
+		refusal = nil // the interceptors see it, and may know better
+	}
+	if refusal == nil && !s.admit() {
 		refusal = limitExceeded
 	}
 	if refusal != nil {
 		r.refuse(refusal)
 		return
 	}
+	r.requestStreaming = r.method == nil || r.method.requestStreaming
 	r.conn.running.Add(1)
 	if r.def.hasTimeout {
 		r.conn.watchDeadline(r.deadline)
 	}
-	if r.handler.requestStreaming {
+	if r.requestStreaming {
 		r.dispatch()
 	}
 	if endStream {
@@ -90,10 +98,11 @@ func (r *rpc) refuse(why *refusal) {
 	r.mu.Unlock()
 	o := http2.Outgoing{Finish: true}
 	if why.httpStatus == 0 {
-		o.Headers = appendTrailers(http2.AppendField(http2.AppendStatus(nil, 200), "content-type", "application/grpc"), why.outcome, nil)
-		if why.outcome.code == codes.Unimplemented && r.def.encoded {
+		o.Headers = appendTrailers(appendResponseHeaders(nil, NoCompression), why.outcome, nil)
+		if r.def.badEncoding {
 			o.Headers = http2.AppendField(o.Headers, "grpc-accept-encoding", acceptedEncodings)
 		}
+		r.conn.server.rejected.add(why.outcome.code)
 	} else {
 		o.Headers = http2.AppendField(http2.AppendStatus(nil, why.httpStatus), "content-type", "text/plain; charset=utf-8")
 		o.Data = []byte(why.text + "\n")
@@ -107,7 +116,7 @@ func (r *rpc) HandleData(data []byte, endStream bool) {
 	for len(data) > 0 && !r.deaf {
 		var done bool
 		var bad *outcome
-		data, done, bad = r.in.feed(data, r.requestBuffer(), r.conn.server.options.MaxReceiveMessageBytes, r.def.gzipped)
+		data, done, bad = r.in.feed(data, r.requestBuffer(), r.conn.server.options.MaxReceiveMessageBytes, r.def.compression)
 		switch {
 		case bad != nil:
 			r.failFromReader(*bad)
@@ -125,7 +134,7 @@ func (r *rpc) HandleData(data []byte, endStream bool) {
 // requestBuffer is where a small request can be kept. The requests of a stream can wait in a queue, and get memory of
 // their own.
 func (r *rpc) requestBuffer() []byte {
-	if r.handler.requestStreaming || r.requests > 0 {
+	if r.requestStreaming || r.requests > 0 {
 		return nil
 	}
 	return r.inline[:0]
@@ -135,7 +144,7 @@ func (r *rpc) requestBuffer() []byte {
 func (r *rpc) deliver(m message) {
 	r.requests++
 	r.in.current = message{}
-	if r.handler.requestStreaming {
+	if r.requestStreaming {
 		r.mu.Lock()
 		r.queue = append(r.queue, m)
 		r.signalLocked()
@@ -155,17 +164,21 @@ func (r *rpc) endRequests() {
 	switch {
 	case r.in.partial():
 		r.failFromReader(outcome{code: codes.Internal, details: "the request ended in the middle of a message"})
-	case r.handler.requestStreaming:
+	case r.requestStreaming:
 		r.mu.Lock()
 		r.noMore = true
 		r.signalLocked()
 		r.mu.Unlock()
 	case r.requests != 1:
-		// As grpc-python, but for its spelling of the path, which shows as a Python literal.
-		r.failFromReader(outcome{code: codes.Unimplemented, details: `"` + r.def.path + `" requires exactly one request message.`})
+		r.failFromReader(notOneRequest(r.def.path))
 	default:
 		r.dispatch()
 	}
+}
+
+// notOneRequest is grpc-python's answer, but for its spelling of the path, which shows as a Python literal.
+func notOneRequest(path string) outcome {
+	return outcome{code: codes.Unimplemented, details: `"` + path + `" requires exactly one request message.`}
 }
 
 // failFromReader ends the RPC because of something wrong with the request.
@@ -182,14 +195,16 @@ func (r *rpc) HandleClose(err error) {
 	r.endLocked(outcomeCancelled, context.Canceled)
 }
 
-// dispatch hands the RPC to the workers, at the end of the batch.
+// dispatch hands the RPC to where its handler runs.
 func (r *rpc) dispatch() {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.isOver {
-		r.dispatched = true
-		r.conn.addToBatch(r)
+	over := r.isOver
+	r.dispatched = true
+	r.mu.Unlock()
+	if over {
+		return // and released
 	}
+	r.conn.dispatchRPC(r)
 }
 
 // run runs the handler.
@@ -198,26 +213,47 @@ func (r *rpc) run(w *worker) {
 		r.release() // its deadline passed, or the client gave up, before its turn came
 		return
 	}
-	returned := false
+	released, answered := false, false
 	defer func() {
-		defer r.release()
-		if !returned {
-			r.recovered(recover())
+		if answered {
+			return
 		}
+		reason := recover() // nil: the handler has called runtime.Goexit
+		if !released {
+			r.release()
+		}
+		r.recovered(reason)
 	}()
-	r.handler.behavior(r, w)
-	returned = true
+	var response any
+	var err error
+	if next := r.conn.server.chain; next != nil {
+		response, err = r.intercepted(next)
+	} else {
+		response, err = r.method.behavior(r, r)
+	}
+	r.release() // before the client can know that there is room for another RPC
+	released = true
+	r.complete(w, response, err)
+	answered = true
 }
 
 // recovered ends the RPC of a handler that did not return. reason is nil if it called runtime.Goexit.
 func (r *rpc) recovered(reason any) {
-	const what = "Exception calling application: "
-	o := outcome{code: codes.Unknown, details: what + unprintableText(reason)}
-	defer func() { // even if printing the reason ends this goroutine
+	text := fmt.Sprintf("a %T that cannot be printed", reason)
+	defer func() { // whatever the reason does when it is printed
+		o := outcome{code: codes.Unknown, details: "Exception calling application: " + text}
 		r.conn.server.logger.Error(o.details, "method", r.def.path, "stack", string(debug.Stack()))
 		r.finish(o)
 	}()
-	o.details = what + panicText(reason)
+	text = panicText(reason)
+}
+
+// panicText describes what a handler panicked with; nil stands for runtime.Goexit.
+func panicText(reason any) string {
+	if reason == nil {
+		return "the handler ended its goroutine (runtime.Goexit)"
+	}
+	return fmt.Sprint(reason)
 }
 
 // release is called once, when no handler runs any more or will.
@@ -244,14 +280,44 @@ func (r *rpc) endLocked(o outcome, cause error) {
 		close(r.done)
 	}
 	r.signalLocked()
-	after, dispatched := r.after, r.dispatched
-	r.after = nil
+	after, callbacks, dispatched := r.after, r.callbacks, r.dispatched
+	r.after, r.callbacks = nil, nil
 	r.mu.Unlock()
 	for f := range after {
 		go (*f)()
 	}
+	if callbacks != nil {
+		go r.callBack(callbacks)
+	}
+	r.count(o.code)
 	if !dispatched {
 		r.release()
+	}
+}
+
+// count counts the RPC under its method.
+func (r *rpc) count(code codes.Code) {
+	if r.method != nil {
+		r.method.counters.add(code)
+		return
+	}
+	r.conn.server.rejected.add(code)
+}
+
+// callBack calls what AddCallback was given, in that order. A callback that panics is no reason to skip the others.
+func (r *rpc) callBack(callbacks []func()) {
+	for _, f := range callbacks {
+		func() {
+			returned := false
+			defer func() {
+				if !returned {
+					r.conn.server.logger.Error("Exception calling callback!", "method", r.def.path,
+						"panic", panicText(recover()), "stack", string(debug.Stack()))
+				}
+			}()
+			f()
+			returned = true
+		}()
 	}
 }
 
@@ -260,149 +326,6 @@ func (r *rpc) signalLocked() {
 	if r.arrived != nil {
 		r.arrived.Signal()
 	}
-}
-
-// respond ends the RPC with its only response.
-func (r *rpc) respond(w *worker, c *codec, response any) {
-	data, bad := r.appendMessage(w.takeBuffer(), c, response)
-	if bad != nil {
-		w.putBuffer(data)
-		r.finish(*bad)
-		return
-	}
-	r.mu.Lock()
-	if r.isOver {
-		r.mu.Unlock()
-		w.putBuffer(data)
-		return
-	}
-	o := http2.Outgoing{Headers: r.headersLocked(), Data: data, Trailers: r.trailersLocked(outcome{})}
-	kept, _ := r.stream.Write(o) // an error means that the stream is over, which HandleClose tells
-	r.endLocked(outcome{}, context.Canceled)
-	if !kept {
-		w.putBuffer(data)
-	}
-}
-
-// finish ends the RPC with a status and no further message.
-func (r *rpc) finish(o outcome) { r.finishWith(o, false, context.Canceled) }
-
-// finishFromOutside ends an RPC whose handler may be anywhere, in the middle of sending a message included.
-func (r *rpc) finishFromOutside(o outcome, cause error) { r.finishWith(o, true, cause) }
-
-func (r *rpc) finishWith(o outcome, discard bool, cause error) {
-	r.mu.Lock()
-	if r.isOver {
-		r.mu.Unlock()
-		return
-	}
-	if r.headersSent {
-		r.stream.Write(http2.Outgoing{Trailers: r.trailersLocked(o), Discard: discard})
-	} else {
-		// gRPC PROTOCOL-HTTP2, "Trailers-Only": one HEADERS frame.
-		block := appendTrailers(appendResponseHeaders(nil, false), o, r.trailing)
-		r.stream.Write(http2.Outgoing{Headers: block, Finish: true})
-	}
-	r.endLocked(o, cause)
-}
-
-// endResponses ends an RPC that answers with a stream of responses.
-func (r *rpc) endResponses(err error) {
-	if err != nil {
-		r.finish(outcomeOf(err))
-		return
-	}
-	r.finish(outcome{})
-}
-
-// failToSerialize ends the RPC for want of a response that can be sent.
-func (r *rpc) failToSerialize(why string) error {
-	r.conn.server.logger.Error("Exception serializing message!", "method", r.def.path, "error", why)
-	r.finish(outcomeUnserializable)
-	return outcomeUnserializable.err()
-}
-
-// headersLocked returns the field block that precedes the first message, or nil if it has been sent.
-func (r *rpc) headersLocked() []byte {
-	if r.headersSent {
-		return nil
-	}
-	r.headersSent = true
-	if r.gzip.Load() {
-		return gzipHeaders
-	}
-	return plainHeaders
-}
-
-func (r *rpc) trailersLocked(o outcome) []byte {
-	if o.code == codes.OK && len(r.trailing) == 0 {
-		return okTrailers
-	}
-	return appendTrailers(nil, o, r.trailing)
-}
-
-var (
-	plainHeaders = appendResponseHeaders(nil, false)
-	gzipHeaders  = appendResponseHeaders(nil, true)
-)
-
-// appendResponseHeaders appends what every response begins with (gRPC PROTOCOL-HTTP2, "Response-Headers").
-func appendResponseHeaders(block []byte, gzip bool) []byte {
-	block = http2.AppendField(http2.AppendStatus(block, 200), "content-type", "application/grpc")
-	if gzip {
-		block = http2.AppendField(block, "grpc-encoding", "gzip")
-	}
-	return block
-}
-
-// send sends one response of a stream.
-func (r *rpc) send(c *codec, response any) error {
-	buf := buffers.Get().(*[]byte)
-	defer buffers.Put(buf)
-	data, bad := r.appendMessage((*buf)[:0], c, response)
-	if *buf = data; cap(data) > maxKeptBuffer {
-		*buf = nil
-	}
-	if bad != nil {
-		r.finish(*bad)
-		return bad.err()
-	}
-	r.mu.Lock()
-	if r.isOver {
-		defer r.mu.Unlock()
-		return r.endErrorLocked()
-	}
-	kept, err := r.stream.Write(http2.Outgoing{Headers: r.headersLocked(), Data: data})
-	r.mu.Unlock()
-	if kept {
-		*buf = nil
-	}
-	if err != nil {
-		return r.endError()
-	}
-	// The first response after a request may be waited for. Those that follow are likely to be followed by more.
-	if urgent := !r.sending.Swap(true); !r.stream.WaitRoom(urgent) {
-		return r.endError()
-	}
-	return nil
-}
-
-func (r *rpc) endError() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.endErrorLocked()
-}
-
-// endErrorLocked is what the RPC's streams answer once it is over. An RPC that is not over although its stream is has
-// lost its client, and will be told so.
-func (r *rpc) endErrorLocked() error {
-	switch {
-	case !r.isOver:
-		return outcomeCancelled.err()
-	case r.ending.code == codes.OK:
-		return outcome{code: codes.Internal, details: "the RPC has ended"}.err()
-	}
-	return r.ending.err()
 }
 
 // nextMessage waits for the next request of a stream.

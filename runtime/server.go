@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"google.golang.org/protobuf/reflect/protoreflect"
+
 	"github.com/gogreeter/gogreeter/runtime/internal/http2"
 )
 
@@ -21,6 +23,12 @@ type Options struct {
 
 	// Grace is the time that [Server.Serve] gives to running RPCs when it stops. Default 5 s; a negative value is none.
 	Grace time.Duration
+
+	// Interceptors are called around every RPC; the first is outermost.
+	Interceptors []Interceptor
+
+	// Methods says where the handlers of some methods run, by full path ("/package.Service/Method").
+	Methods map[string]MethodOptions
 
 	// Workers bounds how many handlers run at a time; further RPCs wait in the order in which they came. It is
 	// grpc-python's ThreadPoolExecutor(max_workers=n). Default no bound.
@@ -56,6 +64,12 @@ type Options struct {
 	// WriteTimeout is how long a client may accept nothing of what is sent to it before its connection ends. Default
 	// 30 s.
 	WriteTimeout time.Duration
+}
+
+// MethodOptions configures a method.
+type MethodOptions struct {
+	// Executor is where the method's handlers run. Default: what the handler itself asks for, or else Options.Workers.
+	Executor *Executor
 }
 
 const (
@@ -124,12 +138,15 @@ type Server struct {
 	// Immutable after NewServer.
 	options  Options
 	logger   *slog.Logger
+	chain    Next        // nil: no interceptors
 	dispatch *dispatcher // shared by all connections; nil: each has its own
 	done     chan struct{}
 
-	table   atomic.Pointer[dispatchTable]
-	workers workerPool
-	active  atomic.Int64 // RPCs admitted and not yet released
+	table    atomic.Pointer[dispatchTable]
+	workers  workerPool
+	active   atomic.Int64 // RPCs admitted and not yet released
+	accepted atomic.Uint64
+	rejected counters
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -140,6 +157,10 @@ type Server struct {
 	serving     int                   // accept loops, handshakes and connections that have not ended
 	graceTimer  *time.Timer
 	graceEnds   time.Time
+	executors   map[*Executor]*dispatcher
+	counted     map[string]*counters // by path of the method; kept when a service is removed
+	received    uint64               // octets, of the connections that have ended
+	sent        uint64
 }
 
 // NewServer returns a server without ports and services.
@@ -149,8 +170,11 @@ func NewServer(options Options) *Server {
 		done:        make(chan struct{}),
 		connections: make(map[*connection]struct{}),
 		handshakes:  make(map[net.Conn]struct{}),
+		executors:   make(map[*Executor]*dispatcher),
+		counted:     make(map[string]*counters),
 	}
 	s.logger = s.options.Logger
+	s.chain = chain(options.Interceptors)
 	if options.Workers > 0 {
 		s.dispatch = &dispatcher{pool: &s.workers, limit: options.Workers}
 	}
@@ -161,7 +185,13 @@ func NewServer(options Options) *Server {
 // AddService implements [Registrar]: it adds a service's methods to the dispatch dictionary. It may be called while
 // the server serves. It fails, and changes nothing, if the service is registered already or cannot be served.
 func (s *Server) AddService(service Service) error {
-	return s.changeTable(func(t *dispatchTable) (*dispatchTable, error) { return t.withService(service) })
+	return s.changeTable(func(t *dispatchTable) (*dispatchTable, error) { return t.withService(service, s.newMethodLocked) })
+}
+
+// RemoveService removes a service's methods from the dispatch dictionary. It may be called while the server serves;
+// RPCs that have begun go on.
+func (s *Server) RemoveService(name string) error {
+	return s.changeTable(func(t *dispatchTable) (*dispatchTable, error) { return t.withoutService(name) })
 }
 
 // AddGenericHandler adds a generic handler behind those there are. It may be called while the server serves.
@@ -178,6 +208,43 @@ func (s *Server) changeTable(change func(*dispatchTable) (*dispatchTable, error)
 	}
 	s.table.Store(table)
 	return nil
+}
+
+// newMethodLocked makes a dictionary entry of a method handler.
+func (s *Server) newMethodLocked(path string, h *MethodHandler, descriptor protoreflect.MethodDescriptor) *method {
+	m := &method{MethodHandler: h, path: path, descriptor: descriptor}
+	if m.counters = s.counted[path]; m.counters == nil {
+		m.counters = &counters{}
+		s.counted[path] = m.counters
+	}
+	s.setExecutorLocked(m)
+	return m
+}
+
+// newOtherMethod makes an entry of a method handler that a generic handler has supplied for one RPC.
+func (s *Server) newOtherMethod(path string, h *MethodHandler) *method {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := s.newMethodLocked(otherMethods, h, nil)
+	m.path = path
+	return m
+}
+
+// setExecutorLocked decides where the method's handlers run.
+func (s *Server) setExecutorLocked(m *method) {
+	e := s.options.Methods[m.path].Executor
+	if e == nil {
+		e = m.executor
+	}
+	m.unbounded = e == Unbounded
+	m.inline.Store(e == Inline)
+	if e == nil || e == Unbounded || e == Inline {
+		return
+	}
+	if s.executors[e] == nil {
+		s.executors[e] = &dispatcher{pool: &s.workers, limit: e.workers}
+	}
+	m.dispatch = s.executors[e]
 }
 
 // Start begins to serve the ports that were added, and returns. It fails with ErrAlreadyStarted or ErrStopped.

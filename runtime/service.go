@@ -2,6 +2,8 @@ package runtime
 
 import (
 	"context"
+	"errors"
+	"io"
 	"iter"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -67,87 +69,80 @@ type ResponseStream[Res any] interface {
 	Send(response *Res) error
 }
 
-// MethodHandler is one method, ready to be called: its cardinality, its codecs, and the behavior that the application
-// gave it. It is immutable; make one with [UnaryUnary], [UnaryStream], [StreamUnary] or [StreamStream].
-type MethodHandler struct {
-	requestStreaming  bool
-	responseStreaming bool
-
-	// behavior runs the application's function and answers the RPC. It is called by a worker.
-	behavior func(r *rpc, w *worker)
-
-	// err is why the handler cannot be used; it comes to light when the handler is registered.
-	err error
-}
-
-// RequestStreaming reports whether the client sends a stream of requests.
-func (h *MethodHandler) RequestStreaming() bool { return h.requestStreaming }
-
-// ResponseStreaming reports whether the server answers with a stream of responses.
-func (h *MethodHandler) ResponseStreaming() bool { return h.responseStreaming }
-
 // UnaryUnary returns the handler of a method that takes one request and answers with one response.
 func UnaryUnary[Req, Res any](behavior func(ctx context.Context, request *Req) (*Res, error)) *MethodHandler {
-	h, requests, responses := newMethodHandler[Req, Res](behavior == nil)
-	h.behavior = func(r *rpc, w *worker) {
+	h := newMethodHandler[Req, Res](behavior == nil)
+	h.behavior = func(ctx context.Context, r *rpc) (any, error) {
 		request := new(Req)
-		if !r.decodeRequest(requests, request) {
-			return
+		if err := r.decodeRequest(ctx, h.requests, request); err != nil {
+			return nil, err
 		}
-		response, err := behavior(r, request)
-		respond(r, w, responses, response, err)
+		return orNothing(behavior(ctx, request))
 	}
 	return h
 }
 
 // UnaryStream returns the handler of a method that takes one request and answers with a stream of responses.
 func UnaryStream[Req, Res any](behavior func(ctx context.Context, request *Req, responses ResponseStream[Res]) error) *MethodHandler {
-	h, requests, responses := newMethodHandler[Req, Res](behavior == nil)
+	h := newMethodHandler[Req, Res](behavior == nil)
 	h.responseStreaming = true
-	h.behavior = func(r *rpc, w *worker) {
+	h.behavior = func(ctx context.Context, r *rpc) (any, error) {
 		request := new(Req)
-		if r.decodeRequest(requests, request) {
-			r.endResponses(behavior(r, request, &responseStream[Res]{r, responses}))
+		if err := r.decodeRequest(ctx, h.requests, request); err != nil {
+			return nil, err
 		}
+		return nil, behavior(ctx, request, &responseStream[Res]{ctx, r, h.responses})
 	}
 	return h
 }
 
 // StreamUnary returns the handler of a method that takes a stream of requests and answers with one response.
 func StreamUnary[Req, Res any](behavior func(ctx context.Context, requests RequestIterator[Req]) (*Res, error)) *MethodHandler {
-	h, requests, responses := newMethodHandler[Req, Res](behavior == nil)
+	h := newMethodHandler[Req, Res](behavior == nil)
 	h.requestStreaming = true
-	h.behavior = func(r *rpc, w *worker) {
-		response, err := behavior(r, &requestIterator[Req]{r, requests})
-		respond(r, w, responses, response, err)
+	h.behavior = func(ctx context.Context, r *rpc) (any, error) {
+		return orNothing(behavior(ctx, &requestIterator[Req]{ctx, r, h.requests}))
 	}
 	return h
 }
 
 // StreamStream returns the handler of a method that takes a stream of requests and answers with a stream of responses.
 func StreamStream[Req, Res any](behavior func(ctx context.Context, requests RequestIterator[Req], responses ResponseStream[Res]) error) *MethodHandler {
-	h, requests, responses := newMethodHandler[Req, Res](behavior == nil)
+	h := newMethodHandler[Req, Res](behavior == nil)
 	h.requestStreaming, h.responseStreaming = true, true
-	h.behavior = func(r *rpc, w *worker) {
-		r.endResponses(behavior(r, &requestIterator[Req]{r, requests}, &responseStream[Res]{r, responses}))
+	h.behavior = func(ctx context.Context, r *rpc) (any, error) {
+		return nil, behavior(ctx, &requestIterator[Req]{ctx, r, h.requests}, &responseStream[Res]{ctx, r, h.responses})
 	}
 	return h
 }
 
-// respond ends an RPC that answers with one response.
-func respond[Res any](r *rpc, w *worker, c *codec, response *Res, err error) {
-	switch {
-	case err != nil:
-		r.finish(outcomeOf(err))
-	case response == nil:
-		r.failToSerialize("the handler returned neither a response nor an error")
-	default:
-		r.respond(w, c, response)
+// newMethodHandler returns a handler without behavior.
+func newMethodHandler[Req, Res any](missing bool) *MethodHandler {
+	h := &MethodHandler{}
+	if missing {
+		h.err = errors.New("its function is nil")
 	}
+	var err error
+	if h.requests, err = codecOf[Req](); err != nil {
+		h.err = err
+	}
+	if h.responses, err = codecOf[Res](); err != nil {
+		h.err = err
+	}
+	return h
+}
+
+// orNothing makes a response that is a nil pointer one that is plainly nil.
+func orNothing[Res any](response *Res, err error) (any, error) {
+	if response == nil {
+		return nil, err
+	}
+	return response, err
 }
 
 // requestIterator implements RequestIterator.
 type requestIterator[Req any] struct {
+	ctx   context.Context
 	rpc   *rpc
 	codec *codec
 }
@@ -158,23 +153,36 @@ func (it *requestIterator[Req]) Next() (*Req, error) {
 		return nil, err
 	}
 	request := new(Req)
-	if err := it.rpc.decode(it.codec, m, request); err != nil {
-		return nil, err
+	if err := it.rpc.decode(it.ctx, it.codec, m, request); err != nil {
+		return nil, it.rpc.fail(err)
 	}
 	return request, nil
 }
 
-func (it *requestIterator[Req]) All() iter.Seq2[*Req, error] { return allRequests(it) }
+func (it *requestIterator[Req]) All() iter.Seq2[*Req, error] {
+	return func(yield func(*Req, error) bool) {
+		for {
+			request, err := it.Next()
+			if err == io.EOF {
+				return
+			}
+			if !yield(request, err) || err != nil {
+				return
+			}
+		}
+	}
+}
 
 // responseStream implements ResponseStream.
 type responseStream[Res any] struct {
+	ctx   context.Context
 	rpc   *rpc
 	codec *codec
 }
 
 func (s *responseStream[Res]) Send(response *Res) error {
 	if response == nil {
-		return s.rpc.failToSerialize("Send was called with nil")
+		return s.rpc.fail(s.rpc.unserializable("Send was called with nil"))
 	}
-	return s.rpc.send(s.codec, response)
+	return s.rpc.send(s.ctx, s.codec, response)
 }

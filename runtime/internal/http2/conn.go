@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -58,6 +59,8 @@ type Conn struct {
 	resets    bucket
 	controls  bucket
 	empties   bucket
+
+	received, sent atomic.Uint64 // octets
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -116,6 +119,8 @@ func NewConn(nc net.Conn, app Application, config Config) *Conn {
 
 // Serve reads the connection until it ends and returns why: nil if it ended in good order. It closes the socket and
 // calls HandleClose on what streams are left.
+//
+// If a method of the application's ends the goroutine (runtime.Goexit), Serve can be called again, and goes on.
 func (c *Conn) Serve() error {
 	err := c.serve()
 	c.nc.Close()
@@ -152,7 +157,11 @@ func (endOfConn) Error() string { return "http2: connection ended" }
 
 // serve is the serve loop: read, process every whole frame, let the answers go, and again.
 func (c *Conn) serve() error {
-	c.nc.SetReadDeadline(time.Now().Add(c.config.SetupTimeout))
+	if !c.prefaced {
+		c.nc.SetReadDeadline(time.Now().Add(c.config.SetupTimeout))
+	} else {
+		c.onInput(0) // what the reader that was here before has left
+	}
 	if err := c.nc.readAll(c.readSpace, c.onInput, c.onIdle); err != nil {
 		return err
 	}
@@ -163,6 +172,7 @@ func (c *Conn) serve() error {
 // peer does not speak HTTP/2.
 func (c *Conn) onInput(n int) (more bool) {
 	c.end += n
+	c.received.Add(uint64(n))
 	if c.yield() {
 		c.start, c.end = 0, 0 // the connection has ended; what still comes is thrown away
 		return true
@@ -284,6 +294,9 @@ func (c *Conn) fail(err error) {
 	c.start, c.end = 0, 0
 	c.dirty = true
 }
+
+// Octets returns how much has been received from the network and sent to it.
+func (c *Conn) Octets() (received, sent uint64) { return c.received.Load(), c.sent.Load() }
 
 // lookup finds an open stream.
 func (c *Conn) lookup(id uint32) *Stream {

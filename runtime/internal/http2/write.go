@@ -201,6 +201,7 @@ func (c *Conn) flushLocked() {
 		c.out = nil
 		c.mu.Unlock()
 		err := c.nc.write(out, c.config.WriteTimeout)
+		c.sent.Add(uint64(len(out)))
 		freeOut(out)
 		c.mu.Lock()
 		c.drained.Broadcast()

@@ -1,0 +1,97 @@
+package runtime
+
+import "sync"
+
+// dispatcher is a queue of RPCs that wait for a worker, first in, first out. A connection has its own; or the server
+// has one for all, if Options.Workers bounds the number of handlers that run.
+//
+// A batch of RPCs wakes one worker, not one for each: it takes one RPC after another. Whenever there is more to take,
+// a worker is on its way (waking) besides those that run handlers; so a handler that blocks holds up nobody, and
+// handlers that do not block are run by few workers and without a hand-over between goroutines.
+type dispatcher struct {
+	pool  *workerPool
+	conn  *connection // nil: RPCs of many connections
+	limit int         // workers at a time; 0: no limit
+
+	mu sync.Mutex
+	// Guarded by mu.
+	head, tail *rpc
+	queued     int  // RPCs in the queue
+	running    int  // workers that are here or on their way
+	waking     bool // one of them is on its way
+}
+
+// push adds n RPCs, linked by next.
+func (d *dispatcher) push(first, last *rpc, n int) {
+	d.mu.Lock()
+	d.queued += n
+	if d.head == nil {
+		d.head = first
+	} else {
+		d.tail.next = first
+	}
+	d.tail = last
+	wake := d.wakeLocked()
+	d.mu.Unlock()
+	if wake {
+		d.pool.wake(d)
+	}
+}
+
+// wakeLocked reports whether a worker has to be woken, and counts on it.
+func (d *dispatcher) wakeLocked() bool {
+	if d.waking || d.head == nil || d.limit > 0 && d.running >= d.limit {
+		return false
+	}
+	d.waking = true
+	d.running++
+	return true
+}
+
+// work runs RPCs until there are none.
+//
+// Responses are flushed when nothing is left to do, so that a batch leaves in one write. But a response never waits
+// for another RPC's handler: before a worker enters one, it makes sure that somebody who is not in a handler is going
+// to flush, and that is the worker on its way. If there is none, it flushes itself. Who arrives inherits the promise.
+func (d *dispatcher) work(w *worker, arrives bool) {
+	if w.dirty == nil { // else the worker before has left something, and ended in a handler
+		w.dirty = d.conn
+	}
+	for {
+		d.mu.Lock()
+		if arrives {
+			d.waking = false
+			arrives = false
+		}
+		r := d.head
+		if r == nil {
+			d.running--
+			d.mu.Unlock()
+			w.flush()
+			return
+		}
+		if d.head = r.next; d.head == nil {
+			d.tail = nil
+		}
+		r.next = nil
+		d.queued--
+		wake := d.wakeLocked()
+		promised := d.waking && r.conn == d.conn
+		d.mu.Unlock()
+		if wake {
+			d.pool.wake(d)
+		}
+		if !promised {
+			w.flush()
+		}
+		w.dirty = r.conn
+		r.run(w)
+	}
+}
+
+// waiting returns how many RPCs wait for a worker.
+func (d *dispatcher) waiting() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.queued
+}

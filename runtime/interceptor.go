@@ -1,0 +1,159 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// Interceptor is called for every RPC, whatever its cardinality, around its handler: also for methods that do not
+// exist and for requests that cannot be decoded. It calls next, or answers in the handler's place; what it returns is
+// the status of the RPC, as if a handler had returned it. The context that it gives to next is the handler's.
+//
+// An interceptor runs on the goroutine of its own RPC, once the handler could run: for a method with one request, when
+// the request has come.
+type Interceptor func(ctx context.Context, call *Call, next Next) error
+
+// Next is the rest of the chain: the interceptors after this one, and then the handler. Its error is the status that
+// the RPC is going to have: nil is OK.
+type Next func(ctx context.Context, call *Call) error
+
+// Call is an RPC, as an interceptor sees it. It is used by one goroutine at a time, and not after the interceptor has
+// returned.
+type Call struct {
+	rpc        *rpc
+	path       string
+	method     *method // nil: not known
+	onRequest  []func(ctx context.Context, request any) error
+	onResponse []func(ctx context.Context, response any) error
+	response   any // of a method with one
+}
+
+// Method returns the full path of the method, "/package.Service/Method".
+func (c *Call) Method() string { return c.path }
+
+// SetMethod has the RPC handled by another method. It has to be called before next.
+func (c *Call) SetMethod(path string) {
+	c.path = path
+	c.method = c.rpc.conn.server.table.Load().methods[path]
+}
+
+// Known reports whether there is a handler for the method.
+func (c *Call) Known() bool { return c.method != nil }
+
+// Handler returns the method's handler, or nil if there is none.
+func (c *Call) Handler() *MethodHandler {
+	if c.method == nil {
+		return nil
+	}
+	return c.method.MethodHandler
+}
+
+// Descriptor returns the descriptor of the method, which has its options, or nil if the method is not known or was not
+// described.
+func (c *Call) Descriptor() protoreflect.MethodDescriptor {
+	if c.method == nil {
+		return nil
+	}
+	return c.method.descriptor
+}
+
+// OnRequest has f called with each request, a pointer to the message, before the handler sees it. f may change the
+// message; an error ends the RPC with its status. It has to be called before next.
+func (c *Call) OnRequest(f func(ctx context.Context, request any) error) {
+	c.onRequest = append(c.onRequest, f)
+}
+
+// OnResponse has f called with each response, a pointer to the message, before it is encoded. f may change the message;
+// an error ends the RPC with its status. It has to be called before next.
+func (c *Call) OnResponse(f func(ctx context.Context, response any) error) {
+	c.onResponse = append(c.onResponse, f)
+}
+
+// Response returns the response of a method with one, once next has returned; nil if there is none.
+func (c *Call) Response() any { return c.response }
+
+// Respond answers with a response in the handler's place, or, after next, instead of the handler's response. For a
+// method with a stream of responses, it sends one of them.
+func (c *Call) Respond(ctx context.Context, response any) error {
+	codec, err := codecFor(response)
+	if err != nil {
+		return fmt.Errorf("gogreeter: Respond: %w", err)
+	}
+	if c.method != nil && c.method.responseStreaming {
+		return c.rpc.send(ctx, codec, response)
+	}
+	c.response = response
+	return nil
+}
+
+// chain composes interceptors, the first of which is outermost, around the handler. It is done once for a server.
+func chain(interceptors []Interceptor) Next {
+	if len(interceptors) == 0 {
+		return nil
+	}
+	next := callHandler
+	for i := len(interceptors) - 1; i >= 0; i-- {
+		interceptor, inner := interceptors[i], next
+		next = func(ctx context.Context, call *Call) error { return interceptor(ctx, call, inner) }
+	}
+	return next
+}
+
+// callHandler is the innermost part of a chain.
+func callHandler(ctx context.Context, call *Call) error {
+	if call.method == nil {
+		return methodNotFound.outcome.err()
+	}
+	response, err := call.method.behavior(ctx, call.rpc)
+	if err != nil {
+		return err
+	}
+	if response == nil && !call.method.responseStreaming {
+		return call.rpc.unserializable(noResponse)
+	}
+	call.response = response
+	return nil
+}
+
+// intercepted runs the chain, and returns what a handler's behavior would.
+func (r *rpc) intercepted(next Next) (response any, err error) {
+	call := &Call{rpc: r, path: r.def.path, method: r.method}
+	r.call = call
+	if err := next(r, call); err != nil {
+		return nil, err
+	}
+	if r.method = call.method; r.method == nil && call.response == nil {
+		return nil, outcome{code: codes.Internal, details: "an interceptor answered a method that is not known with neither a response nor an error"}.err()
+	}
+	return call.response, nil
+}
+
+// observe calls hooks with a message.
+func observe(ctx context.Context, hooks []func(context.Context, any) error, message any) error {
+	for _, hook := range hooks {
+		if err := hook(ctx, message); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// onlyMessage takes the request of a method that has one from an RPC that was begun as a stream: its method was not
+// known, or was another, before an interceptor set it.
+func (r *rpc) onlyMessage() (message, error) {
+	m, err := r.nextMessage()
+	if err == nil {
+		if _, end := r.nextMessage(); end == io.EOF {
+			return m, nil
+		}
+	}
+	if err == nil || errors.Is(err, io.EOF) {
+		err = notOneRequest(r.call.path).err()
+	}
+	return message{}, err
+}

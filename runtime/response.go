@@ -1,0 +1,175 @@
+package runtime
+
+import (
+	"context"
+
+	"google.golang.org/grpc/codes"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/http2"
+)
+
+var outcomeUnserializable = outcome{code: codes.Internal, details: "Failed to serialize response!"}
+
+const noResponse = "the handler returned neither a response nor an error"
+
+// complete ends the RPC with what its handler returned.
+func (r *rpc) complete(w *worker, response any, err error) {
+	switch {
+	case err != nil:
+		r.finish(outcomeOf(err))
+	case response != nil:
+		r.respond(w, response)
+	case r.method.responseStreaming:
+		r.finish(outcome{})
+	default:
+		r.fail(r.unserializable(noResponse))
+	}
+}
+
+// respond ends the RPC with its only response.
+func (r *rpc) respond(w *worker, response any) {
+	data, err := r.appendMessage(r, w.takeBuffer(), r.responseCodec(response), response)
+	if err != nil {
+		w.putBuffer(data)
+		r.finish(outcomeOf(err))
+		return
+	}
+	r.mu.Lock()
+	if r.isOver {
+		r.mu.Unlock()
+		w.putBuffer(data)
+		return
+	}
+	o := http2.Outgoing{Headers: r.headersLocked(), Data: data, Trailers: r.trailersLocked(outcome{})}
+	kept, _ := r.stream.Write(o) // an error means that the stream is over, which HandleClose tells
+	r.endLocked(outcome{}, context.Canceled)
+	if !kept {
+		w.putBuffer(data)
+	}
+}
+
+// responseCodec returns the codec of a response: the method's, unless an interceptor answered with a message of its
+// own.
+func (r *rpc) responseCodec(response any) *codec {
+	if r.call == nil {
+		return r.method.responses
+	}
+	c, _ := codecFor(response) // Respond has seen to it that there is one
+	return c
+}
+
+// send sends one response of a stream.
+func (r *rpc) send(ctx context.Context, c *codec, response any) error {
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	data, err := r.appendMessage(ctx, (*buf)[:0], c, response)
+	if *buf = data; cap(data) > maxKeptBuffer {
+		*buf = nil
+	}
+	if err != nil {
+		return r.fail(err)
+	}
+	r.mu.Lock()
+	if r.isOver {
+		defer r.mu.Unlock()
+		return r.endErrorLocked()
+	}
+	kept, err := r.stream.Write(http2.Outgoing{Headers: r.headersLocked(), Data: data})
+	r.mu.Unlock()
+	if kept {
+		*buf = nil
+	}
+	if err != nil {
+		return r.endError()
+	}
+	// The first response after a request may be waited for. Those that follow are likely to be followed by more.
+	if urgent := !r.sending.Swap(true); !r.stream.WaitRoom(urgent) {
+		return r.endError()
+	}
+	return nil
+}
+
+// finish ends the RPC with a status and no further message.
+func (r *rpc) finish(o outcome) { r.finishWith(o, false, context.Canceled) }
+
+// finishFromOutside ends an RPC whose handler may be anywhere, in the middle of sending a message included.
+func (r *rpc) finishFromOutside(o outcome, cause error) { r.finishWith(o, true, cause) }
+
+func (r *rpc) finishWith(o outcome, discard bool, cause error) {
+	r.mu.Lock()
+	if r.isOver {
+		r.mu.Unlock()
+		return
+	}
+	if r.headersSent {
+		r.stream.Write(http2.Outgoing{Trailers: r.trailersLocked(o), Discard: discard})
+	} else {
+		// gRPC PROTOCOL-HTTP2, "Trailers-Only": one HEADERS frame.
+		block := appendTrailers(appendResponseHeaders(nil, NoCompression), o, r.trailing)
+		r.stream.Write(http2.Outgoing{Headers: block, Finish: true})
+	}
+	r.endLocked(o, cause)
+}
+
+// fail ends the RPC with the status that an error means, and returns the status as an error.
+func (r *rpc) fail(err error) error {
+	o := outcomeOf(err)
+	r.finish(o)
+	return o.err()
+}
+
+// unserializable says that a response cannot be sent.
+func (r *rpc) unserializable(why any) error {
+	r.conn.server.logger.Error("Exception serializing message!", "method", r.def.path, "error", why)
+	return outcomeUnserializable.err()
+}
+
+func (r *rpc) endError() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.endErrorLocked()
+}
+
+// endErrorLocked is what the RPC's streams answer once it is over. An RPC that is not over although its stream is has
+// lost its client, and will be told so.
+func (r *rpc) endErrorLocked() error {
+	switch {
+	case !r.isOver:
+		return outcomeCancelled.err()
+	case r.ending.code == codes.OK:
+		return outcome{code: codes.Internal, details: "the RPC has ended"}.err()
+	}
+	return r.ending.err()
+}
+
+// headersLocked returns the field block that precedes the first message, or nil if it has been sent.
+func (r *rpc) headersLocked() []byte {
+	if r.headersSent {
+		return nil
+	}
+	r.headersSent = true
+	return responseHeaders[r.compression.Load()]
+}
+
+func (r *rpc) trailersLocked(o outcome) []byte {
+	if o.code == codes.OK && len(r.trailing) == 0 {
+		return okTrailers
+	}
+	return appendTrailers(nil, o, r.trailing)
+}
+
+// responseHeaders are the field blocks of responses without initial metadata. Indexed by Compression.
+var responseHeaders = [...][]byte{
+	NoCompression: appendResponseHeaders(nil, NoCompression),
+	Gzip:          appendResponseHeaders(nil, Gzip),
+	Deflate:       appendResponseHeaders(nil, Deflate),
+}
+
+// appendResponseHeaders appends what every response begins with (gRPC PROTOCOL-HTTP2, "Response-Headers").
+func appendResponseHeaders(block []byte, compression Compression) []byte {
+	block = http2.AppendField(http2.AppendStatus(block, 200), "content-type", "application/grpc")
+	if compression != NoCompression {
+		block = http2.AppendField(block, "grpc-encoding", compression.String())
+	}
+	return block
+}

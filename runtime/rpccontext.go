@@ -1,0 +1,196 @@
+package runtime
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"time"
+
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/http2"
+)
+
+// The rpc is its handler's context. What costs something to make exists only once somebody has asked for it.
+
+// Deadline implements context.Context.
+func (r *rpc) Deadline() (deadline time.Time, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.deadline, !r.deadline.IsZero()
+}
+
+// Done implements context.Context.
+func (r *rpc) Done() <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.done == nil {
+		r.done = make(chan struct{})
+		if r.isOver {
+			close(r.done)
+		}
+	}
+	return r.done
+}
+
+// Err implements context.Context.
+func (r *rpc) Err() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.cause
+}
+
+// Value implements context.Context. It answers to the keys of the packages metadata and peer too, so that handlers
+// written for grpc-go find what they look for.
+func (r *rpc) Value(key any) any {
+	switch key {
+	case servicerContextKey{}:
+		return (*servicerContext)(r)
+	case incomingMetadataKey:
+		return r.def.metadata.MD()
+	case peerKey:
+		return (*servicerContext)(r).Peer()
+	}
+	return nil
+}
+
+// AfterFunc is what package context looks for in a foreign context, to save a goroutine for each context made from it.
+// f runs on a goroutine of its own once the RPC is over.
+func (r *rpc) AfterFunc(f func()) (stop func() bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.isOver {
+		go f()
+		return func() bool { return false }
+	}
+	if r.after == nil {
+		r.after = map[*func()]struct{}{}
+	}
+	entry := &f
+	r.after[entry] = struct{}{}
+	return func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		_, pending := r.after[entry]
+		delete(r.after, entry)
+		return pending
+	}
+}
+
+// servicerContext is the rpc as a ServicerContext.
+type servicerContext rpc
+
+func (c *servicerContext) rpc() *rpc { return (*rpc)(c) }
+
+func (c *servicerContext) Method() string               { return c.def.path }
+func (c *servicerContext) InvocationMetadata() Metadata { return c.def.metadata }
+
+func (c *servicerContext) Peer() *peer.Peer {
+	nc := c.conn.nc
+	p := &peer.Peer{Addr: nc.RemoteAddr(), LocalAddr: nc.LocalAddr()}
+	if secure, ok := nc.(*tls.Conn); ok {
+		p.AuthInfo = credentials.TLSInfo{
+			State:          secure.ConnectionState(),
+			CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity},
+		}
+	}
+	return p
+}
+
+func (c *servicerContext) SendInitialMetadata(md Metadata) error {
+	r := c.rpc()
+	r.mu.Lock()
+	switch {
+	case r.isOver:
+		defer r.mu.Unlock()
+		return r.endErrorLocked()
+	case r.headersSent:
+		r.mu.Unlock()
+		return errors.New("Initial metadata no longer allowed!") //nolint:staticcheck // grpc-python's words
+	}
+	r.headersSent = true
+	block := appendMetadata(appendResponseHeaders(nil, Compression(r.compression.Load())), md)
+	r.stream.Write(http2.Outgoing{Headers: block})
+	r.mu.Unlock()
+	r.conn.h2.Flush()
+	return nil
+}
+
+func (c *servicerContext) SetTrailingMetadata(md Metadata) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.isOver {
+		return c.rpc().endErrorLocked()
+	}
+	c.trailing = append(Metadata(nil), md...)
+	return nil
+}
+
+func (c *servicerContext) TrailingMetadata() Metadata {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append(Metadata(nil), c.trailing...)
+}
+
+func (c *servicerContext) SetCompression(compression Compression) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.isOver {
+		return c.rpc().endErrorLocked()
+	}
+	if c.headersSent {
+		return errors.New("gogreeter: the compression can no longer be set: initial metadata has been sent")
+	}
+	if !c.def.accepts[compression] {
+		// gRPC compression.md: a server must not use what the client has not announced.
+		compression = NoCompression
+	}
+	c.compression.Store(uint32(compression))
+	return nil
+}
+
+func (c *servicerContext) DisableNextMessageCompression() error {
+	c.plainNext.Store(true)
+	return nil
+}
+
+func (c *servicerContext) AddCallback(f func()) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.isOver {
+		return false
+	}
+	c.callbacks = append(c.callbacks, f)
+	return true
+}
+
+func (c *servicerContext) Cancel() error {
+	c.rpc().finishFromOutside(outcomeCancelled, context.Canceled)
+	c.conn.h2.Flush()
+	return nil
+}
+
+// The keys under which the packages metadata and peer look into a context. They are unexported there, so a context
+// that notes what it is asked for tells them.
+var (
+	incomingMetadataKey = keyOf(func(ctx context.Context) { metadata.FromIncomingContext(ctx) })
+	peerKey             = keyOf(func(ctx context.Context) { peer.FromContext(ctx) })
+)
+
+func keyOf(ask func(context.Context)) any {
+	probe := &keyProbe{Context: context.Background()}
+	ask(probe)
+	return probe.key
+}
+
+type keyProbe struct {
+	context.Context
+	key any
+}
+
+func (p *keyProbe) Value(key any) any {
+	p.key = key
+	return nil
+}

@@ -1,0 +1,76 @@
+package runtime
+
+import (
+	"maps"
+	"slices"
+
+	"google.golang.org/grpc/codes"
+)
+
+// Stats are the numbers of a server. Those of RPCs and octets grow from its start; the others are of the moment.
+type Stats struct {
+	// Active is the number of RPCs that are not finished, waiting ones and those included whose client has given up
+	// and whose handler has not returned.
+	Active int
+
+	// Queued is the number of RPCs that wait for a worker.
+	Queued int
+
+	// Handled counts the RPCs that have ended, by full path of their method and by code. Those for which a generic
+	// handler supplied the method handler count under the path "other", whatever their path: what clients choose is not
+	// to occupy memory.
+	Handled map[string]map[codes.Code]uint64
+
+	// Rejected counts the requests that did not become an RPC with a handler, by code: UNIMPLEMENTED for methods that
+	// are not known, RESOURCE_EXHAUSTED for those beyond a limit, INTERNAL for malformed ones.
+	Rejected map[codes.Code]uint64
+
+	// Connections is the number of connections that are open, Accepted that of all there were.
+	Connections int
+	Accepted    uint64
+
+	// ReceivedBytes and SentBytes count octets on the network, after TLS.
+	ReceivedBytes, SentBytes uint64
+}
+
+// otherMethods is the path under which the methods of generic handlers are counted.
+const otherMethods = "other"
+
+// Stats returns the server's numbers. It may be called while the server serves; the numbers are then those of moments
+// close together.
+func (s *Server) Stats() Stats {
+	stats := Stats{
+		Active:   int(s.active.Load()),
+		Handled:  make(map[string]map[codes.Code]uint64),
+		Rejected: s.rejected.read(),
+		Accepted: s.accepted.Load(),
+	}
+	s.mu.Lock()
+	connections := slices.Collect(maps.Keys(s.connections))
+	dispatchers := slices.Collect(maps.Values(s.executors))
+	counted := maps.Clone(s.counted)
+	stats.ReceivedBytes, stats.SentBytes = s.received, s.sent
+	s.mu.Unlock()
+	if s.dispatch != nil {
+		dispatchers = append(dispatchers, s.dispatch)
+	}
+	stats.Connections = len(connections)
+	for _, c := range connections {
+		dispatchers = append(dispatchers, c.dispatch)
+		received, sent := c.h2.Octets()
+		stats.ReceivedBytes += received
+		stats.SentBytes += sent
+	}
+	for _, d := range dispatchers {
+		stats.Queued += d.waiting()
+	}
+	for path, counters := range counted {
+		if byCode := counters.read(); len(byCode) > 0 {
+			stats.Handled[path] = byCode
+		}
+	}
+	return stats
+}
+
+// Services returns the services of the dispatch dictionary, by name. The result must not be modified.
+func (s *Server) Services() map[string]Service { return s.table.Load().services }
