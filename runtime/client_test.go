@@ -36,6 +36,7 @@ type testClient struct {
 	goAways   []string // debug data
 	lastID    uint32   // of the last GOAWAY
 	pings     int      // acknowledged
+	credits   int      // flow-control window for requests
 	thrifty   bool     // gives no flow-control credit of its own accord
 	ended     bool     // nothing more will be read
 	abandoned bool     // nothing more will be written
@@ -52,6 +53,7 @@ type testStream struct {
 	trailers []hpack.HeaderField
 	blocks   int // field blocks received
 	data     []byte
+	credits  int    // flow-control window for requests
 	window   uint32 // received and not given back
 	ended    bool
 	reset    bool
@@ -61,7 +63,7 @@ type testStream struct {
 // newTestClient speaks HTTP/2 on nc until the test ends. It sends the preface.
 func newTestClient(t testing.TB, nc net.Conn, settings ...http2.Setting) *testClient {
 	t.Helper()
-	c := &testClient{t: t, nc: nc, streams: make(map[uint32]*testStream), nextID: 1}
+	c := &testClient{t: t, nc: nc, streams: make(map[uint32]*testStream), nextID: 1, credits: 65535}
 	c.changed = sync.NewCond(&c.mu)
 	c.framer = http2.NewFramer(&c.out, nil)
 	c.framer.AllowIllegalWrites = true
@@ -131,6 +133,12 @@ func (c *testClient) process(f http2.Frame) {
 	case *http2.SettingsFrame:
 		if !f.IsAck() {
 			c.framer.WriteSettingsAck()
+		}
+	case *http2.WindowUpdateFrame:
+		if st == nil {
+			c.credits += int(f.Increment)
+		} else {
+			st.credits += int(f.Increment)
 		}
 	case *http2.PingFrame:
 		if f.IsAck() {
@@ -275,7 +283,7 @@ func (c *testClient) open(path string, more ...string) *testStream {
 }
 
 func (c *testClient) openFields(fields []hpack.HeaderField, endStream bool) *testStream {
-	st := &testStream{c: c}
+	st := &testStream{c: c, credits: 65535}
 	c.do(func(framer *http2.Framer) {
 		st.id = c.nextID
 		c.nextID += 2
@@ -326,9 +334,27 @@ func (st *testStream) sendData(data []byte) {
 		for len(data) > 0 {
 			n := min(len(data), 16384)
 			framer.WriteData(st.id, false, data[:n])
+			st.credits -= n
+			st.c.credits -= n
 			data = data[n:]
 		}
 	})
+}
+
+// sendPatiently sends content as the flow-control windows allow.
+func (st *testStream) sendPatiently(data []byte) {
+	for len(data) > 0 {
+		n := 0
+		st.c.wait("flow-control window", func() bool {
+			n = min(len(data), 16384, st.c.credits, st.credits)
+			return n > 0 || st.ended || st.reset || st.c.ended
+		})
+		if n == 0 {
+			return
+		}
+		st.sendData(data[:n])
+		data = data[n:]
+	}
 }
 
 func (st *testStream) halfClose() {
