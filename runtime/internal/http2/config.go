@@ -17,7 +17,7 @@ type Config struct {
 	MaxHeaderFields int
 
 	// StreamWindow and ConnWindow are how many octets a peer may have under way or unconsumed, for a stream and for
-	// the connection. Defaults 65,535 octets and 1 MiB.
+	// the connection. Defaults 65,535 octets and 1 MiB. The connection's is never below 65,535 octets.
 	StreamWindow, ConnWindow int
 
 	// MaxPendingBytes is how much data a stream keeps for want of flow-control window before [Stream.WaitRoom] waits.
@@ -37,6 +37,8 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.MaxHeaderFields, 250)
 	setDefault(&c.StreamWindow, defaultWindow)
 	setDefault(&c.ConnWindow, 1<<20)
+	c.StreamWindow = min(c.StreamWindow, maxWindow)
+	c.ConnWindow = max(defaultWindow, min(c.ConnWindow, maxWindow))
 	setDefault(&c.MaxPendingBytes, 64<<10)
 	setDefault(&c.SetupTimeout, 10*time.Second)
 	setDefault(&c.WriteTimeout, 30*time.Second)
@@ -84,7 +86,7 @@ type bucket struct {
 }
 
 func newBucket(burst, perSecond float64) bucket {
-	return bucket{burst: burst, perSecond: perSecond, tokens: burst}
+	return bucket{burst: burst, perSecond: perSecond, tokens: burst, last: time.Now()}
 }
 
 // take takes a token and reports whether there was one. The clock is read only when the bucket runs low.
@@ -94,9 +96,7 @@ func (b *bucket) take() bool {
 		return true
 	}
 	now := time.Now()
-	if !b.last.IsZero() {
-		b.tokens = min(b.burst, b.tokens+now.Sub(b.last).Seconds()*b.perSecond)
-	}
+	b.tokens = min(b.burst-1, b.tokens+now.Sub(b.last).Seconds()*b.perSecond)
 	b.last = now
 	return b.tokens >= 0
 }
