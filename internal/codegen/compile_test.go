@@ -34,13 +34,12 @@ func testGoldensCompile(t *testing.T) {
 		if options == nil {
 			options = []string{""}
 		}
-		request := c.request(t, options...)
-		response := respond(request, io.Discard)
+		response := respond(c.request(t, options...), io.Discard)
 		if response.Error != nil {
 			continue
 		}
 		writeFiles(t, dir, response)
-		writeFiles(t, dir, messages(t, request))
+		writeFiles(t, dir, messages(t, c.request(t, options...)))
 	}
 	codegentest.Run(t, dir, nil, "go", "build", "./...")
 	codegentest.Run(t, dir, nil, "go", "vet", "./...")

@@ -14,7 +14,8 @@ import (
 const supportedFeatures = uint64(pluginpb.CodeGeneratorResponse_FEATURE_PROTO3_OPTIONAL |
 	pluginpb.CodeGeneratorResponse_FEATURE_SUPPORTS_EDITIONS)
 
-// respond answers a request: with files, or with an error that names what the user has to change.
+// respond answers a request: with files, or with an error that names what the user has to change. It takes the request
+// apart; see reduce.
 func respond(request *pluginpb.CodeGeneratorRequest, reports io.Writer) *pluginpb.CodeGeneratorResponse {
 	response := &pluginpb.CodeGeneratorResponse{
 		// Said with an error too: protoc would otherwise complain of the edition, and hide the error.
@@ -33,6 +34,7 @@ func respond(request *pluginpb.CodeGeneratorRequest, reports io.Writer) *pluginp
 
 // generate is the plugin in four steps: options, model, validation, templates.
 func generate(request *pluginpb.CodeGeneratorRequest, reports io.Writer) ([]*pluginpb.CodeGeneratorResponse_File, error) {
+	reduce(request)
 	options := newOptions()
 	plugin, err := protogen.Options{ParamFunc: options.set}.New(request)
 	if err != nil {

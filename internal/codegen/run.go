@@ -3,6 +3,7 @@ package codegen
 import (
 	"fmt"
 	"io"
+	"os"
 	"runtime/debug"
 
 	"google.golang.org/protobuf/proto"
@@ -18,6 +19,11 @@ const pluginName = "protoc-gen-gogreeter"
 func Run(args []string, stdin io.Reader, stdout, stderr io.Writer) (exitCode int) {
 	if len(args) > 0 {
 		return runByHand(args, stdout, stderr)
+	}
+	if os.Getenv("GOGC") == "" {
+		// Nearly everything that is read stays alive to the end, a moment later: to collect garbage less often costs
+		// little memory, and saves a tenth of the time.
+		debug.SetGCPercent(200)
 	}
 	input, err := io.ReadAll(stdin)
 	if err != nil {
