@@ -74,8 +74,9 @@ const (
 	emptyBurst      = 10000
 	emptysPerSecond = 1000
 
-	lingerTime       = time.Second // from the last octet written to the close of the socket
-	shutdownPingTime = time.Second // how long the peer may take for the PING between the two GOAWAY frames
+	lingerTime       = time.Second    // from the last octet written to the close of the socket
+	endTime          = 3 * lingerTime // from an error, or End, to the close of the socket whatever the peer does
+	shutdownPingTime = time.Second    // how long the peer may take for the PING between the two GOAWAY frames
 )
 
 // bucket is a token bucket that starts full. A peer that empties it ends its connection.

@@ -65,6 +65,7 @@ type Conn struct {
 	mu sync.Mutex
 	// Guarded by mu.
 	streams     map[uint32]*Stream
+	opening     bool   // a stream counts in maxStreamID and is not in streams yet
 	maxStreamID uint32 // highest stream that the peer has opened
 	recent      recentStreams
 	peerWindow  int32 // SETTINGS_INITIAL_WINDOW_SIZE of the peer
@@ -158,7 +159,9 @@ func (endOfConn) Error() string { return "http2: connection ended" }
 // serve is the serve loop: read, process every whole frame, let the answers go, and again.
 func (c *Conn) serve() error {
 	if !c.prefaced {
-		c.nc.SetReadDeadline(time.Now().Add(c.config.SetupTimeout))
+		c.mu.Lock()
+		c.setReadDeadlineLocked(time.Now().Add(c.config.SetupTimeout))
+		c.mu.Unlock()
 	} else {
 		c.onInput(0) // what the reader that was here before has left
 	}
@@ -273,6 +276,8 @@ func (c *Conn) failStream(e StreamError) error {
 	} else if !c.idleLocked(e.StreamID) {
 		c.recent.add(e.StreamID, true)
 	}
+	c.opening = false
+	c.endIfDrainedLocked()
 	c.mu.Unlock()
 	c.dirty = true
 	if st != nil {

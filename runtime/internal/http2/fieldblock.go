@@ -125,7 +125,7 @@ func (c *Conn) openStream(id uint32, block []byte, endStream, selfDep bool) erro
 	ignored := c.stage >= draining
 	full := len(c.streams) >= c.config.MaxConcurrentStreams
 	if !ignored {
-		c.maxStreamID = id
+		c.maxStreamID, c.opening = id, true // failStream, or what follows, makes opening false again
 	}
 	c.mu.Unlock()
 	switch {
@@ -150,7 +150,7 @@ func (c *Conn) openStream(id uint32, block []byte, endStream, selfDep bool) erro
 		st.state.set(remoteClosed)
 	}
 	c.mu.Lock()
-	c.streams[id] = st
+	c.streams[id], c.opening = st, false
 	c.mu.Unlock()
 	c.last = st
 	st.Handler.HandleRequest(endStream)

@@ -151,6 +151,7 @@ func (c *Conn) processRSTStream(f frame) error {
 	st := c.streams[f.streamID]
 	if st != nil {
 		c.removeLocked(st, false)
+		c.dirty = c.dirty || c.stage == ending
 	}
 	c.mu.Unlock()
 	if idle {
@@ -187,12 +188,12 @@ func (c *Conn) processSettings(f frame) error {
 	if !c.controls.take() || len(f.payload) > 6*maxSettings {
 		return ConnError{ErrCodeEnhanceYourCalm, "too many SETTINGS"}
 	}
-	if !c.greeted {
-		c.greeted = true
-		c.nc.SetReadDeadline(time.Time{})
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if !c.greeted {
+		c.greeted = true
+		c.setReadDeadlineLocked(time.Time{})
+	}
 	for p := f.payload; len(p) > 0; p = p[6:] {
 		if err := c.applySettingLocked(binary.BigEndian.Uint16(p), binary.BigEndian.Uint32(p[2:])); err != nil {
 			return err

@@ -21,8 +21,8 @@ func (c *Conn) Shutdown() {
 	c.stage = goneAway
 	c.out = appendGoAway(c.out, uint32(maxWindow), ErrCodeNo, "")
 	c.out = appendPing(c.out, 0, shutdownPing)
-	c.flushLocked()
 	c.timer = time.AfterFunc(shutdownPingTime, c.drain)
+	c.flushLocked()
 }
 
 // drain sends the second GOAWAY. It is called by the reader when the PING has come back, and by the timer.
@@ -34,10 +34,17 @@ func (c *Conn) drain() {
 	}
 	c.stage = draining
 	c.out = appendGoAway(c.out, c.maxStreamID, ErrCodeNo, "")
-	if len(c.streams) == 0 {
-		c.stage, c.endErr = ending, endOfConn{}
-	}
+	c.endIfDrainedLocked()
 	c.flushLocked()
+}
+
+// endIfDrainedLocked ends the connection if it is being shut down and its last stream has ended. What has been written
+// still has to be flushed.
+func (c *Conn) endIfDrainedLocked() {
+	if c.stage == draining && len(c.streams) == 0 && !c.opening {
+		c.setEndErrLocked(endOfConn{})
+		c.stage = ending
+	}
 }
 
 // End ends the connection now: what has been written goes out, then a GOAWAY frame with code and reason, and then the
@@ -46,9 +53,6 @@ func (c *Conn) End(code ErrCode, reason string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.endLocked(endOfConn{}, code, reason)
-	if c.writing {
-		c.nc.SetWriteDeadline(time.Now().Add(lingerTime)) // a peer that does not read cannot hold us up
-	}
 	c.flushLocked()
 }
 
@@ -60,6 +64,13 @@ func (c *Conn) endLocked(err error, code ErrCode, reason string) {
 	}
 	c.out = appendGoAway(c.out, c.maxStreamID, code, reason)
 	c.stage = ending
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	c.timer = time.AfterFunc(endTime, func() { c.nc.Close() })
+	if c.writing {
+		c.nc.SetWriteDeadline(time.Now().Add(lingerTime)) // a peer that does not read cannot hold us up
+	}
 	c.queue = streamQueue{}
 	for _, st := range c.streams {
 		c.wakeLocked(st)
@@ -85,6 +96,13 @@ func (c *Conn) halfClose() {
 		nc.CloseWrite()
 	}
 	c.nc.SetReadDeadline(time.Now().Add(lingerTime))
+}
+
+// setReadDeadlineLocked sets when the reader gives up, unless the connection has ended: then that is settled.
+func (c *Conn) setReadDeadlineLocked(at time.Time) {
+	if c.stage < ending {
+		c.nc.SetReadDeadline(at)
+	}
 }
 
 // Streams calls visit for each open stream. visit must not block or use the connection.

@@ -120,9 +120,7 @@ func (c *Conn) removeLocked(st *Stream, byUs bool) {
 	}
 	st.pending = nil
 	c.wakeLocked(st)
-	if len(c.streams) == 0 && c.stage == draining {
-		c.stage, c.endErr = ending, endOfConn{}
-	}
+	c.endIfDrainedLocked()
 }
 
 func (c *Conn) wakeLocked(st *Stream) {
@@ -197,10 +195,13 @@ func (c *Conn) flushLocked() {
 		if len(c.out) == 0 {
 			break
 		}
-		out := c.out
+		out, timeout := c.out, c.config.WriteTimeout
+		if c.stage >= ending {
+			timeout = lingerTime
+		}
 		c.out = nil
 		c.mu.Unlock()
-		err := c.nc.write(out, c.config.WriteTimeout)
+		err := c.nc.write(out, timeout)
 		c.sent.Add(uint64(len(out)))
 		freeOut(out)
 		c.mu.Lock()
