@@ -66,9 +66,6 @@ func (c *connection) NewStream(request *http2.Request) *http2.Stream {
 	}
 	r := &rpc{conn: c, def: def}
 	r.stream.Handler = r
-	if def.hasTimeout {
-		r.deadline = time.Now().Add(def.timeout)
-	}
 	if wanted := c.server.options.Compression; wanted != NoCompression && def.accepts[wanted] {
 		r.compression.Store(uint32(wanted))
 	}

@@ -60,8 +60,11 @@ func (i *inlineRunner) watch() {
 		return
 	}
 	i.seen = nil
-	if r.method.inline.CompareAndSwap(true, false) {
-		r.conn.server.logger.Error("An inline handler blocks; its method no longer runs inline", "method", r.method.path,
+	r.mu.Lock()
+	m := r.method
+	r.mu.Unlock()
+	if m != nil && m.inline.CompareAndSwap(true, false) {
+		r.conn.server.logger.Error("An inline handler blocks; its method no longer runs inline", "method", m.path,
 			"limit", inlineLimit)
 	}
 }

@@ -40,6 +40,12 @@ func (c *Call) Method() string { return c.path }
 func (c *Call) SetMethod(path string) {
 	c.path = path
 	c.method = c.rpc.conn.server.table.Load().methods[path]
+	if r := c.rpc; c.method != nil && c.method.requestStreaming && !r.requestStreaming {
+		// The request has been taken as an only one, and the handler is going to ask for it as the first of several.
+		r.mu.Lock()
+		r.queue, r.noMore = []message{r.request}, true
+		r.mu.Unlock()
+	}
 }
 
 // Known reports whether there is a handler for the method.
@@ -127,7 +133,10 @@ func (r *rpc) intercepted(next Next) (response any, err error) {
 	if err := next(r, call); err != nil {
 		return nil, err
 	}
-	if r.method = call.method; r.method == nil && call.response == nil {
+	r.mu.Lock()
+	r.method = call.method
+	r.mu.Unlock()
+	if r.method == nil && call.response == nil {
 		return nil, outcome{code: codes.Internal, details: "an interceptor answered a method that is not known with neither a response nor an error"}.err()
 	}
 	return call.response, nil

@@ -93,7 +93,11 @@ func (r *rpc) send(ctx context.Context, c *codec, response any) error {
 func (r *rpc) finish(o outcome) { r.finishWith(o, false, context.Canceled) }
 
 // finishFromOutside ends an RPC whose handler may be anywhere, in the middle of sending a message included.
-func (r *rpc) finishFromOutside(o outcome, cause error) { r.finishWith(o, true, cause) }
+func (r *rpc) finishFromOutside(o outcome, cause error) {
+	if r.begun.Load() {
+		r.finishWith(o, true, cause)
+	}
+}
 
 func (r *rpc) finishWith(o outcome, discard bool, cause error) {
 	r.mu.Lock()

@@ -28,7 +28,7 @@ type rpc struct {
 	requestStreaming bool // requests are queued as they come
 
 	// Owned by the reader, and then by the worker.
-	method  *method // nil: not known, and left to the interceptors
+	method  *method // nil: not known, and left to the interceptors; they change it with mu held
 	next    *rpc    // in the batch, and then in a dispatcher's queue
 	request message
 	call    *Call // nil without interceptors
@@ -39,6 +39,7 @@ type rpc struct {
 	requests int  // messages that have come
 	deaf     bool // what still comes is thrown away
 
+	begun       atomic.Bool   // the RPC is counted; before, it cannot be ended from outside
 	compression atomic.Uint32 // of responses
 	plainNext   atomic.Bool   // the next response is not compressed
 	sending     atomic.Bool   // a response has been sent since the last request was taken
@@ -63,6 +64,10 @@ type rpc struct {
 // HandleRequest implements http2.StreamHandler.
 func (r *rpc) HandleRequest(endStream bool) {
 	s := r.conn.server
+	came := time.Time{}
+	if r.def.hasTimeout {
+		came = time.Now() // what the generic handlers take counts
+	}
 	refusal := r.def.refusal
 	if refusal == nil {
 		r.method, refusal = r.def.find(s)
@@ -79,6 +84,12 @@ func (r *rpc) HandleRequest(endStream bool) {
 	}
 	r.requestStreaming = r.method == nil || r.method.requestStreaming
 	r.conn.running.Add(1)
+	if r.def.hasTimeout {
+		r.mu.Lock()
+		r.deadline = came.Add(r.def.timeout)
+		r.mu.Unlock()
+	}
+	r.begun.Store(true)
 	if r.def.hasTimeout {
 		r.conn.watchDeadline(r.deadline)
 	}
@@ -280,7 +291,7 @@ func (r *rpc) endLocked(o outcome, cause error) {
 		close(r.done)
 	}
 	r.signalLocked()
-	after, callbacks, dispatched := r.after, r.callbacks, r.dispatched
+	after, callbacks, dispatched, m := r.after, r.callbacks, r.dispatched, r.method
 	r.after, r.callbacks = nil, nil
 	r.mu.Unlock()
 	for f := range after {
@@ -289,16 +300,16 @@ func (r *rpc) endLocked(o outcome, cause error) {
 	if callbacks != nil {
 		go r.callBack(callbacks)
 	}
-	r.count(o.code)
+	r.count(m, o.code)
 	if !dispatched {
 		r.release()
 	}
 }
 
 // count counts the RPC under its method.
-func (r *rpc) count(code codes.Code) {
-	if r.method != nil {
-		r.method.counters.add(code)
+func (r *rpc) count(m *method, code codes.Code) {
+	if m != nil {
+		m.counters.add(code)
 		return
 	}
 	r.conn.server.rejected.add(code)
@@ -324,7 +335,7 @@ func (r *rpc) callBack(callbacks []func()) {
 // signalLocked wakes a handler that waits for a request.
 func (r *rpc) signalLocked() {
 	if r.arrived != nil {
-		r.arrived.Signal()
+		r.arrived.Broadcast() // there should be one; two are a mistake, but must not wait for ever
 	}
 }
 
