@@ -101,3 +101,9 @@ func (b *bucket) take() bool {
 	b.last = now
 	return b.tokens >= 0
 }
+
+// put puts n tokens back and reports whether that pays for the last one taken.
+func (b *bucket) put(n int) bool {
+	b.tokens = min(b.burst-1, b.tokens+float64(n))
+	return b.tokens >= 0
+}

@@ -56,6 +56,7 @@ type Conn struct {
 	last      *Stream // the stream that the reader met last: most frames concern it
 	dirty     bool    // the reader has appended frames that nobody else will flush
 	greeted   bool    // the peer's first SETTINGS frame has come
+	opened    int     // streams opened that have not been set against resets
 	resets    bucket
 	controls  bucket
 	empties   bucket
@@ -265,7 +266,7 @@ func (c *Conn) oversized(f frame, length int) error {
 
 // failStream ends a stream by a stream error.
 func (c *Conn) failStream(e StreamError) error {
-	if !c.resets.take() {
+	if !c.takeReset() {
 		return ConnError{ErrCodeEnhanceYourCalm, "too many stream errors"}
 	}
 	c.mu.Lock()
@@ -284,6 +285,17 @@ func (c *Conn) failStream(e StreamError) error {
 		st.Handler.HandleClose(e)
 	}
 	return nil
+}
+
+// takeReset takes a token for a stream that ends by RST_STREAM. Of the streams that a busy client opens it may cancel
+// half.
+func (c *Conn) takeReset() bool {
+	if c.resets.take() {
+		return true
+	}
+	opened := c.opened
+	c.opened = 0
+	return c.resets.put(opened / 2)
 }
 
 // fail ends the connection by an error: a GOAWAY frame, and then the socket is closed in such a way that the peer

@@ -161,7 +161,7 @@ func (c *Conn) processRSTStream(f frame) error {
 	if st == nil {
 		return nil
 	}
-	if !c.resets.take() {
+	if !c.takeReset() {
 		return ConnError{ErrCodeEnhanceYourCalm, "too many streams reset"}
 	}
 	st.Handler.HandleClose(ResetError{ErrCode(binary.BigEndian.Uint32(f.payload))})
