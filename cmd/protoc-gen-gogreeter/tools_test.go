@@ -120,7 +120,7 @@ func TestBuf(t *testing.T) {
 	if !codegentest.RequirePeers() {
 		t.Skip("builds buf, which takes minutes the first time: set GOGREETER_REQUIRE_PEERS=1 to run this")
 	}
-	buf := strings.TrimSpace(codegentest.Run(t, codegentest.Root(t), []string{"GOFLAGS="}, "go", "tool", "-modfile=tools/go.mod", "-n", "buf"))
+	buf := codegentest.Tool(t, "buf")
 	dir, env := newUserModule(t)
 	codegentest.WriteFile(t, filepath.Join(dir, "buf.gen.yaml"), bufGen)
 	testGenerateAndBuild(t, dir, env, buf, "generate")

@@ -27,6 +27,9 @@ func validate(plugin *protogen.Plugin, files []*File, o *options) error {
 	for _, file := range files {
 		for _, service := range file.Services {
 			v.checkMethods(service)
+			for _, method := range service.Methods {
+				v.checkImports(method)
+			}
 			if o.skeleton == "" {
 				v.declareService(service)
 			}
@@ -42,7 +45,7 @@ func validate(plugin *protogen.Plugin, files []*File, o *options) error {
 type validator struct {
 	options  *options
 	declared map[symbolKey]declaration // by the generated files
-	reported map[string]bool           // pairs of proto symbols, so that one mistake is shown once
+	reported map[string]bool           // messages, and pairs of proto symbols that clash: each is shown once
 	mistakes []mistake
 }
 
@@ -74,6 +77,26 @@ func (v *validator) checkPackage(f *File) {
 	if strings.ContainsFunc(f.ImportPath, invalidInImportPath) {
 		v.addAt(f.Source, location, fmt.Sprintf("%q cannot be a Go import path: change the option go_package, or give another one with the option M%s=IMPORT_PATH",
 			f.ImportPath, f.Source))
+	}
+}
+
+// checkImports refuses messages of packages that no other package can import.
+func (v *validator) checkImports(m *Method) {
+	for _, message := range []Symbol{m.Request, m.Response} {
+		var reason string
+		switch name := m.Service.File.imports.packageName(message.ImportPath); {
+		case message.ImportPath == m.Service.File.ImportPath:
+			continue
+		case strings.HasPrefix(message.ImportPath, "."), strings.HasPrefix(message.ImportPath, "/"), strings.ContainsFunc(message.ImportPath, invalidInImportPath):
+			reason = "which is no import path that another Go package could use"
+		case name == "main":
+			reason = "which is a program, and cannot be imported"
+		default:
+			continue
+		}
+		path, location := locate(m.source.Desc)
+		v.addAt(path, location, fmt.Sprintf("the method %s needs the message %s of the Go package %q, %s: change go_package where the message is declared, or use the option M<FILE>=IMPORT_PATH",
+			m.FullName, message.Name, message.ImportPath, reason))
 	}
 }
 
@@ -166,7 +189,11 @@ func (v *validator) clash(goName string, a, b declaration, remedy string) {
 }
 
 func (v *validator) addAt(path string, location protoreflect.SourceLocation, message string) {
-	v.mistakes = append(v.mistakes, mistake{path, location.StartLine, position(path, location) + ": " + message})
+	message = position(path, location) + ": " + message
+	if !v.reported[message] {
+		v.reported[message] = true
+		v.mistakes = append(v.mistakes, mistake{path, location.StartLine, message})
+	}
 }
 
 func (v *validator) err() error {

@@ -104,8 +104,9 @@ func textLines(text string) []string {
 	var lines []string
 	for line := range strings.SplitSeq(text, "\n") {
 		line = strings.TrimRightFunc(strings.Map(printable, line), unicode.IsSpace)
-		if trimmed := strings.TrimSpace(line); strings.HasPrefix(trimmed, "+build") {
-			line = "(" + trimmed + ")" // Else gofmt takes it for a build constraint, wherever it is, and moves it up.
+		// Such a line is gofmt's, wherever it is, to make a build constraint of; and linters take it for a mistyped one.
+		if trimmed := strings.TrimSpace(line); strings.HasPrefix(trimmed, "+build") || strings.HasPrefix(trimmed, "go:") {
+			line = "(" + trimmed + ")"
 		}
 		lines = append(lines, line)
 	}

@@ -21,8 +21,26 @@ func TestGoldens_Compile(t *testing.T) {
 	testGoldensCompile(t)
 }
 
+// TestGoldens_Staticcheck runs staticcheck, at the version in tools/go.mod, on what is generated for each case.
+func TestGoldens_Staticcheck(t *testing.T) {
+	if !codegentest.RequirePeers() {
+		t.Skip("builds staticcheck: set GOGREETER_REQUIRE_PEERS=1 to run this")
+	}
+	dir := writeGoldens(t)
+	staticcheck := codegentest.Tool(t, "staticcheck")
+	codegentest.Run(t, dir, nil, staticcheck, "-checks=all,-ST1000,-ST1003,-ST1016", "./...")
+}
+
 func testGoldensCompile(t *testing.T) {
-	dir := codegentest.NewModule(t, "example.com")
+	dir := writeGoldens(t)
+	codegentest.Run(t, dir, nil, "go", "build", "./...")
+	codegentest.Run(t, dir, nil, "go", "vet", "./...")
+}
+
+// writeGoldens writes what is generated for each case, and the messages, into a module.
+func writeGoldens(t *testing.T) (dir string) {
+	t.Helper()
+	dir = codegentest.NewModule(t, "example.com")
 	for _, c := range goldenCases(t) {
 		// The directory of a file must be that of its import path here.
 		var options []string
@@ -41,8 +59,7 @@ func testGoldensCompile(t *testing.T) {
 		writeFiles(t, dir, response)
 		writeFiles(t, dir, messages(t, c.request(t, options...)))
 	}
-	codegentest.Run(t, dir, nil, "go", "build", "./...")
-	codegentest.Run(t, dir, nil, "go", "vet", "./...")
+	return dir
 }
 
 // messages generates what protoc-gen-go would.

@@ -126,10 +126,7 @@ func checkFormat(t *testing.T, files []*pluginpb.CodeGeneratorResponse_File) {
 // generateGRPC runs protoc-gen-go-grpc, at the version in tools/go.mod.
 func generateGRPC(t *testing.T, request *pluginpb.CodeGeneratorRequest) []*pluginpb.CodeGeneratorResponse_File {
 	t.Helper()
-	root := codegentest.Root(t)
-	path := codegentest.Run(t, root, []string{"GOFLAGS="}, "go", "tool", "-modfile=tools/go.mod", "-n", "protoc-gen-go-grpc")
-	lines := strings.Split(strings.TrimSpace(path), "\n")
-	cmd := exec.Command(lines[len(lines)-1])
+	cmd := exec.Command(codegentest.Tool(t, "protoc-gen-go-grpc"))
 	cmd.Stdin = bytes.NewReader(marshalRequest(t, request))
 	output, err := cmd.Output()
 	if err != nil {

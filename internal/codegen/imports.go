@@ -130,7 +130,7 @@ func (s *importSet) block() string {
 	var standard, others []string
 	for importPath, name := range s.names {
 		spec := fmt.Sprintf("%q", importPath)
-		if name != lastElement(importPath) {
+		if name != lastElement(importPath) || name != s.packageName(importPath) {
 			spec = name + " " + spec
 		}
 		if first, _, _ := strings.Cut(importPath, "/"); strings.Contains(first, ".") {

@@ -3,6 +3,7 @@ package codegen
 import (
 	"path"
 	"slices"
+	"strings"
 
 	"google.golang.org/protobuf/compiler/protogen"
 )
@@ -107,7 +108,7 @@ func (m *Method) Cardinality() string {
 // newFile builds the model of a file that has services to generate code for.
 func newFile(source *protogen.File, packageNames map[string]string, o *options) *File {
 	f := &File{
-		Source:           source.Desc.Path(),
+		Source:           strings.Map(printable, source.Desc.Path()),
 		PackageName:      string(source.GoPackageName),
 		ImportPath:       string(source.GoImportPath),
 		License:          license(source),

@@ -172,7 +172,7 @@ func (f *userFile) insertImports() {
 			continue
 		}
 		spec := strconv.Quote(importPath)
-		if name != lastElement(importPath) {
+		if name != lastElement(importPath) || name != f.imports.packageName(importPath) {
 			spec = name + " " + spec
 		}
 		specs = append(specs, spec)

@@ -95,3 +95,11 @@ func Run(t *testing.T, dir string, env []string, name string, args ...string) (o
 	}
 	return string(combined)
 }
+
+// Tool builds a tool at the version in tools/go.mod, and returns the path of the program.
+func Tool(t *testing.T, name string) (path string) {
+	t.Helper()
+	output := Run(t, Root(t), []string{"GOFLAGS="}, "go", "tool", "-modfile=tools/go.mod", "-n", name)
+	lines := strings.Split(strings.TrimSpace(output), "\n")
+	return lines[len(lines)-1]
+}
