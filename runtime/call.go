@@ -109,31 +109,41 @@ var (
 )
 
 // find returns the method of the call: the dictionary's, or else that of the first generic handler that has one.
-func (d *callDefinition) find(s *Server) (m *method, r *refusal) {
+func (d *callDefinition) find(r *rpc) (m *method, why *refusal) {
+	s := r.conn.server
 	if d.method != nil {
 		return d.method, nil
 	}
 	if len(d.table.generic) == 0 {
 		return nil, methodNotFound
 	}
+	returned := false
 	defer func() {
-		// As _handle_call in grpc-python: a generic handler that raises concerns its own RPC only.
-		if reason := recover(); reason != nil {
-			s.logger.Error("Exception servicing handler", "method", d.path, "panic", panicText(reason), "stack", string(debug.Stack()))
-			m, r = nil, lookupFailed
+		if returned {
+			return
 		}
+		// As _handle_call in grpc-python: a generic handler that raises concerns its own RPC only.
+		reason := recover()
+		if reason == nil { // runtime.Goexit: the caller does not go on, another reader does
+			r.refuse(lookupFailed)
+		}
+		s.logger.Error("Exception servicing handler", "method", d.path, "panic", panicText(reason), "stack", string(debug.Stack()))
+		m, why = nil, lookupFailed
 	}()
 	details := HandlerCallDetails{Method: d.path, InvocationMetadata: d.metadata}
+	var h *MethodHandler
 	for _, generic := range d.table.generic {
-		h := generic.Service(details)
-		if h == nil {
-			continue
+		if h = generic.Service(details); h != nil {
+			break
 		}
-		if err := h.check(); err != nil {
-			s.logger.Error("Exception servicing handler", "method", d.path, "error", err)
-			return nil, lookupFailed
-		}
-		return s.newOtherMethod(d.path, h), nil
 	}
-	return nil, methodNotFound
+	returned = true
+	if h == nil {
+		return nil, methodNotFound
+	}
+	if err := h.check(); err != nil {
+		s.logger.Error("Exception servicing handler", "method", d.path, "error", err)
+		return nil, lookupFailed
+	}
+	return s.newOtherMethod(d.path, h), nil
 }

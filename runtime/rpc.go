@@ -70,7 +70,7 @@ func (r *rpc) HandleRequest(endStream bool) {
 	}
 	refusal := r.def.refusal
 	if refusal == nil {
-		r.method, refusal = r.def.find(s)
+		r.method, refusal = r.def.find(r)
 	}
 	if refusal == methodNotFound && s.chain != nil {
 		refusal = nil // the interceptors see it, and may know better

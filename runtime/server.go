@@ -227,6 +227,7 @@ func (s *Server) newOtherMethod(path string, h *MethodHandler) *method {
 	defer s.mu.Unlock()
 	m := s.newMethodLocked(otherMethods, h, nil)
 	m.path = path
+	s.setExecutorLocked(m) // Options.Methods knows it by its own path
 	return m
 }
 
@@ -237,7 +238,8 @@ func (s *Server) setExecutorLocked(m *method) {
 		e = m.executor
 	}
 	m.unbounded = e == Unbounded
-	m.inline.Store(e == Inline)
+	// A handler of a stream waits for what only the reader can bring, so it can't run on the reader.
+	m.inline.Store(e == Inline && !m.requestStreaming && !m.responseStreaming)
 	if e == nil || e == Unbounded || e == Inline {
 		return
 	}

@@ -1,0 +1,221 @@
+package runtime
+
+import (
+	"context"
+	"fmt"
+	goruntime "runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/grpc/codes"
+)
+
+// TestWorkers_SlowHandlerDelaysNobody has one handler blocked, and fast ones before, with, and behind it in one batch.
+func TestWorkers_SlowHandlerDelaysNobody(t *testing.T) {
+	for _, workers := range []int{0, 2} {
+		runInBubble(t, fmt.Sprintf("Workers=%d", workers), func(t *testing.T) {
+			s := newTestServer(t, Options{Workers: workers}, handlers{"Slow": blockUntilOver(), "Fast": echo()})
+			client := s.dial()
+			for range 20 {
+				client.cork()
+				var fast []*testStream
+				for i := range 7 {
+					if i == 3 && workers == 0 || i == 3 && len(client.streams) == 3 { // with 2 workers, one can be slow
+						client.call("/t.S/Slow", "")
+					}
+					fast = append(fast, client.call("/t.S/Fast", "x"))
+				}
+				client.uncork()
+				for _, st := range fast {
+					st.result().want(codes.OK, "", "x")
+				}
+			}
+		})
+	}
+}
+
+// TestWorkers_Bound counts how many handlers run at a time, and in which order they begin.
+func TestWorkers_Bound(t *testing.T) {
+	for _, tt := range []struct{ workers, clients, want int }{{1, 1, 1}, {1, 3, 1}, {3, 1, 3}, {3, 3, 3}, {0, 3, 30}} {
+		runInBubble(t, fmt.Sprintf("Workers=%d/%dclients", tt.workers, tt.clients), func(t *testing.T) {
+			var mu sync.Mutex
+			var order []string
+			var running, most atomic.Int32
+			s := newTestServer(t, Options{Workers: tt.workers}, handlers{"M": UnaryUnary(
+				func(_ context.Context, request *raw) (*raw, error) {
+					n := running.Add(1)
+					for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+					}
+					mu.Lock()
+					order = append(order, string(request.Data))
+					mu.Unlock()
+					time.Sleep(time.Second)
+					running.Add(-1)
+					return request, nil
+				})})
+			var streams []*testStream
+			var want []string
+			for range tt.clients {
+				client := s.dial()
+				client.cork()
+				for range 30 / tt.clients {
+					name := fmt.Sprintf("%02d", len(want))
+					want = append(want, name)
+					streams = append(streams, client.call("/t.S/M", name))
+				}
+				client.uncork()
+				synctest.Wait()
+			}
+			began := time.Now()
+			for i, st := range streams {
+				st.result().want(codes.OK, "", want[i])
+			}
+			if n := int(most.Load()); n != tt.want {
+				t.Errorf("%d handlers ran at a time, want %d", n, tt.want)
+			}
+			if took, n := time.Since(began), time.Duration(30/tt.want); took != n*time.Second {
+				t.Errorf("it took %v, want %v", took, n*time.Second)
+			}
+			if tt.workers == 1 && !slices.Equal(order, want) {
+				t.Errorf("the handlers began in the order %q", order)
+			}
+		})
+	}
+}
+
+// TestWorkers_Executors has methods run elsewhere than the others.
+func TestWorkers_Executors(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		own := NewExecutor(1)
+		s := newTestServer(t, Options{Workers: 1, Methods: map[string]MethodOptions{"/g/M": {Executor: own}}}, handlers{
+			"Block":     blockUntilOver(),
+			"BlockOwn":  blockUntilOver().WithExecutor(own),
+			"Unbounded": echo().WithExecutor(Unbounded),
+			"Inline":    echo().WithExecutor(Inline),
+			"InlineStream": StreamUnary(func(_ context.Context, requests RequestIterator[raw]) (*raw, error) {
+				return requests.Next()
+			}).WithExecutor(Inline),
+			"Own": echo().WithExecutor(own), "Default": echo(),
+		})
+		check(t, s.AddGenericHandler(genericFunc(func(HandlerCallDetails) *MethodHandler { return echo() })))
+		client := s.dial()
+		block := client.call("/t.S/Block", "")
+		client.ping()
+		client.call("/t.S/Unbounded", "1").result().want(codes.OK, "", "1")
+		client.call("/t.S/Own", "2").result().want(codes.OK, "", "2")
+		client.call("/t.S/Inline", "3").result().want(codes.OK, "", "3")
+		client.call("/g/M", "4").result().want(codes.OK, "", "4")
+		waits := []*testStream{client.call("/t.S/Default", "5"), client.call("/t.S/InlineStream", "6"), client.call("/g/N", "7")}
+		client.ping()
+		if stats := s.Stats(); stats.Queued != 3 || stats.Active != 4 {
+			t.Errorf("%d RPCs are queued and %d active", stats.Queued, stats.Active)
+		}
+		block.cancel()
+		for i, st := range waits {
+			st.result().want(codes.OK, "", fmt.Sprint(5+i))
+		}
+		block = client.call("/t.S/BlockOwn", "")
+		client.ping()
+		waiting := client.call("/g/M", "8")
+		client.call("/t.S/Default", "9").result().want(codes.OK, "", "9")
+		block.cancel()
+		waiting.result().want(codes.OK, "", "8")
+	})
+}
+
+// TestWorkers_InlineThatBlocks is noticed, and happens once.
+func TestWorkers_InlineThatBlocks(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newTestServer(t, Options{}, handlers{"M": UnaryUnary(func(_ context.Context, request *raw) (*raw, error) {
+			time.Sleep(time.Second)
+			return request, nil
+		}).WithExecutor(Inline), "Fast": echo()})
+		client := s.dial()
+		client.call("/t.S/M", "x").result().want(codes.OK, "", "x")
+		if got := len(s.log.lines("An inline handler blocks")); got != 1 {
+			t.Errorf("%d records:\n%v", got, s.log)
+		}
+		slow := client.call("/t.S/M", "x")
+		began := time.Now()
+		client.call("/t.S/Fast", "y").result().want(codes.OK, "", "y")
+		if took := time.Since(began); took != 0 {
+			t.Errorf("a fast method took %v", took)
+		}
+		slow.result().want(codes.OK, "", "x")
+	})
+}
+
+// TestWorkers_GoHome counts the goroutines of workers that are not needed any more.
+func TestWorkers_GoHome(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newTestServer(t, Options{}, handlers{"M": UnaryUnary(func(_ context.Context, request *raw) (*raw, error) {
+			time.Sleep(time.Second)
+			return request, nil
+		})})
+		client := s.dial()
+		for range 2 {
+			var streams []*testStream
+			for range 100 {
+				streams = append(streams, client.call("/t.S/M", "x"))
+			}
+			synctest.Wait()
+			if n := countWorkers(); n < 100 {
+				t.Errorf("%d workers for 100 RPCs that wait", n)
+			}
+			for _, st := range streams {
+				st.result().want(codes.OK, "", "x")
+			}
+			time.Sleep(3 * trimInterval)
+			synctest.Wait()
+			if n := countWorkers(); n > 1 {
+				t.Errorf("%d workers although there is nothing to do", n)
+			}
+		}
+		wantClosed(t, "termination", s.Stop(0))
+		synctest.Wait()
+		if n := countWorkers(); n != 0 {
+			t.Errorf("%d workers after Stop", n)
+		}
+	})
+}
+
+// countWorkers counts the goroutines that are workers.
+func countWorkers() int {
+	return strings.Count(allStacks(), "(*workerPool).run(")
+}
+
+// allStacks returns the stacks of all goroutines.
+func allStacks() string {
+	stacks := make([]byte, 1<<20)
+	for {
+		n := goruntime.Stack(stacks, true)
+		if n < len(stacks) {
+			return string(stacks[:n])
+		}
+		stacks = make([]byte, 2*len(stacks))
+	}
+}
+
+// TestWorkers_ManyInOneBatch sends a large batch at once.
+func TestWorkers_ManyInOneBatch(t *testing.T) {
+	for _, workers := range []int{0, 1, 7} {
+		runInBubble(t, fmt.Sprintf("Workers=%d", workers), func(t *testing.T) {
+			s := newTestServer(t, Options{Workers: workers}, handlers{"M": echo()})
+			client := s.dial()
+			client.cork()
+			var streams []*testStream
+			for i := range 900 {
+				streams = append(streams, client.call("/t.S/M", fmt.Sprint(i)))
+			}
+			client.uncork()
+			for i, st := range streams {
+				st.result().want(codes.OK, "", fmt.Sprint(i))
+			}
+		})
+	}
+}
