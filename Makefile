@@ -1,0 +1,94 @@
+# The commands of everyday work. They need Go, git and make; tests whose peer is missing say so and are skipped.
+
+MODULES := . example/helloworld/greeter_client example/route_guide/route_guide_client interop bench bench/codegen
+TOOLS   := go build -modfile=tools/go.mod -o bin/
+
+# Builds need no stamp of the commit, and must work where git doesn't trust the directory.
+export GOFLAGS := $(shell go env GOFLAGS) -buildvcs=false
+
+# The race detector needs a C compiler. Without one Go sets CGO_ENABLED to 0, and the tests run without it.
+RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
+
+# How long each fuzz target runs, and how many rounds the benchmark takes.
+T      ?= 30s
+ROUNDS ?= 5
+
+.PHONY: all
+all: test lint checkgenerate ## everything that must pass before a commit
+
+.PHONY: help
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: generate ## .proto in, a server out: generate, build, serve, call in all four cardinalities
+	@sh example/demo.sh
+
+.PHONY: test
+test: racenotice ## run all tests of all modules, with the race detector
+	@for module in $(MODULES); do \
+		echo "== go test $(RACE) ./... in $$module"; \
+		(cd $$module && go vet ./... && go test $(RACE) -timeout 20m ./...) || exit 1; \
+	done
+
+.PHONY: short
+short: racenotice ## run the quick tests of the root module
+	go test -short $(RACE) ./...
+
+.PHONY: racenotice
+racenotice:
+	@test -n "$(RACE)" || echo "no C compiler: the tests run without the race detector"
+
+.PHONY: lint
+lint: bin/gofumpt bin/staticcheck ## look for what vet, gofumpt and staticcheck complain about
+	@unformatted=$$(find . -name '*.go' ! -name '*.pb.go' | xargs bin/gofumpt -l) && \
+		if [ -n "$$unformatted" ]; then echo "run gofumpt on:"; echo "$$unformatted"; exit 1; fi
+	@for module in $(MODULES); do \
+		echo "== vet and staticcheck in $$module"; \
+		(cd $$module && go vet ./... && $(CURDIR)/bin/staticcheck ./...) || exit 1; \
+	done
+
+.PHONY: generate
+generate: bin/buf ## write the Go code of all .proto files, by buf, protoc-gen-go and protoc-gen-gogreeter
+	@echo "== buf generate"
+	@bin/buf generate
+
+GENERATED = find . -name '*.pb.go' | sort | xargs cksum
+
+.PHONY: checkgenerate
+checkgenerate: ## fail if generating changes anything
+	@before=$$($(GENERATED)) && $(MAKE) --no-print-directory generate && after=$$($(GENERATED)) && \
+		if [ "$$before" != "$$after" ]; then echo "generated code was not up to date; it is now"; exit 1; fi
+
+.PHONY: fuzz
+fuzz: ## run each fuzz target of the root module for T (30s)
+	@for package in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+			echo "== $$target in $$package for $(T)"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(T) $$package || exit 1; \
+		done; \
+	done
+
+.PHONY: bench-quick
+bench-quick: ## compare CPU per RPC with grpc-go under h2load, in ROUNDS (5) rounds
+	cd bench && go run ./quick -rounds $(ROUNDS)
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin
+
+bin/gofumpt: tools/go.mod
+	$(TOOLS) mvdan.cc/gofumpt
+
+bin/staticcheck: tools/go.mod
+	$(TOOLS) honnef.co/go/tools/cmd/staticcheck
+
+# buf is large. go build names each package on its way, of which every 100th is told.
+bin/buf: tools/go.mod
+	@echo "== building buf from source; the first time this takes some minutes"
+	@{ $(TOOLS) -v github.com/bufbuild/buf/cmd/buf 2>&1 || echo "buf was not built"; } | awk ' \
+		/^go: downloading/ { if (downloads++ % 25 == 0) print "   downloading modules ..."; next } \
+		/^[^ :]+$$/ { if (++packages % 100 == 0) print "   " packages " packages compiled ..."; next } \
+		{ print } \
+		/^buf was not built$$/ { failed = 1 } \
+		END { exit failed }'
