@@ -46,7 +46,7 @@ func repeat(n int, all ...[]byte) func(p *peer) {
 	once := bytes.Join(all, nil)
 	return func(p *peer) {
 		p.t.Helper()
-		for n > 0 && !p.stopped {
+		for n > 0 && !p.stopped.Load() {
 			some := min(n, 1+10_000/len(once))
 			p.nc.Write(bytes.Repeat(once, some)) // the connection may end meanwhile
 			n -= some
@@ -358,7 +358,7 @@ func TestConn_StopsReading_WhenPeerDoesNotRead(t *testing.T) {
 				}
 				time.Sleep(p.conn.config.WriteTimeout + time.Second)
 				synctest.Wait()
-				if !p.stopped {
+				if !p.stopped.Load() {
 					p.t.Error("still open after the write timeout")
 				}
 			})

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,7 +27,7 @@ type peer struct {
 	decoder *hpack.Decoder
 	input   []byte // received and not looked at
 	stop    error  // what Serve returned
-	stopped bool
+	stopped atomic.Bool
 }
 
 // withPeer runs a test in a bubble, with a peer that has not said anything yet.
@@ -48,7 +49,7 @@ func newPeer(t testing.TB, config Config) *peer {
 	p.conn = NewConn(server, p.app, config)
 	go func() {
 		p.stop = p.conn.Serve()
-		p.stopped = true
+		p.stopped.Store(true)
 	}()
 	return p
 }
@@ -58,11 +59,11 @@ func (p *peer) finish() {
 	p.t.Helper()
 	p.nc.Close()
 	synctest.Wait()
-	if !p.stopped {
+	if !p.stopped.Load() {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 	}
-	if !p.stopped {
+	if !p.stopped.Load() {
 		p.t.Fatal("Serve has not returned a minute after the peer hung up")
 	}
 	p.app.check(p.t)
@@ -348,7 +349,7 @@ func (p *peer) wantClosed() {
 	p.wantNothing()
 	time.Sleep(lingerTime)
 	p.wantNothing()
-	if !p.stopped {
+	if !p.stopped.Load() {
 		p.t.Fatal("the connection is still open")
 	}
 }

@@ -71,7 +71,7 @@ func ignored(p *peer) {
 func hungUp(p *peer) {
 	p.t.Helper()
 	p.wantNothing()
-	if !p.stopped {
+	if !p.stopped.Load() {
 		p.t.Fatal("the connection is still open")
 	}
 }

@@ -71,7 +71,9 @@ func (c *Conn) endLocked(err error, code ErrCode, reason string) {
 	if c.writing {
 		c.nc.SetWriteDeadline(time.Now().Add(lingerTime)) // a peer that does not read cannot hold us up
 	}
-	c.queue = streamQueue{}
+	for !c.queue.empty() {
+		c.queue.pop()
+	}
 	for _, st := range c.streams {
 		c.wakeLocked(st)
 	}

@@ -188,7 +188,7 @@ func TestConn_Shutdown(t *testing.T) {
 			p.wantShutdown()
 			p.nc.Close()
 			synctest.Wait()
-			if !p.stopped {
+			if !p.stopped.Load() {
 				p.t.Error("still open")
 			}
 		}},
@@ -284,7 +284,7 @@ func TestConn_EndIsBounded(t *testing.T) {
 						}
 					}
 					synctest.Wait()
-					if !p.stopped {
+					if !p.stopped.Load() {
 						p.t.Error("still open")
 					}
 				})
@@ -319,16 +319,16 @@ func TestConn_SetupTimeout(t *testing.T) {
 				for i := range row.sent {
 					time.Sleep(row.every)
 					synctest.Wait()
-					if !p.stopped {
+					if !p.stopped.Load() {
 						p.write(all[i : i+1])
 					}
 				}
 				time.Sleep(timeout - time.Since(start) + 1)
 				synctest.Wait()
-				if p.stopped == row.open {
-					p.t.Errorf("ended: %v, want %v", p.stopped, !row.open)
+				if p.stopped.Load() == row.open {
+					p.t.Errorf("ended: %v, want %v", p.stopped.Load(), !row.open)
 				}
-				if p.stopped && p.stop == nil {
+				if p.stopped.Load() && p.stop == nil {
 					p.t.Error("Serve returned nil")
 				}
 			})

@@ -28,6 +28,23 @@ func (q *streamQueue) pop() *Stream {
 	return st
 }
 
+// remove takes a stream out of the queue. Only streams that are reset are in it when they end.
+func (q *streamQueue) remove(st *Stream) {
+	var before *Stream
+	for at := q.head; at != st; at = at.next {
+		before = at
+	}
+	if before == nil {
+		q.head = st.next
+	} else {
+		before.next = st.next
+	}
+	if q.tail == st {
+		q.tail = before
+	}
+	st.queued, st.next = false, nil
+}
+
 // outBuffers holds out-buffers. A connection has one only while something waits to be written.
 var outBuffers = sync.Pool{New: func() any { return new([outBufferSize]byte) }}
 
@@ -114,6 +131,9 @@ func (c *Conn) removeLocked(st *Stream, byUs bool) {
 		return
 	}
 	delete(c.streams, st.id)
+	if st.queued {
+		c.queue.remove(st)
+	}
 	c.recent.add(st.id, byUs)
 	if st.state.bits.Load()&closed != closed {
 		st.state.set(reset)
