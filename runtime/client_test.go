@@ -203,7 +203,7 @@ func (c *testClient) uncork() {
 }
 
 // patience is how long a client waits for what must happen: for ever, as far as a test is concerned.
-const patience = time.Minute
+const patience = 5 * time.Minute
 
 // wait waits until holds reports true; it is called with c.mu held.
 func (c *testClient) wait(what string, holds func() bool) {
