@@ -53,7 +53,7 @@ func TestAdd(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := r.services[0]
-	if s.Name != "test.v1.Cardinalities" || s.Name != Cardinalities_service || string(s.Descriptor.FullName()) != s.Name {
+	if s.Name != "test.v1.Cardinalities" || string(s.Descriptor.FullName()) != Cardinalities_service {
 		t.Errorf("name %q, descriptor %v", s.Name, s.Descriptor)
 	}
 	for i, name := range []string{"Unary", "Download", "Upload", "Chat"} {
