@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -128,7 +129,8 @@ func (s *Server) accept(l *listener) {
 		s.logger.Error("Accept failed; trying again", "address", l.Addr().String(), "error", err, "pause", pause)
 		select {
 		case <-time.After(pause):
-		case <-s.done:
+		case <-s.closing:
+			return
 		}
 	}
 }
@@ -155,14 +157,28 @@ func (s *Server) begin(l *listener, nc net.Conn) {
 
 // serveConn is the life of a connection.
 func (s *Server) serveConn(l *listener, nc net.Conn) {
-	ready, err := s.handshake(l, nc)
-	c := s.promote(nc, ready, err)
-	if c == nil {
+	if c := s.setUp(l, nc); c != nil {
+		s.read(c)
+	}
+}
+
+// setUp makes a connection of what was accepted, or closes it. The handshake calls functions of the user's
+// configuration; one that panics concerns its own connection only.
+func (s *Server) setUp(l *listener, nc net.Conn) (c *connection) {
+	defer func() {
+		if c != nil {
+			return
+		}
+		if reason := recover(); reason != nil {
+			s.logger.Error("Exception in the TLS handshake", "peer", nc.RemoteAddr().String(), "panic", panicText(reason),
+				"stack", string(debug.Stack()))
+		}
+		s.promote(nc, nil, errNotHTTP2)
 		nc.Close()
 		s.ended()
-		return
-	}
-	s.read(c)
+	}()
+	ready, err := s.handshake(l, nc)
+	return s.promote(nc, ready, err)
 }
 
 // read is the connection's reader.

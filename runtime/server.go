@@ -140,7 +140,8 @@ type Server struct {
 	logger   *slog.Logger
 	chain    Next        // nil: no interceptors
 	dispatch *dispatcher // shared by all connections; nil: each has its own
-	done     chan struct{}
+	closing  chan struct{} // closed when grace begins
+	done     chan struct{} // closed when the server has terminated
 
 	table    atomic.Pointer[dispatchTable]
 	workers  workerPool
@@ -168,6 +169,7 @@ func NewServer(options Options) *Server {
 	s := &Server{
 		options:     options.withDefaults(),
 		done:        make(chan struct{}),
+		closing:     make(chan struct{}),
 		connections: make(map[*connection]struct{}),
 		handshakes:  make(map[net.Conn]struct{}),
 		executors:   make(map[*Executor]*dispatcher),
@@ -293,6 +295,7 @@ func (s *Server) Stop(graceTime time.Duration) (terminatedCh <-chan struct{}) {
 // beginGraceLocked closes the listeners and asks the clients to open no more streams.
 func (s *Server) beginGraceLocked() {
 	s.stage = grace
+	close(s.closing)
 	for _, l := range s.listeners {
 		l.Close()
 	}

@@ -1,0 +1,186 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	goruntime "runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/grpc/codes"
+)
+
+// TestServer_Addresses binds addresses, right and wrong.
+func TestServer_Addresses(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	check(t, err)
+	defer taken.Close()
+	socket := filepath.Join(t.TempDir(), "s")
+	tests := []struct {
+		address string
+		want    string // in the error; empty: it can be bound
+	}{
+		{"127.0.0.1:0", ""},
+		{"localhost:0", ""},
+		{":0", ""},
+		{"[::]:0", ""},
+		{"unix:" + socket, ""},
+		{"unix:" + socket, "address already in use"}, // a second time
+		{taken.Addr().String(), "address already in use"},
+		{"", "missing port"},
+		{"127.0.0.1", "missing port"},
+		{"127.0.0.1:", `port "" is not a number`},
+		{"127.0.0.1:99999", `port "99999" is not a number from 0 to 65535`},
+		{"127.0.0.1:-1", `port "-1" is not a number`},
+		{"127.0.0.1:http", `port "http" is not a number`},
+		{"::1:0", "too many colons"},
+		{"ipv4:127.0.0.1:0", "too many colons"},
+		{"192.0.2.1:0", "cannot assign requested address"},
+		{"unix:", "the path of the Unix socket is empty"},
+		{"unix:" + filepath.Join(socket, "missing", "s"), "not a directory"},
+		{"unix-abstract:name", `port "name" is not a number`},
+	}
+	s := newTestServer(t, Options{}, handlers{"M": echo()})
+	for _, tt := range tests {
+		port, err := s.AddInsecurePort(tt.address)
+		if tt.want == "" {
+			if err != nil {
+				if tt.address == "[::]:0" && goruntime.GOOS == "linux" && errors.Is(err, syscall.EAFNOSUPPORT) {
+					continue // no IPv6 here
+				}
+				t.Errorf("%s: %v", tt.address, err)
+			} else if unix := strings.HasPrefix(tt.address, "unix:"); (port == 0) != unix {
+				t.Errorf("%s: the port is %d", tt.address, port)
+			}
+			continue
+		}
+		if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), fmt.Sprintf("%q", tt.address)) {
+			t.Errorf("%s: got %v, want %q", tt.address, err, tt.want)
+		}
+	}
+	nc, err := net.Dial("unix", socket)
+	check(t, err)
+	newTestClient(t, nc).call("/t.S/M", "x").result().want(codes.OK, "", "x")
+	wantClosed(t, "termination", s.Stop(0))
+	if _, err := os.Stat(socket); err == nil {
+		t.Error("the Unix socket is left behind")
+	}
+}
+
+// TestServer_PortsAtEveryStage serves ports that were added before and after Start, and binds them again after Stop.
+func TestServer_PortsAtEveryStage(t *testing.T) {
+	var before string
+	for range 3 {
+		s := NewServer(Options{})
+		check(t, s.AddService(Service{Name: "t.S", Methods: handlers{"M": echo()}}))
+		address := before
+		if address == "" {
+			address = "127.0.0.1:0"
+		}
+		port, err := s.AddInsecurePort(address)
+		check(t, err)
+		before = fmt.Sprintf("127.0.0.1:%d", port)
+		check(t, s.Start())
+		late, err := s.AddInsecurePort("127.0.0.1:0")
+		check(t, err)
+		for _, p := range []int{port, late} {
+			nc, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", p))
+			check(t, err)
+			c := newTestClient(t, nc)
+			c.call("/t.S/M", "x").result().want(codes.OK, "", "x")
+			c.close()
+		}
+		wantClosed(t, "termination", s.Stop(time.Minute))
+		if nc, err := net.Dial("tcp", before); err == nil {
+			nc.Close()
+			t.Error("the port is still open")
+		}
+	}
+}
+
+// TestServer_NilListener is refused.
+func TestServer_NilListener(t *testing.T) {
+	if err := NewServer(Options{}).AddListener(nil); err == nil {
+		t.Error("a nil listener was taken")
+	}
+}
+
+// failingListener fails to accept for a number of times.
+type failingListener struct {
+	*pipeListener
+	failures int
+	err      error
+	tries    []time.Time
+}
+
+func (l *failingListener) Accept() (net.Conn, error) {
+	if l.failures > 0 {
+		l.failures--
+		l.tries = append(l.tries, time.Now())
+		return nil, l.err
+	}
+	return l.pipeListener.Accept()
+}
+
+// TestServer_AcceptErrors has a listener that fails, and then works.
+func TestServer_AcceptErrors(t *testing.T) {
+	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ECONNABORTED, syscall.ENOBUFS} {
+		runInBubble(t, errno.Error(), func(t *testing.T) {
+			l := &failingListener{newPipeListener(), 12, &net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", errno)}, nil}
+			s := newTestServer(t, Options{}, handlers{"M": echo()})
+			check(t, s.AddListener(l))
+			client := newTestClient(t, l.dial()) // waits until it is accepted
+			client.call("/t.S/M", "x").result().want(codes.OK, "", "x")
+			for i := 1; i < len(l.tries); i++ {
+				pause := l.tries[i].Sub(l.tries[i-1])
+				if want := min(minAcceptPause<<(i-1), maxAcceptPause); pause != want {
+					t.Errorf("the pause before try %d was %v, want %v", i, pause, want)
+				}
+			}
+			if got := len(s.log.lines("Accept failed")); got != 12 {
+				t.Errorf("%d records in the log", got)
+			}
+		})
+	}
+}
+
+// TestServer_StopWhileAcceptFails does not wait for the pause.
+func TestServer_StopWhileAcceptFails(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		l := &failingListener{newPipeListener(), 1 << 30, syscall.EMFILE, nil}
+		s := newTestServer(t, Options{}, nil)
+		check(t, s.AddListener(l))
+		time.Sleep(time.Minute + maxAcceptPause/3)
+		began := time.Now()
+		wantClosed(t, "termination", s.Stop(time.Hour))
+		if took := time.Since(began); took != 0 {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
+// TestServer_ListenerCloses has somebody else close the listener. The connections go on.
+func TestServer_ListenerCloses(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newTestServer(t, Options{}, handlers{"M": echo()})
+		client := s.dial()
+		s.listener.Close()
+		synctest.Wait()
+		client.call("/t.S/M", "x").result().want(codes.OK, "", "x")
+		if log := s.log.String(); log != "" {
+			t.Errorf("logged %s", log)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := s.WaitForTermination(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("WaitForTermination: %v", err)
+		}
+	})
+}

@@ -1,0 +1,183 @@
+package runtime
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"math/big"
+	"net"
+	goruntime "runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+)
+
+// testCertificate returns a certificate for "test" that signs itself, and a pool that trusts it.
+func testCertificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	check(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, DNSNames: []string{"test"},
+		NotBefore: time.Unix(0, 0), NotAfter: time.Unix(1<<33, 0), IsCA: true, BasicConstraintsValid: true,
+		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	check(t, err)
+	template.Raw = der
+	leaf, err := x509.ParseCertificate(der)
+	check(t, err)
+	pool := x509.NewCertPool()
+	pool.AddCert(leaf)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, pool
+}
+
+func TestServer_AddSecurePortRefuses(t *testing.T) {
+	for name, tt := range map[string]struct {
+		config *tls.Config
+		want   string
+	}{
+		"Nil":            {nil, "the TLS configuration is nil"},
+		"NoCertificates": {&tls.Config{}, "the TLS configuration has no certificate"},
+	} {
+		_, err := NewServer(Options{}).AddSecurePort("127.0.0.1:0", tt.config)
+		if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), `"127.0.0.1:0"`) {
+			t.Errorf("%s: got %v, want %q", name, err, tt.want)
+		}
+	}
+}
+
+// secureServer returns a server with TLS in memory.
+func secureServer(t *testing.T, config *tls.Config, methods handlers) *testServer {
+	t.Helper()
+	s := newTestServer(t, Options{SetupTimeout: 3 * time.Second}, methods)
+	secure := newPipeListener()
+	check(t, s.addListener(&listener{secure, tlsConfig(config)}))
+	s.listener = secure
+	return s
+}
+
+// TestTLS_Handshakes has clients of all sorts at a port with TLS. None keeps the others from being served.
+func TestTLS_Handshakes(t *testing.T) {
+	certificate, pool := testCertificate(t)
+	server := &tls.Config{Certificates: []tls.Certificate{certificate}, NextProtos: []string{"http/1.1"}}
+	tests := []struct {
+		name   string
+		client *tls.Config // nil: does not speak TLS
+		ok     bool
+	}{
+		{"TLS13", &tls.Config{NextProtos: []string{"h2"}}, true},
+		{"TLS12", &tls.Config{NextProtos: []string{"h2"}, MaxVersion: tls.VersionTLS12}, true},
+		{"TLS11", &tls.Config{NextProtos: []string{"h2"}, MinVersion: tls.VersionTLS11, MaxVersion: tls.VersionTLS11}, false},
+		{"Both", &tls.Config{NextProtos: []string{"http/1.1", "h2"}}, true},
+		{"NoALPN", &tls.Config{}, false},
+		{"OtherALPN", &tls.Config{NextProtos: []string{"http/1.1"}}, false},
+		{
+			"ProhibitedCipher", &tls.Config{
+				NextProtos: []string{"h2"}, MaxVersion: tls.VersionTLS12,
+				CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA},
+			}, false,
+		},
+		{"Plaintext", nil, false},
+	}
+	for _, tt := range tests {
+		runInBubble(t, tt.name, func(t *testing.T) {
+			s := secureServer(t, server, handlers{"M": echo()})
+			var nc net.Conn = s.listener.dial()
+			if tt.client != nil {
+				config := tt.client.Clone()
+				config.RootCAs, config.ServerName = pool, "test"
+				nc = tls.Client(nc, config)
+			}
+			client := newTestClient(t, nc)
+			if tt.ok {
+				client.call("/t.S/M", "x").result().want(codes.OK, "", "x")
+			} else {
+				client.waitEnd()
+			}
+			good := newTestClient(t, tls.Client(s.listener.dial(), &tls.Config{NextProtos: []string{"h2"}, RootCAs: pool, ServerName: "test"}))
+			good.call("/t.S/M", "x").result().want(codes.OK, "", "x")
+			if log := s.log.lines("level=ERROR"); log != nil {
+				t.Errorf("logged %s", log)
+			}
+		})
+	}
+}
+
+// TestTLS_HandshakeStandsStill closes a connection whose client stops in the handshake; the server can stop meanwhile.
+func TestTLS_HandshakeStandsStill(t *testing.T) {
+	certificate, _ := testCertificate(t)
+	for _, stop := range []bool{false, true} {
+		for _, says := range []string{"", "\x16\x03\x01\x02\x00\x01"} {
+			runInBubble(t, "", func(t *testing.T) {
+				s := secureServer(t, &tls.Config{Certificates: []tls.Certificate{certificate}}, nil)
+				nc := s.listener.dial()
+				defer nc.Close()
+				nc.Write([]byte(says))
+				began := time.Now()
+				if stop {
+					wantClosed(t, "termination", s.Stop(time.Hour))
+				} else if _, err := nc.Read(make([]byte, 1000)); err == nil {
+					t.Error("the server has answered half a record")
+				}
+				if took := time.Since(began); stop && took != 0 || !stop && took != 3*time.Second {
+					t.Errorf("it took %v", took)
+				}
+			})
+		}
+	}
+}
+
+// TestTLS_Peer is what a handler learns of its client.
+func TestTLS_Peer(t *testing.T) {
+	certificate, pool := testCertificate(t)
+	inBubble(t, func(t *testing.T) {
+		s := secureServer(t, &tls.Config{
+			Certificates: []tls.Certificate{certificate}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool,
+		}, handlers{"M": UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
+			info, ok := Peer(ctx).AuthInfo.(credentials.TLSInfo)
+			if !ok || len(info.State.VerifiedChains) != 1 || info.State.PeerCertificates[0].DNSNames[0] != "test" ||
+				info.SecurityLevel != credentials.PrivacyAndIntegrity {
+				t.Errorf("the peer is %v", Peer(ctx))
+			}
+			return request, nil
+		})})
+		config := &tls.Config{NextProtos: []string{"h2"}, RootCAs: pool, ServerName: "test"}
+		newTestClient(t, tls.Client(s.listener.dial(), config)).waitEnd() // has no certificate
+		config.Certificates = []tls.Certificate{certificate}
+		newTestClient(t, tls.Client(s.listener.dial(), config)).call("/t.S/M", "x").result().want(codes.OK, "", "x")
+	})
+}
+
+// TestTLS_CallbacksFail has a function of the user's configuration do what it should not.
+func TestTLS_CallbacksFail(t *testing.T) {
+	certificate, pool := testCertificate(t)
+	for name, fail := range map[string]func() error{
+		"Error":  func() error { return errors.New("no certificate today") },
+		"Panic":  func() error { panic("callback") },
+		"Goexit": func() error { goruntime.Goexit(); return nil },
+	} {
+		runInBubble(t, name, func(t *testing.T) {
+			s := secureServer(t, &tls.Config{GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+				if hello.ServerName != "test" {
+					return nil, fail()
+				}
+				return &certificate, nil
+			}}, handlers{"M": echo()})
+			config := &tls.Config{NextProtos: []string{"h2"}, RootCAs: pool, ServerName: "other"}
+			newTestClient(t, tls.Client(s.listener.dial(), config)).waitEnd()
+			config.ServerName = "test"
+			newTestClient(t, tls.Client(s.listener.dial(), config)).call("/t.S/M", "x").result().want(codes.OK, "", "x")
+			wantClosed(t, "termination", s.Stop(time.Hour))
+		})
+	}
+}
