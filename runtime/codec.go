@@ -15,6 +15,9 @@ type RawMessage struct {
 
 // codec turns messages of one Go type into octets and back. The values it is given are pointers to that type.
 type codec struct {
+	// size returns how long the encoded message is. append has to follow, before the message can change.
+	size func(message any) int
+
 	// append appends the encoded message to b.
 	append func(b []byte, message any) ([]byte, error)
 
@@ -24,14 +27,16 @@ type codec struct {
 
 var (
 	protoCodec = &codec{
+		size: func(message any) int { return proto.Size(message.(proto.Message)) },
 		append: func(b []byte, message any) ([]byte, error) {
-			return proto.MarshalOptions{}.MarshalAppend(b, message.(proto.Message))
+			return proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(b, message.(proto.Message))
 		},
 		decode: func(data []byte, message any) (bool, error) {
 			return false, proto.Unmarshal(data, message.(proto.Message))
 		},
 	}
 	rawCodec = &codec{
+		size:   func(message any) int { return len(message.(*RawMessage).Data) },
 		append: func(b []byte, message any) ([]byte, error) { return append(b, message.(*RawMessage).Data...), nil },
 		decode: func(data []byte, message any) (bool, error) {
 			message.(*RawMessage).Data = data

@@ -4,9 +4,10 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"sync"
 
 	"google.golang.org/grpc/codes"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/buffer"
 )
 
 // prefixLen is the length of what precedes each message: the Compressed-Flag and the Message-Length (gRPC
@@ -50,6 +51,9 @@ func (m *messageReader) feed(data, buf []byte, limit int, compression Compressio
 		}
 	}
 	n := min(m.missing, len(data))
+	for len(data) > 0 && cap(m.current.data)-len(m.current.data) < n {
+		m.grow()
+	}
 	m.current.data = append(m.current.data, data[:n]...)
 	m.missing -= n
 	if m.missing > 0 {
@@ -57,6 +61,13 @@ func (m *messageReader) feed(data, buf []byte, limit int, compression Compressio
 	}
 	m.have = 0
 	return data[n:], true, nil
+}
+
+// grow makes more room for the message under way: eight times what has come, or all that is missing if that is less.
+func (m *messageReader) grow() {
+	have := m.current.data
+	m.current.data = append(buffer.Get(min(8*cap(have), len(have)+m.missing)), have...)
+	buffer.Put(have)
 }
 
 // begin starts a message whose prefix is complete. The length is judged before a single octet of the message is kept.
@@ -70,8 +81,12 @@ func (m *messageReader) begin(buf []byte, limit int, compression Compression) *o
 	case limit >= 0 && length > limit:
 		return &outcome{code: codes.ResourceExhausted, details: fmt.Sprintf("Received message larger than max (%d vs. %d)", length, limit)}
 	}
-	if length > cap(buf) {
-		buf = make([]byte, 0, min(length, firstChunk))
+	switch {
+	case length <= cap(buf):
+	case length <= inlineMessage:
+		buf = make([]byte, 0, length)
+	default:
+		buf = buffer.Get(min(length, firstChunk))
 	}
 	m.current = message{data: buf[:0], compressed: m.prefix[0] == 1}
 	m.missing = length
@@ -81,12 +96,6 @@ func (m *messageReader) begin(buf []byte, limit int, compression Compression) *o
 // partial reports whether a message has begun and not ended.
 func (m *messageReader) partial() bool { return m.have > 0 }
 
-// buffers holds slices for messages on their way out.
-var buffers = sync.Pool{New: func() any { return new([]byte) }}
-
-// maxKeptBuffer is the largest buffer that is kept for the next message.
-const maxKeptBuffer = 64 << 10
-
 // appendMessage appends a response with its prefix. Its error carries the status that the RPC should end with.
 func (r *rpc) appendMessage(ctx context.Context, b []byte, c *codec, response any) ([]byte, error) {
 	if r.call != nil {
@@ -95,6 +104,9 @@ func (r *rpc) appendMessage(ctx context.Context, b []byte, c *codec, response an
 		}
 	}
 	start := len(b)
+	if size := start + prefixLen + c.size(response); size > cap(b) {
+		b = append(buffer.Get(size), b...)
+	}
 	b = append(b, 0, 0, 0, 0, 0)
 	b, err := c.append(b, response)
 	if err != nil {
@@ -141,13 +153,19 @@ func (r *rpc) decode(ctx context.Context, c *codec, m message, into any) error {
 	if m.compressed {
 		limit := r.conn.server.options.MaxReceiveMessageBytes
 		var err error
-		if data, err = r.def.compression.inflate(data, limit); err == errTooLarge {
+		data, err = r.def.compression.inflate(m.data, limit)
+		buffer.Put(m.data)
+		if err == errTooLarge {
 			return outcome{code: codes.ResourceExhausted, details: fmt.Sprintf("Received message larger than max (over %d inflated vs. %d)", limit, limit)}.err()
 		} else if err != nil {
 			return outcome{code: codes.Internal, details: fmt.Sprintf("the request is not valid %v: %v", r.def.compression, err)}.err()
 		}
 	}
-	if _, err := c.decode(data, into); err != nil {
+	kept, err := c.decode(data, into)
+	if !kept {
+		buffer.Put(data)
+	}
+	if err != nil {
 		r.conn.server.logger.Warn("Exception deserializing message!", "method", r.def.path, "error", err)
 		return outcomeUndecodable.err()
 	}

@@ -5,6 +5,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 
+	"github.com/gogreeter/gogreeter/runtime/internal/buffer"
 	"github.com/gogreeter/gogreeter/runtime/internal/http2"
 )
 
@@ -60,24 +61,21 @@ func (r *rpc) responseCodec(response any) *codec {
 
 // send sends one response of a stream.
 func (r *rpc) send(ctx context.Context, c *codec, response any) error {
-	buf := buffers.Get().(*[]byte)
-	defer buffers.Put(buf)
-	data, err := r.appendMessage(ctx, (*buf)[:0], c, response)
-	if *buf = data; cap(data) > maxKeptBuffer {
-		*buf = nil
-	}
+	data, err := r.appendMessage(ctx, nil, c, response)
 	if err != nil {
+		buffer.Put(data)
 		return r.fail(err)
 	}
 	r.mu.Lock()
 	if r.isOver {
 		defer r.mu.Unlock()
+		buffer.Put(data)
 		return r.endErrorLocked()
 	}
 	kept, err := r.stream.Write(http2.Outgoing{Headers: r.headersLocked(), Data: data})
 	r.mu.Unlock()
-	if kept {
-		*buf = nil
+	if !kept {
+		buffer.Put(data)
 	}
 	if err != nil {
 		return r.endError()

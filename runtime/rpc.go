@@ -56,8 +56,9 @@ type rpc struct {
 	dispatched  bool // a worker has it, or will
 	headersSent bool
 	trailing    Metadata
-	queue       []message // requests that the handler has not taken
-	noMore      bool      // the last request is in queue, or was
+	queue       []message // requests; those from taken on wait for the handler
+	taken       int
+	noMore      bool // the last request is in queue, or was
 	arrived     *sync.Cond
 }
 
@@ -286,7 +287,7 @@ func (r *rpc) endLocked(o outcome, cause error) {
 		return
 	}
 	r.isOver, r.ending, r.cause = true, o, cause
-	r.queue = nil
+	r.queue, r.taken = nil, 0
 	if r.done != nil {
 		close(r.done)
 	}
@@ -342,7 +343,7 @@ func (r *rpc) signalLocked() {
 // nextMessage waits for the next request of a stream.
 func (r *rpc) nextMessage() (message, error) {
 	r.mu.Lock()
-	for !r.isOver && len(r.queue) == 0 && !r.noMore {
+	for !r.isOver && r.taken == len(r.queue) && !r.noMore {
 		if r.arrived == nil {
 			r.arrived = sync.NewCond(&r.mu)
 		}
@@ -352,15 +353,15 @@ func (r *rpc) nextMessage() (message, error) {
 		defer r.mu.Unlock()
 		return message{}, r.endErrorLocked()
 	}
-	if len(r.queue) == 0 {
+	if r.taken == len(r.queue) {
 		r.mu.Unlock()
 		return message{}, io.EOF
 	}
 	r.sending.Store(false)
-	m := r.queue[0]
-	r.queue[0] = message{}
-	if r.queue = r.queue[1:]; len(r.queue) == 0 {
-		r.queue = nil
+	m := r.queue[r.taken]
+	r.queue[r.taken] = message{}
+	if r.taken++; r.taken == len(r.queue) {
+		r.queue, r.taken = r.queue[:0], 0
 	}
 	r.mu.Unlock()
 	if r.stream.Consumed(prefixLen + len(m.data)) {

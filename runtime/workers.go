@@ -3,6 +3,8 @@ package runtime
 import (
 	"sync"
 	"time"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/buffer"
 )
 
 // worker is a goroutine that runs handlers. It stays when there is nothing to do, so that its stack, grown once, and
@@ -20,12 +22,17 @@ func (w *worker) takeBuffer() []byte {
 	return b
 }
 
-// putBuffer gives the worker its buffer back, unless it has grown beyond use.
+// putBuffer gives the worker its buffer back, or another in its place.
 func (w *worker) putBuffer(b []byte) {
-	if cap(b) <= maxKeptBuffer {
-		w.buffer = b
+	if cap(b) > maxKeptBuffer {
+		buffer.Put(b)
+		return
 	}
+	w.buffer = b
 }
+
+// maxKeptBuffer is the largest buffer that a worker keeps for its next response.
+const maxKeptBuffer = 4 << 10
 
 // flush flushes what the worker has left behind.
 func (w *worker) flush() {

@@ -19,13 +19,13 @@ type Stream struct {
 
 	// Guarded by conn.mu.
 	in       inflow
-	outDelta int64  // our window, less the peer's SETTINGS_INITIAL_WINDOW_SIZE
-	pending  []byte // data that waits for flow-control window, or for room in the out-buffer
-	trailers []byte // the field block to be sent behind pending
-	finish   bool   // END_STREAM follows pending
+	outDelta int64 // our window, less the peer's SETTINGS_INITIAL_WINDOW_SIZE
+	backlog  backlog
+	trailers []byte // the field block to be sent behind the backlog
+	finish   bool   // END_STREAM follows the backlog
 	queued   bool   // in conn.queue
 	next     *Stream
-	room     *sync.Cond // signalled when pending shrinks or the stream ends; made by the first who waits
+	room     *sync.Cond // signalled when the backlog shrinks or the stream ends; made by the first who waits
 }
 
 // Outgoing is part of a response, in the order in which it goes out. The slices are field blocks as made by
@@ -39,8 +39,8 @@ type Outgoing struct {
 }
 
 // Write appends frames to the connection's out-buffer; [Conn.Flush] lets them go. Data for which there is no window
-// waits on the stream. If kept is true, o.Data has become the stream's and must not be used again; all other slices
-// can be reused at once. The error is ErrConnClosed or a StreamError if the stream cannot be written to any more.
+// waits on the stream. If kept is true, o.Data has become the stream's, which gives it to buffer.Put in the end, and must
+// not be used again; all other slices can be reused at once. The error is ErrConnClosed or a StreamError if the stream cannot be written to any more.
 //
 // If the response ends before the request has, RST_STREAM with NO_ERROR follows it (RFC 9113, Section 8.1).
 func (st *Stream) Write(o Outgoing) (kept bool, err error) {
@@ -54,7 +54,7 @@ func (st *Stream) Write(o Outgoing) (kept bool, err error) {
 		c.out = newOut()
 	}
 	if o.Discard {
-		st.pending = nil
+		st.backlog.clear()
 		c.wakeLocked(st)
 	}
 	if o.Headers != nil {
@@ -71,7 +71,7 @@ func (st *Stream) Write(o Outgoing) (kept bool, err error) {
 		return kept, nil
 	}
 	st.finish = true
-	if len(st.pending) > 0 {
+	if st.backlog.size > 0 {
 		st.trailers = append([]byte(nil), o.Trailers...)
 		return kept, nil
 	}
@@ -79,7 +79,7 @@ func (st *Stream) Write(o Outgoing) (kept bool, err error) {
 	return kept, nil
 }
 
-// WaitRoom lets what has been written go, and waits until the stream's pending data is within
+// WaitRoom lets what has been written go, and waits until the stream's backlog is within
 // [Config.MaxPendingBytes]. It reports false if the stream is over.
 //
 // What is written leaves a little later, together with what other goroutines that can run write meanwhile; but at once
@@ -104,7 +104,7 @@ func (st *Stream) WaitRoom(urgent bool) bool {
 
 func (st *Stream) waitsLocked() bool {
 	c := st.conn
-	return len(st.pending) > c.config.MaxPendingBytes && st.state.canSend() && c.stage < ending
+	return st.backlog.size > c.config.MaxPendingBytes && st.state.canSend() && c.stage < ending
 }
 
 // Consumed gives n octets of content back to the peer's flow-control window. The caller flushes if it reports true.

@@ -64,7 +64,7 @@ func (c *Conn) windowLocked(st *Stream) int {
 
 // enqueueLocked puts a stream into the queue if it has data that its own window lets out.
 func (c *Conn) enqueueLocked(st *Stream) {
-	if !st.queued && len(st.pending) > 0 && int64(c.peerWindow)+st.outDelta > 0 {
+	if !st.queued && st.backlog.size > 0 && int64(c.peerWindow)+st.outDelta > 0 {
 		c.queue.push(st)
 	}
 }
@@ -72,36 +72,37 @@ func (c *Conn) enqueueLocked(st *Stream) {
 // appendDataLocked appends as much of data as may go, and keeps the rest on the stream. It reports whether it kept
 // data itself rather than a copy.
 func (c *Conn) appendDataLocked(st *Stream, data []byte) (kept bool) {
-	if len(st.pending) > 0 {
-		st.pending = append(st.pending, data...)
+	rest := data
+	if st.backlog.size == 0 && c.queue.empty() {
+		sent := 0
+		for sent < len(data) {
+			n := c.appendFrameLocked(st, data[sent:], maxOut-len(c.out))
+			if n == 0 {
+				break
+			}
+			sent += n
+		}
+		rest = data[sent:]
+	}
+	if len(rest) == 0 {
 		return false
 	}
-	if c.queue.empty() {
-		data = c.appendFramesLocked(st, data, maxOut-len(c.out))
-	}
-	if len(data) == 0 {
-		return false
-	}
-	st.pending = data
+	kept = st.backlog.add(data, rest)
 	c.enqueueLocked(st)
-	return true
+	return kept
 }
 
-// appendFramesLocked appends up to limit octets of data as DATA frames, as far as the windows allow, and returns the
-// rest.
-func (c *Conn) appendFramesLocked(st *Stream, data []byte, limit int) (rest []byte) {
-	for len(data) > 0 {
-		n := min(len(data), c.windowLocked(st), limit, minMaxFrameSize)
-		if n <= 0 {
-			break
-		}
-		c.out = append(appendFrameHeader(c.out, frameData, 0, st.id, n), data[:n]...)
-		c.outWindow -= int32(n)
-		st.outDelta -= int64(n)
-		limit -= n
-		data = data[n:]
+// appendFrameLocked appends a DATA frame with the first octets of data, up to limit and as far as the windows allow.
+// It returns how many there were.
+func (c *Conn) appendFrameLocked(st *Stream, data []byte, limit int) int {
+	n := min(len(data), c.windowLocked(st), limit, minMaxFrameSize)
+	if n <= 0 {
+		return 0
 	}
-	return data
+	c.out = append(appendFrameHeader(c.out, frameData, 0, st.id, n), data[:n]...)
+	c.outWindow -= int32(n)
+	st.outDelta -= int64(n)
+	return n
 }
 
 // appendEndLocked ends the response.
@@ -138,7 +139,7 @@ func (c *Conn) removeLocked(st *Stream, byUs bool) {
 	if st.state.bits.Load()&closed != closed {
 		st.state.set(reset)
 	}
-	st.pending = nil
+	st.backlog.clear()
 	c.wakeLocked(st)
 	c.endIfDrainedLocked()
 }
@@ -157,22 +158,24 @@ func (c *Conn) appendControlLocked(out []byte) {
 	}
 }
 
-// pumpLocked moves pending data of the queued streams to the out-buffer, a frame of each in turn.
+// pumpLocked moves data of the queued streams to the out-buffer, a frame of each in turn.
 func (c *Conn) pumpLocked() {
 	for !c.queue.empty() && c.outWindow > 0 && len(c.out) < maxOut {
 		st := c.queue.pop()
-		if len(st.pending) == 0 || !st.state.canSend() {
+		if st.backlog.size == 0 || !st.state.canSend() {
 			continue
 		}
-		st.pending = c.appendFramesLocked(st, st.pending, minMaxFrameSize)
-		if len(st.pending) <= c.config.MaxPendingBytes {
+		if c.out == nil {
+			c.out = newOut()
+		}
+		st.backlog.advance(c.appendFrameLocked(st, st.backlog.next(), minMaxFrameSize))
+		if st.backlog.size <= c.config.MaxPendingBytes {
 			c.wakeLocked(st)
 		}
-		if len(st.pending) > 0 {
+		if st.backlog.size > 0 {
 			c.enqueueLocked(st)
 			continue
 		}
-		st.pending = nil
 		if st.finish {
 			c.appendEndLocked(st, st.trailers)
 		}

@@ -1,0 +1,64 @@
+package http2
+
+import "github.com/gogreeter/gogreeter/runtime/internal/buffer"
+
+// backlog is a stream's data that waits for flow-control window, or for room in the out-buffer. Its memory comes from
+// package buffer, or is left to the garbage collector.
+type backlog struct {
+	chunks []chunk
+	size   int // octets in all
+}
+
+type chunk struct {
+	memory []byte // as it came from package buffer
+	rest   []byte // what of it has not been sent
+}
+
+const (
+	keptChunk  = 4 << 10  // data from this size on is kept itself; smaller is copied, many to a chunk
+	smallChunk = 16 << 10 // memory for data that is copied
+)
+
+// add adds data whose first octets have gone already: rest is its end. It reports whether it keeps data itself.
+func (b *backlog) add(data, rest []byte) (kept bool) {
+	b.size += len(rest)
+	if last := len(b.chunks) - 1; last >= 0 {
+		if c := &b.chunks[last]; cap(c.rest)-len(c.rest) >= len(rest) {
+			c.rest = append(c.rest, rest...)
+			return false
+		}
+	}
+	if len(rest) >= keptChunk {
+		b.chunks = append(b.chunks, chunk{data, rest})
+		return true
+	}
+	memory := append(buffer.Get(smallChunk), rest...)
+	b.chunks = append(b.chunks, chunk{memory, memory})
+	return false
+}
+
+// next returns the first octets of what waits.
+func (b *backlog) next() []byte { return b.chunks[0].rest }
+
+// advance drops the first n octets, which are of one chunk.
+func (b *backlog) advance(n int) {
+	c := &b.chunks[0]
+	c.rest = c.rest[n:]
+	b.size -= n
+	if len(c.rest) > 0 {
+		return
+	}
+	buffer.Put(c.memory)
+	*c = chunk{}
+	if b.chunks = b.chunks[1:]; len(b.chunks) == 0 {
+		b.chunks = nil
+	}
+}
+
+// clear drops everything.
+func (b *backlog) clear() {
+	for _, c := range b.chunks {
+		buffer.Put(c.memory)
+	}
+	*b = backlog{}
+}
