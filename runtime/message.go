@@ -63,10 +63,10 @@ func (m *messageReader) feed(data, buf []byte, limit int, compression Compressio
 	return data[n:], true, nil
 }
 
-// grow makes more room for the message under way: eight times what has come, or all that is missing if that is less.
+// grow makes more room for the message under way: sixteen times what has come, or all that is missing if that is less.
 func (m *messageReader) grow() {
 	have := m.current.data
-	m.current.data = append(buffer.Get(min(8*cap(have), len(have)+m.missing)), have...)
+	m.current.data = append(buffer.Get(min(16*cap(have), len(have)+m.missing)), have...)
 	buffer.Put(have)
 }
 
