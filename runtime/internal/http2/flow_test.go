@@ -1,0 +1,123 @@
+package http2
+
+import (
+	"math/rand/v2"
+	"testing"
+)
+
+func TestInflow_Consume(t *testing.T) {
+	for _, row := range []struct {
+		name       string
+		target     int32
+		received   int
+		consumed   int
+		increment  uint32
+		windowLeft int32
+	}{
+		{"nothing", 100, 0, 0, 0, 100},
+		{"less than half", 100, 49, 49, 0, 51},
+		{"half", 100, 50, 50, 50, 100},
+		{"all", 100, 100, 100, 100, 100},
+		{"received and kept", 100, 100, 0, 0, 0},
+		{"received and kept but for half", 100, 100, 50, 50, 50},
+		{"a window of 1", 1, 1, 1, 1, 1},
+		{"the largest window", maxWindow, maxWindow, maxWindow, maxWindow, maxWindow},
+	} {
+		f := newInflow(row.target)
+		if !f.receive(row.received) {
+			t.Fatalf("%s: not received", row.name)
+		}
+		if got := f.consume(row.consumed); got != row.increment || f.window != row.windowLeft {
+			t.Errorf("%s: increment %d, window %d", row.name, got, f.window)
+		}
+	}
+}
+
+func TestInflow_Receive(t *testing.T) {
+	f := newInflow(100)
+	for _, row := range []struct {
+		n  int
+		ok bool
+	}{{60, true}, {41, false}, {40, true}, {0, true}, {1, false}} {
+		if got := f.receive(row.n); got != row.ok {
+			t.Errorf("%d octets: %v", row.n, got)
+		}
+	}
+}
+
+func TestInflow_Expect(t *testing.T) {
+	f := newInflow(100)
+	f.receive(70)
+	for _, row := range []struct {
+		n         int32
+		increment uint32
+		window    int32
+	}{{30, 0, 30}, {31, 1, 31}, {0, 0, 31}, {-5, 0, 31}, {5000, 4969, 5000}, {maxWindow, maxWindow - 5000, maxWindow}} {
+		if got := f.expect(row.n); got != row.increment || f.window != row.window {
+			t.Errorf("expect(%d): increment %d, window %d", row.n, got, f.window)
+		}
+	}
+	if got := f.consume(70); got != 0 {
+		t.Errorf("%d given back beyond what was expected", got)
+	}
+}
+
+// Whatever happens, the window that the peer has is the sum of what it was told, never negative, never above 2^31-1;
+// and if everything has been consumed, it is more than half of the target: the peer is never stuck.
+func TestInflow_Invariants(t *testing.T) {
+	r := rand.New(rand.NewPCG(9113, 69))
+	for range 200 {
+		target := 1 + r.Int32N(1<<uint(1+r.IntN(30)))
+		f := newInflow(target)
+		told, held := int64(target), int64(0)
+		for range 500 {
+			switch r.IntN(4) {
+			case 0, 1:
+				n := r.IntN(int(f.window) + 2)
+				ok := f.receive(n)
+				if ok != (int64(n) <= told) {
+					t.Fatalf("target %d: %d octets received with a window of %d: %v", target, n, told, ok)
+				}
+				if ok {
+					told, held = told-int64(n), held+int64(n)
+				}
+			case 2:
+				n := r.Int64N(held + 1)
+				held -= n
+				told += int64(f.consume(int(n)))
+			case 3:
+				if r.IntN(10) == 0 {
+					told += int64(f.expect(r.Int32N(1 << uint(1+r.IntN(30)))))
+				}
+			}
+			if int64(f.window) != told || int64(f.held) != held || told < 0 || told > maxWindow {
+				t.Fatalf("target %d: window %d, peer has %d; held %d, want %d", target, f.window, told, f.held, held)
+			}
+		}
+		told += int64(f.consume(int(held)))
+		if told <= int64(target)/2-1 {
+			t.Fatalf("target %d: all consumed, and the peer has a window of %d", target, told)
+		}
+	}
+}
+
+func TestAddWindow(t *testing.T) {
+	for _, row := range []struct {
+		window    int32
+		increment int64
+		ok        bool
+	}{
+		{0, 1, true}, {65535, maxWindow - 65535, true}, {65535, maxWindow - 65534, false},
+		{maxWindow, 1, false}, {maxWindow, maxWindow, false}, {-maxWindow, maxWindow, true}, {-1, maxWindow, true},
+	} {
+		window := row.window
+		ok := addWindow(&window, row.increment)
+		want := row.window
+		if row.ok {
+			want += int32(row.increment)
+		}
+		if ok != row.ok || window != want {
+			t.Errorf("%d and %d: %d, %v", row.window, row.increment, window, ok)
+		}
+	}
+}
