@@ -45,21 +45,20 @@ type Conn struct {
 	nc     *socket
 
 	// Owned by the reader.
-	prefaced  bool   // the client's preface has come
-	buf       []byte // read buffer; buf[start:end] is unprocessed
-	start     int
-	end       int
-	fields    *fieldDecoder
-	block     fieldBlock // the field block under way, while CONTINUATION frames are expected
-	in        inflow
-	uncounted int     // octets received since the connection's window was last looked after
-	last      *Stream // the stream that the reader met last: most frames concern it
-	dirty     bool    // the reader has appended frames that nobody else will flush
-	greeted   bool    // the peer's first SETTINGS frame has come
-	opened    int     // streams opened that have not been set against resets
-	resets    bucket
-	controls  bucket
-	empties   bucket
+	prefaced bool   // the client's preface has come
+	buf      []byte // read buffer; buf[start:end] is unprocessed
+	start    int
+	end      int
+	fields   *fieldDecoder
+	block    fieldBlock // the field block under way, while CONTINUATION frames are expected
+	in       inflow
+	last     *Stream // the stream that the reader met last: most frames concern it
+	dirty    bool    // the reader has appended frames that nobody else will flush
+	greeted  bool    // the peer's first SETTINGS frame has come
+	opened   int     // streams opened that have not been set against resets
+	resets   bucket
+	controls bucket
+	empties  bucket
 
 	received, sent atomic.Uint64 // octets
 

@@ -107,8 +107,13 @@ func TestAddWindow(t *testing.T) {
 		increment int64
 		ok        bool
 	}{
-		{0, 1, true}, {65535, maxWindow - 65535, true}, {65535, maxWindow - 65534, false},
-		{maxWindow, 1, false}, {maxWindow, maxWindow, false}, {-maxWindow, maxWindow, true}, {-1, maxWindow, true},
+		{0, 1, true},
+		{65535, maxWindow - 65535, true},
+		{65535, maxWindow - 65534, false},
+		{maxWindow, 1, false},
+		{maxWindow, maxWindow, false},
+		{-maxWindow, maxWindow, true},
+		{-1, maxWindow, true},
 	} {
 		window := row.window
 		ok := addWindow(&window, row.increment)

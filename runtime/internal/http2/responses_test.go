@@ -210,7 +210,6 @@ func TestConn_WaitsForWindows(t *testing.T) {
 			p.app.streams[1].closedBy(p.t)
 			p.writeWindowUpdate(0, 100)
 			p.wantNothing()
-			return
 		}},
 	} {
 		t.Run(row.name, func(t *testing.T) {

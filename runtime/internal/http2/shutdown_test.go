@@ -59,7 +59,7 @@ func TestConn_Shutdown(t *testing.T) {
 			p.wantShutdown()
 			time.Sleep(shutdownPingTime - 1)
 			p.wantNothing()
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			p.wantSecondGoAway(1)
 			p.writeData(1, true, "abc")
 			p.wantReply(1, "abc")

@@ -81,8 +81,14 @@ func TestRecentStreams_Find(t *testing.T) {
 		id          uint32
 		byUs, known bool
 	}{
-		{1999, false, true}, {1997, false, true}, {1981, true, true}, {1991, true, true}, {1601, true, true},
-		{1, false, false}, {1603, false, false}, {2001, false, false},
+		{1999, false, true},
+		{1997, false, true},
+		{1981, true, true},
+		{1991, true, true},
+		{1601, true, true},
+		{1, false, false},
+		{1603, false, false},
+		{2001, false, false},
 	} {
 		if byUs, known := r.find(row.id); byUs != row.byUs || known != row.known {
 			t.Errorf("stream %d: got %v, %v", row.id, byUs, known)

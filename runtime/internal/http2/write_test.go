@@ -61,7 +61,7 @@ func TestConn_WriteTimeout(t *testing.T) {
 		if p.stopped.Load() {
 			t.Fatal("ended before the timeout")
 		}
-		time.Sleep(2)
+		time.Sleep(2 * time.Nanosecond)
 		synctest.Wait()
 		if !p.stopped.Load() || p.stop == nil {
 			t.Errorf("ended: %v, with %v", p.stopped.Load(), p.stop)
