@@ -144,6 +144,11 @@ func TestConn_BearsOrdinaryUse(t *testing.T) {
 		name string
 		use  func(p *peer, id uint32)
 	}{
+		{"a PING after each answer", func(p *peer, id uint32) {
+			p.wantServedQuietly(id)
+			p.writeFrame(0x6, 0, 0, "roundtri")
+			p.want(framePing)
+		}},
 		{"a PING each minute", func(p *peer, id uint32) {
 			time.Sleep(time.Minute)
 			p.writeFrame(0x6, 0, 0, "keepaliv")

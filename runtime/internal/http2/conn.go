@@ -70,6 +70,7 @@ type Conn struct {
 	recent      recentStreams
 	peerWindow  int32 // SETTINGS_INITIAL_WINDOW_SIZE of the peer
 	outWindow   int32 // the connection's window
+	sentData    bool  // DATA was appended since the peer's last PING
 	queue       streamQueue
 	out         []byte // frames that wait for the next write
 	writing     bool   // a goroutine is in flush

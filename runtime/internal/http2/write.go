@@ -101,6 +101,7 @@ func (c *Conn) appendFrameLocked(st *Stream, data []byte, limit int) int {
 	}
 	c.out = append(appendFrameHeader(c.out, frameData, 0, st.id, n), data[:n]...)
 	c.outWindow -= int32(n)
+	c.sentData = true
 	st.outDelta -= int64(n)
 	return n
 }
