@@ -138,8 +138,8 @@ type Server struct {
 	// Immutable after NewServer.
 	options  Options
 	logger   *slog.Logger
-	chain    Next        // nil: no interceptors
-	dispatch *dispatcher // shared by all connections; nil: each has its own
+	chain    Next          // nil: no interceptors
+	dispatch *dispatcher   // shared by all connections; nil: each has its own
 	closing  chan struct{} // closed when grace begins
 	done     chan struct{} // closed when the server has terminated
 

@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 // dialTCP starts a server on a loopback port and connects to it.
 func dialTCP(t *testing.T, options Options, methods handlers) (*testServer, *net.TCPConn) {
 	t.Helper()
+	t.Cleanup(func() { wantNoGoroutines(t) }) // last of all
 	s := newTestServer(t, options, methods)
 	port, err := s.AddInsecurePort("127.0.0.1:0")
 	if err != nil {
@@ -24,6 +26,25 @@ func dialTCP(t *testing.T, options Options, methods handlers) (*testServer, *net
 	}
 	t.Cleanup(func() { nc.Close() })
 	return s, nc
+}
+
+// wantNoGoroutines waits until no goroutine is left of any server. It is for tests outside bubbles, which see to that
+// themselves.
+func wantNoGoroutines(t *testing.T) {
+	t.Helper()
+	for began := time.Now(); ; time.Sleep(time.Millisecond) {
+		stacks := allStacks()
+		left := false
+		for _, of := range []string{"(*Server)", "(*workerPool)", "(*connection)", "(*rpc)", "internal/http2.(*Conn)"} {
+			left = left || strings.Contains(stacks, "gogreeter/runtime."+of) || strings.Contains(stacks, "gogreeter/runtime/"+of)
+		}
+		if !left {
+			return
+		}
+		if time.Since(began) > patience {
+			t.Fatalf("goroutines are left:\n%s", stacks)
+		}
+	}
 }
 
 // wantStopped stops a server and waits for it.
