@@ -71,11 +71,13 @@ type declaration struct {
 func (v *validator) checkPackage(f *File) {
 	location := f.source.Desc.SourceLocations().ByPath(protoreflect.SourcePath{8, 11}) // options, go_package
 	if !token.IsIdentifier(f.PackageName) || f.PackageName == "_" {
-		v.addAt(f.Source, location, fmt.Sprintf("%q cannot be the name of a Go package: give another one behind a semicolon in go_package, as in %q",
+		v.addAt(f.Source, location, fmt.Sprintf(
+			"%q cannot be the name of a Go package: give another one behind a semicolon in go_package, as in %q",
 			f.PackageName, f.ImportPath+";name"))
 	}
 	if strings.ContainsFunc(f.ImportPath, invalidInImportPath) {
-		v.addAt(f.Source, location, fmt.Sprintf("%q cannot be a Go import path: change the option go_package, or give another one with the option M%s=IMPORT_PATH",
+		v.addAt(f.Source, location, fmt.Sprintf(
+			"%q cannot be a Go import path: change the option go_package, or give another one with the option M%s=IMPORT_PATH",
 			f.ImportPath, f.Source))
 	}
 }
@@ -87,7 +89,8 @@ func (v *validator) checkImports(m *Method) {
 		switch name := m.Service.File.imports.packageName(message.ImportPath); {
 		case message.ImportPath == m.Service.File.ImportPath:
 			continue
-		case strings.HasPrefix(message.ImportPath, "."), strings.HasPrefix(message.ImportPath, "/"), strings.ContainsFunc(message.ImportPath, invalidInImportPath):
+		case strings.HasPrefix(message.ImportPath, "."), strings.HasPrefix(message.ImportPath, "/"),
+			strings.ContainsFunc(message.ImportPath, invalidInImportPath):
 			reason = "which is no import path that another Go package could use"
 		case name == "main":
 			reason = "which is a program, and cannot be imported"
@@ -95,7 +98,8 @@ func (v *validator) checkImports(m *Method) {
 			continue
 		}
 		path, location := locate(m.source.Desc)
-		v.addAt(path, location, fmt.Sprintf("the method %s needs the message %s of the Go package %q, %s: change go_package where the message is declared, or use the option M<FILE>=IMPORT_PATH",
+		v.addAt(path, location, fmt.Sprintf("the method %s needs the message %s of the Go package %q, %s: "+
+			"change go_package where the message is declared, or use the option M<FILE>=IMPORT_PATH",
 			m.FullName, message.Name, message.ImportPath, reason))
 	}
 }
@@ -108,19 +112,29 @@ func invalidInImportPath(r rune) bool {
 func (v *validator) checkMethods(s *Service) {
 	seen := make(map[string]*Method)
 	for _, m := range s.Methods {
+		own := declaration{"the method " + m.FullName, m.source.Desc}
 		if first, ok := seen[m.Name]; ok {
-			v.clash(m.Name,
-				declaration{"the method " + m.FullName, m.source.Desc},
-				declaration{"the method " + first.FullName, first.source.Desc},
-				"change one of the names in the .proto file, or give it another name in Go with the option rename="+m.FullName+":NAME")
+			v.clash(m.Name, own, declaration{"the method " + first.FullName, first.source.Desc}, rename(m.FullName))
 			continue
 		}
 		seen[m.Name] = m
 		if s.File.RequireEmbedding && m.Name == s.Unimplemented {
-			v.clash(m.Name, declaration{"the method " + m.FullName, m.source.Desc}, declaration{"the base to embed for the service " + s.FullName, s.source.Desc},
-				"change one of the names in the .proto file, or give it another name in Go with the option rename="+m.FullName+":NAME")
+			base := declaration{"the base to embed for the service " + s.FullName, s.source.Desc}
+			v.clash(m.Name, own, base, rename(m.FullName))
 		}
 	}
+}
+
+// rename is the remedy against a clash of two names that both come from services.
+func rename(fullName string) string {
+	return "change one of the names in the .proto file, or give it another name in Go with the option rename=" +
+		fullName + ":NAME"
+}
+
+// renameOrMove is the remedy against a clash with a name that comes from a message.
+func renameOrMove(service protoreflect.FullName) string {
+	return fmt.Sprintf("give the service another name in Go with the option rename=%s:NAME, "+
+		"or put the code into a package of its own with the option package_suffix=SUFFIX", service)
 }
 
 // declareService enters what is generated for a service, and finds clashes with other services.
@@ -142,7 +156,7 @@ func (v *validator) declareService(s *Service) {
 func (v *validator) declare(s *Service, name string, d declaration) {
 	key := symbolKey{s.File.ImportPath, name}
 	if first, ok := v.declared[key]; ok {
-		v.clash(name, d, first, "change one of the names in the .proto file, or give it another name in Go with the option rename="+s.FullName+":NAME")
+		v.clash(name, d, first, rename(s.FullName))
 		return
 	}
 	v.declared[key] = d
@@ -169,9 +183,8 @@ func (v *validator) checkPeers(plugin *protogen.Plugin) {
 			if method, ok := service.(protoreflect.MethodDescriptor); ok {
 				service = method.Parent()
 			}
-			v.clash(name, own, declaration{fmt.Sprintf("the %s %s", kind, descriptor.FullName()), descriptor},
-				fmt.Sprintf("give the service another name in Go with the option rename=%s:NAME, or put the code into a package of its own with the option package_suffix=SUFFIX",
-					service.FullName()))
+			peer := declaration{fmt.Sprintf("the %s %s", kind, descriptor.FullName()), descriptor}
+			v.clash(name, own, peer, renameOrMove(service.FullName()))
 		})
 	}
 }
@@ -247,7 +260,8 @@ func (v *validator) checkOptionNames(plugin *protogen.Plugin) {
 	check := func(option, name string) {
 		service := protoreflect.FullName(name).Parent()
 		if !known[name] && (packages[string(service)] || packages[string(service.Parent())]) {
-			v.mistakes = append(v.mistakes, mistake{message: fmt.Sprintf("option %s: the .proto files have no service or method %s", option, name)})
+			message := fmt.Sprintf("option %s: the .proto files have no service or method %s", option, name)
+			v.mistakes = append(v.mistakes, mistake{message: message})
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(v.options.services)) {

@@ -1,6 +1,7 @@
 package codegen
 
 import (
+	"go/doc/comment"
 	"strings"
 	"unicode"
 
@@ -44,10 +45,10 @@ func (d Doc) paragraph(lines ...string) Doc {
 func serviceDoc(s *Service) Doc {
 	doc := Doc{s.Servicer + " is what an implementation of the service " + s.FullName + " provides."}
 	doc = doc.paragraph(commentLines(s.source.Comments)...)
-	if doc.isDeprecated() || len(s.Deprecation) == 0 {
-		return doc
+	if !doc.isDeprecated() {
+		doc = append(doc, s.Deprecation...)
 	}
-	return append(doc, s.Deprecation...)
+	return doc.settled()
 }
 
 // deprecation returns the last paragraph of the comment on whatever is declared for a deprecated service, in the form
@@ -72,6 +73,34 @@ func methodDoc(m *Method) Doc {
 		doc = doc.paragraph("Deprecated: the method " + m.FullName + " is marked as deprecated in its .proto file.")
 	}
 	return doc
+}
+
+// settled returns the comment as gofmt leaves it. To format it once, with the rest of the file, is not always enough:
+// an empty line that gofmt adds can make it take the next line for a heading, which it marks as one the next time.
+func (d Doc) settled() Doc {
+	var b strings.Builder
+	for _, line := range d {
+		b.WriteString(strings.TrimPrefix(line, " "))
+		b.WriteByte('\n')
+	}
+	text := b.String()
+	for range 5 {
+		var parser comment.Parser
+		var printer comment.Printer
+		formatted := string(printer.Comment(parser.Parse(text)))
+		if formatted == text {
+			break
+		}
+		text = formatted
+	}
+	var settled Doc
+	for line := range strings.SplitSeq(strings.TrimSuffix(text, "\n"), "\n") {
+		if line != "" && line[0] != '\t' {
+			line = " " + line
+		}
+		settled = append(settled, line)
+	}
+	return settled
 }
 
 // isDeprecated says whether there is a paragraph that Go tools take for a notice of deprecation.
@@ -143,7 +172,11 @@ func license(f *protogen.File) string {
 // packageDoc returns what the .proto file says of its package.
 func packageDoc(f *protogen.File) string {
 	const packageField = 2 // of google.protobuf.FileDescriptorProto
-	return locationDoc(f, packageField).String()
+	doc := locationDoc(f, packageField)
+	if len(doc) == 0 {
+		return ""
+	}
+	return doc.settled().String()
 }
 
 func locationDoc(f *protogen.File, field int32) Doc {

@@ -64,6 +64,7 @@ func FuzzComments(f *testing.F) {
 	for _, seed := range []string{
 		" plain\n", "", "*/ x", "go:build ignore\n+build ignore", "\r\n\x00\uFEFF", "  - a\n  - b\n\n text", " # H\n\n\tcode\n", "line a.go:1",
 		" Deprecated: x", "+build a\n\n", " 1. a\n 2. b\n", " [x]: http://y\n", "\t\n \t x\n", "nolint\n",
+		"  0000\rA\n\nB",
 	} {
 		f.Add(seed, " second")
 	}
@@ -72,7 +73,7 @@ func FuzzComments(f *testing.F) {
 			LeadingDetached: []protogen.Comments{protogen.Comments(trailing)},
 			Leading:         protogen.Comments(leading),
 			Trailing:        protogen.Comments(trailing),
-		})...)
+		})...).settled()
 		source := "// Code generated. DO NOT EDIT.\n\npackage p\n\n" + doc.String() + "type T interface {\n" + doc.Indent() + "\tM()\n}\n"
 		formatted, err := format.Source([]byte(source))
 		if err != nil {

@@ -33,7 +33,9 @@ func respond(request *pluginpb.CodeGeneratorRequest, reports io.Writer) *pluginp
 }
 
 // generate is the plugin in four steps: options, model, validation, templates.
-func generate(request *pluginpb.CodeGeneratorRequest, reports io.Writer) ([]*pluginpb.CodeGeneratorResponse_File, error) {
+func generate(
+	request *pluginpb.CodeGeneratorRequest, reports io.Writer,
+) ([]*pluginpb.CodeGeneratorResponse_File, error) {
 	reduce(request)
 	options := newOptions()
 	plugin, err := protogen.Options{ParamFunc: options.set}.New(request)

@@ -60,7 +60,9 @@ var fixedImports = map[string]string{
 }
 
 // localNames are names of parameters and variables in the built-in templates: a package of that name would be hidden.
-var localNames = []string{"ctx", "request", "requests", "replies", "servicer", "server", "fake", "recorder", "index", "call", "r", "err"}
+var localNames = []string{
+	"ctx", "request", "requests", "replies", "servicer", "server", "fake", "recorder", "index", "call", "r", "err",
+}
 
 func newImportSet(self string, packageNames map[string]string) *importSet {
 	return &importSet{

@@ -120,7 +120,8 @@ func (o *options) check() error {
 		return fmt.Errorf("option parts: registrars need the servicers that they add: parts=servicers+registrars")
 	}
 	if o.requireEmbedding && o.parts[partFakes] && !o.parts[partServicers] {
-		return fmt.Errorf("option parts: with require_embedding=true, fakes need the base that comes with the servicers: parts=servicers+fakes")
+		return fmt.Errorf("option parts: with require_embedding=true, fakes need the base that comes with the servicers: " +
+			"parts=servicers+fakes")
 	}
 	return nil
 }
@@ -162,7 +163,8 @@ func (o *options) setServices(value string) error {
 func (o *options) setRename(value string) error {
 	protoName, goName, ok := strings.Cut(value, ":")
 	if !ok || protoName == "" {
-		return fmt.Errorf("want the full name of a service or method, a colon, and its Go name: my.pkg.Greeter.get_foo:GetFooOld")
+		return fmt.Errorf("want the full name of a service or method, a colon, and its Go name: " +
+			"my.pkg.Greeter.get_foo:GetFooOld")
 	}
 	if !token.IsIdentifier(goName) || !token.IsExported(goName) {
 		return fmt.Errorf("%q is no exported Go name: use letters, digits and underscores, and begin with a capital", goName)
@@ -208,8 +210,8 @@ func optionNames() string {
 // usage is what --help prints.
 func usage() string {
 	var b strings.Builder
-	b.WriteString(`protoc-gen-gogreeter writes the server side of gRPC services for the gogreeter runtime. For each .proto file with
-services it writes <name>_gogreeter.pb.go, which belongs beside what protoc-gen-go writes.
+	b.WriteString(`protoc-gen-gogreeter writes the server side of gRPC services for the gogreeter runtime. For each
+.proto file with services it writes <name>_gogreeter.pb.go, which belongs beside what protoc-gen-go writes.
 
 With buf, in buf.gen.yaml:
 

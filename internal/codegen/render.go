@@ -34,9 +34,8 @@ type output struct {
 	file    *File
 }
 
-// job is a file to be rendered: a template, applied to a model.
+// job is what is done for each model: a template is applied to it.
 type job struct {
-	file     *File
 	template string
 	suffix   string // of the file's name
 }
@@ -82,14 +81,14 @@ func render(files []*File, o *options) ([]*output, error) {
 // templateSet is the built-in templates with those of the user.
 type templateSet struct {
 	root *template.Template
-	jobs []job // to be done for each file; without the file itself
+	jobs []job
 }
 
 // parseTemplates reads the built-in templates, and then those in the user's directory, if there is one.
 func parseTemplates(userDir string, functions template.FuncMap) (*templateSet, error) {
 	text := &templateSet{
 		root: template.New("").Funcs(functions),
-		jobs: []job{{template: fileTemplate, suffix: "_gogreeter.pb.go"}, {template: fakeTemplate, suffix: "_gogreeter_fake.pb.go"}},
+		jobs: []job{{fileTemplate, "_gogreeter.pb.go"}, {fakeTemplate, "_gogreeter_fake.pb.go"}},
 	}
 	if _, err := text.root.ParseFS(templates.FS, "*"+templateSuffix); err != nil {
 		return nil, err
@@ -98,7 +97,8 @@ func parseTemplates(userDir string, functions template.FuncMap) (*templateSet, e
 		return text, nil
 	}
 	if info, err := os.Stat(userDir); err != nil || !info.IsDir() {
-		return nil, fmt.Errorf("option template_dir=%s: there is no such directory, seen from the working directory of protoc or buf", userDir)
+		return nil, fmt.Errorf("option template_dir=%s: there is no such directory, seen from where protoc or buf runs",
+			userDir)
 	}
 	names, err := filepath.Glob(filepath.Join(userDir, "*"+templateSuffix))
 	if err != nil || len(names) == 0 {
@@ -147,7 +147,9 @@ func (r *renderer) functions() template.FuncMap {
 		"runtime": func() string { return r.file.imports.use(runtimePackage) },
 		"imports": func() string { return importBlock },
 		// The skeleton mode has its own; see skeleton.go.
-		"skeleton": func() (skeleton, error) { return skeleton{}, errors.New("skeleton: only in skeleton templates") },
+		"skeleton": func() (skeleton, error) {
+			return skeleton{}, errors.New("skeleton: only in skeleton templates")
+		},
 	}
 }
 
@@ -185,7 +187,8 @@ func (r *renderer) render(file *File, name string) ([]byte, error) {
 	source = append(source, '\n')
 	formatted, err := format.Source(source)
 	if err != nil {
-		return nil, fmt.Errorf("%s: the template %s writes what is no Go code: %w\n%s", file.Source, name, err, numbered(source))
+		return nil, fmt.Errorf("%s: the template %s writes what is no Go code: %w\n%s",
+			file.Source, name, err, numbered(source))
 	}
 	return formatted, nil
 }

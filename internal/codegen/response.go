@@ -20,14 +20,16 @@ func responseFiles(outputs []*output, parameter string) ([]*pluginpb.CodeGenerat
 	files := make([]*pluginpb.CodeGeneratorResponse_File, 0, len(outputs))
 	for i, output := range outputs {
 		if i > 0 && outputs[i-1].name == output.name {
-			return nil, fmt.Errorf("%s and %s both write %s: give them different Go packages (option go_package), different names, or use paths=source_relative",
+			return nil, fmt.Errorf("%s and %s both write %s: give them different Go packages (option go_package), "+
+				"different names, or use paths=source_relative",
 				outputs[i-1].file.Source, output.file.Source, output.name)
 		}
 		name := output.name
 		if module != "" {
 			var ok bool
 			if name, ok = strings.CutPrefix(name, module+"/"); !ok {
-				return nil, fmt.Errorf("%s: its Go package is not in the module %q that the option module= names, so %s cannot be written",
+				return nil, fmt.Errorf("%s: its Go package is not in the module %q that the option module= names, "+
+					"so %s cannot be written",
 					output.file.Source, module, output.name)
 			}
 		}

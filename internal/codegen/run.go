@@ -53,7 +53,8 @@ func runByHand(args []string, stdout, stderr io.Writer) (exitCode int) {
 		fmt.Fprintln(stdout, pluginName, version())
 		return 0
 	}
-	return fail(stderr, "unknown argument %q: this program is run by protoc or buf, which pass options as --gogreeter_opt=NAME=VALUE (try --help)", args[0])
+	return fail(stderr, "unknown argument %q: this program is run by protoc or buf, "+
+		"which pass options as --gogreeter_opt=NAME=VALUE (try --help)", args[0])
 }
 
 func fail(stderr io.Writer, format string, args ...any) (exitCode int) {

@@ -89,7 +89,8 @@ func (w *skeletonWriter) create(s *Service) error {
 		name = s.Servicer
 	}
 	if w.isTaken(name) {
-		return fmt.Errorf("the package in %s declares both %s and %s for something else: give the service another name in Go with the option rename=%s:NAME",
+		return fmt.Errorf("the package in %s declares both %s and %s for something else: "+
+			"give the service another name in Go with the option rename=%s:NAME",
 			w.pkg.dir, s.Name, s.Servicer, s.FullName)
 	}
 	w.newNames[name] = true
@@ -98,7 +99,8 @@ func (w *skeletonWriter) create(s *Service) error {
 		fileName = snakeCase(name) + "_servicer.go"
 	}
 	if w.pkg.hasFile(fileName) {
-		return fmt.Errorf("%s exists, and does not implement %s: rename it, or declare in it which type is the servicer: var _ %s.%s = (*YourType)(nil)",
+		return fmt.Errorf("%s exists, and does not implement %s: rename it, "+
+			"or declare in it which type is the servicer: var _ %s.%s = (*YourType)(nil)",
 			filepath.Join(w.pkg.dir, fileName), s.Servicer, s.File.PackageName, s.Servicer)
 	}
 	imports := w.freshImports()
@@ -137,7 +139,8 @@ func (w *skeletonWriter) complete(s *Service, typ *userType) error {
 		}
 		text, err := format.Source(bytes.TrimSpace(buffer.Bytes()))
 		if err != nil {
-			return fmt.Errorf("the template skeleton_method.go.tmpl writes what is no Go code: %w\n%s", err, numbered(buffer.Bytes()))
+			return fmt.Errorf("the template skeleton_method.go.tmpl writes what is no Go code: %w\n%s",
+				err, numbered(buffer.Bytes()))
 		}
 		file.insertAfter(typ.lastDeclaration(file), "\n\n"+string(text))
 		added = append(added, m.Name)
@@ -158,7 +161,8 @@ func (w *skeletonWriter) reportDifferences(s *Service, typ *userType) {
 		m, ok := methods[own.name]
 		switch {
 		case !ok && own.looksLikeRPC(s):
-			w.report(own.file.path, own.line(), "%s.%s: the service %s has no such method any more; remove it or make it unexported",
+			w.report(own.file.path, own.line(),
+				"%s.%s: the service %s has no such method any more; remove it or make it unexported",
 				typ.name, own.name, s.FullName)
 		case ok && own.signature() != wantedSignature(m):
 			w.report(own.file.path, own.line(), "%s.%s has not the signature of %s, which is now %s",
@@ -232,8 +236,9 @@ func platformGuard(name string) string {
 
 var knownEnding = func() map[string]bool {
 	known := make(map[string]bool)
-	for _, ending := range strings.Fields("test aix android darwin dragonfly freebsd illumos ios js linux netbsd openbsd plan9 " +
-		"solaris unix wasip1 windows 386 amd64 arm arm64 loong64 mips mips64 mips64le mipsle ppc64 ppc64le riscv64 s390x wasm") {
+	const all = "test aix android darwin dragonfly freebsd illumos ios js linux netbsd openbsd plan9 solaris unix " +
+		"wasip1 windows 386 amd64 arm arm64 loong64 mips mips64 mips64le mipsle ppc64 ppc64le riscv64 s390x wasm"
+	for _, ending := range strings.Fields(all) {
 		known[ending] = true
 	}
 	return known

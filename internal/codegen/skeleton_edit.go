@@ -65,10 +65,15 @@ func (f *userFile) importName(spec *ast.ImportSpec) string {
 		return name
 	}
 	name := lastElement(importPath)
-	if rest, ok := strings.CutSuffix(importPath, "/"+name); ok && len(name) > 1 && name[0] == 'v' && strings.Trim(name[1:], "0123456789") == "" {
-		name = lastElement(rest) // of a module's major version
+	if rest, ok := strings.CutSuffix(importPath, "/"+name); ok && isMajorVersion(name) {
+		name = lastElement(rest)
 	}
 	return name
+}
+
+// isMajorVersion says whether the last element of an import path is a module's version, such as v2.
+func isMajorVersion(element string) bool {
+	return len(element) > 1 && element[0] == 'v' && strings.Trim(element[1:], "0123456789") == ""
 }
 
 func importPathOf(spec *ast.ImportSpec) string {
@@ -152,7 +157,8 @@ func (f *userFile) edited() ([]byte, error) {
 		}
 		content = slices.Insert(content, offset, []byte(strings.ReplaceAll(text, "\n", newline))...)
 	}
-	if _, err := parser.ParseFile(token.NewFileSet(), f.path, content, parser.SkipObjectResolution); err != nil {
+	_, err := parser.ParseFile(token.NewFileSet(), f.path, content, parser.SkipObjectResolution)
+	if err != nil {
 		return nil, fmt.Errorf("cannot add to this file without breaking it, nothing has been written: %w", err)
 	}
 	return content, nil
@@ -244,7 +250,8 @@ func (m *userMethod) looksLikeRPC(s *Service) bool {
 	if !strings.HasPrefix(signature, "(context.Context, ") {
 		return false
 	}
-	return strings.Contains(signature, string(s.File.source.GoImportPath)+".") || strings.Contains(signature, runtimePackage+".")
+	return strings.Contains(signature, string(s.File.source.GoImportPath)+".") ||
+		strings.Contains(signature, runtimePackage+".")
 }
 
 // wantedSignature is what signature returns of a method that implements an RPC.

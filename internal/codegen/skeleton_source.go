@@ -40,7 +40,9 @@ type embedded string
 
 // readUserPackage parses the Go files in a directory. A directory that is not there yet is an empty package.
 func readUserPackage(dir string, packageNames map[string]string) (*userPackage, error) {
-	pkg := &userPackage{dir: dir, fset: token.NewFileSet(), declared: make(map[string]bool), claimed: make(map[string]bool)}
+	pkg := &userPackage{
+		dir: dir, fset: token.NewFileSet(), declared: make(map[string]bool), claimed: make(map[string]bool),
+	}
 	names, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil {
 		return nil, err
@@ -57,7 +59,9 @@ func readUserPackage(dir string, packageNames map[string]string) (*userPackage, 
 		if err != nil {
 			return nil, fmt.Errorf("mend this file first, nothing has been written: %w", err)
 		}
-		pkg.files = append(pkg.files, &userFile{path: name, source: source, syntax: syntax, pkg: pkg, packageNames: packageNames})
+		pkg.files = append(pkg.files, &userFile{
+			path: name, source: source, syntax: syntax, pkg: pkg, packageNames: packageNames,
+		})
 	}
 	for _, file := range pkg.files {
 		pkg.gatherDeclarations(file)
@@ -85,7 +89,11 @@ func (p *userPackage) gatherDeclarations(file *userFile) {
 					}
 				case *ast.TypeSpec:
 					p.declared[spec.Name.Name] = true
-					p.types = append(p.types, &userType{name: spec.Name.Name, file: file, decl: decl, embeds: file.embeds(spec), pkg: p})
+					if !ast.IsGenerated(file.syntax) { // Fakes and mocks implement servicers too, but are not the user's to fill in.
+						p.types = append(p.types, &userType{
+							name: spec.Name.Name, file: file, decl: decl, embeds: file.embeds(spec), pkg: p,
+						})
+					}
 				}
 			}
 		}

@@ -50,6 +50,24 @@ func TestSkeleton_Compiles_AndStaysAsItIs(t *testing.T) {
 	}
 }
 
+// TestSkeleton_InTheMessagesOwnPackage has nothing to import from there, and a fake in the package that is no one's to
+// fill in.
+func TestSkeleton_InTheMessagesOwnPackage(t *testing.T) {
+	module := codegentest.NewModule(t, "example.com")
+	c := goldenCase{name: "cardinalities"}
+	writeFiles(t, module, messages(t, c.request(t, "")))
+	writeFiles(t, module, respond(c.request(t, "parts=servicers+registrars+fakes"), &bytes.Buffer{}))
+	dir := filepath.Join(module, "cardinalities")
+	written, _ := runSkeleton(t, dir)
+	if len(written) != 1 || !strings.Contains(written["cardinalities.go"], "(ctx context.Context, request *Request) (*Response, error) {") {
+		t.Errorf("written: %v", written)
+	}
+	codegentest.Run(t, module, nil, "go", "vet", "./...")
+	if written, _ := runSkeleton(t, dir); len(written) != 0 {
+		t.Errorf("the second run writes %v", written)
+	}
+}
+
 // TestSkeleton_NewMethods_CompileInAnyFile adds to files of all sorts. The mark § in a source stands where text is
 // to be inserted; all else has to stay byte by byte.
 func TestSkeleton_NewMethods_CompileInAnyFile(t *testing.T) {
