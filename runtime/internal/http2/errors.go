@@ -31,7 +31,7 @@ var errCodeNames = [...]string{
 
 // String returns the code's name as RFC 9113 spells it.
 func (code ErrCode) String() string {
-	if int(code) < len(errCodeNames) {
+	if code < ErrCode(len(errCodeNames)) {
 		return errCodeNames[code]
 	}
 	return fmt.Sprintf("error code 0x%x", uint32(code))

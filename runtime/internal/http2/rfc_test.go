@@ -204,7 +204,7 @@ func TestConn_ReactsToFrames(t *testing.T) {
 		{name: "4.2: DATA too long", send: onOpen(rawFrame(0x0, 0, 1, tooLong)[:9]), want: connError(ErrCodeFrameSize)},
 		{name: "4.2: unknown type, as long as can be", send: frames([]byte(ones + "\x00\x00\x00\x00\x00")), want: connError(ErrCodeFrameSize)},
 
-		{name: "5.3.2: PRIORITY on an idle stream", send: frames(rawFrame(0x2, 0, 9, 3|1<<31, "\xff")), want: ignored},
+		{name: "5.3.2: PRIORITY on an idle stream", send: frames(rawFrame(0x2, 0, 9, uint32(3|1<<31), "\xff")), want: ignored},
 		{name: "5.3.2: PRIORITY on an open stream", send: onOpen(rawFrame(0x2, 0, 1, 3, "\xff")), want: ignored},
 		{name: "5.3.2: PRIORITY on a closed stream", send: onClosed(rawFrame(0x2, 0, 1, 3, "\xff")), want: ignored},
 		{name: "5.3.2: PRIORITY in HEADERS", send: frames(rawFrame(0x1, 0x25, 1, 3, "\xff", okBlock)), want: fine},
