@@ -73,6 +73,10 @@ fuzz: ## run each fuzz target of the root module for T (30s)
 bench-quick: ## compare CPU per RPC with grpc-go under h2load, in ROUNDS (5) rounds
 	cd bench && go run ./quick -rounds $(ROUNDS)
 
+.PHONY: size
+size: ## count the lines of the core: the runtime and its transport, without tests
+	@cat $$(ls runtime/*.go runtime/internal/*/*.go | grep -v _test.go) | wc -l
+
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf bin
@@ -87,8 +91,8 @@ bin/staticcheck: tools/go.mod
 bin/buf: tools/go.mod
 	@echo "== building buf from source; the first time this takes some minutes"
 	@{ $(TOOLS) -v github.com/bufbuild/buf/cmd/buf 2>&1 || echo "buf was not built"; } | awk ' \
-		/^go: downloading/ { if (downloads++ % 25 == 0) print "   downloading modules ..."; next } \
-		/^[^ :]+$$/ { if (++packages % 100 == 0) print "   " packages " packages compiled ..."; next } \
-		{ print } \
+		/^go: downloading/ { if (downloads++ % 25 == 0) print "   downloading modules ..."; fflush(); next } \
+		/^[^ :]+$$/ { if (++packages % 100 == 0) print "   " packages " packages compiled ..."; fflush(); next } \
+		{ print; fflush() } \
 		/^buf was not built$$/ { failed = 1 } \
 		END { exit failed }'
