@@ -24,6 +24,8 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
+	// A program built with the race detector waits a second before it exits, by default.
+	os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 	var err error
 	bin, err = os.MkdirTemp("", "gogreeter-interop-")
 	if err != nil {
