@@ -134,22 +134,29 @@ func (c *Conn) Serve() error {
 	if c.endErr != nil {
 		err = c.endErr
 	}
-	left := make([]*Stream, 0, len(c.streams))
-	for _, st := range c.streams {
-		left = append(left, st)
-		c.removeLocked(st, false)
-	}
 	c.out = nil
 	c.drained.Broadcast()
 	c.mu.Unlock()
-	for _, st := range left {
-		st.Handler.HandleClose(ErrConnClosed)
-	}
+	c.closeStreams()
 	var end endOfConn
 	if errors.As(err, &end) {
 		return nil
 	}
 	return err
+}
+
+// closeStreams tells the streams that are open that the connection is over.
+func (c *Conn) closeStreams() {
+	c.mu.Lock()
+	left := make([]*Stream, 0, len(c.streams))
+	for _, st := range c.streams {
+		left = append(left, st)
+		c.removeLocked(st, false)
+	}
+	c.mu.Unlock()
+	for _, st := range left {
+		st.Handler.HandleClose(ErrConnClosed)
+	}
 }
 
 // endOfConn is the endErr of a connection that ended in good order.
@@ -310,6 +317,7 @@ func (c *Conn) fail(err error) {
 	c.mu.Unlock()
 	c.start, c.end = 0, 0
 	c.dirty = true
+	c.closeStreams()
 }
 
 // Octets returns how much has been received from the network and sent to it.

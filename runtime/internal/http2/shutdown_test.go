@@ -354,8 +354,11 @@ func TestConn_TellsOpenStreamsOnce(t *testing.T) {
 					streams = append(streams, p.open(id))
 				}
 				end(p)
-				time.Sleep(endTime)
 				synctest.Wait()
+				if name == "End" {
+					time.Sleep(lingerTime) // that of Serve
+					synctest.Wait()
+				}
 				for _, st := range streams {
 					if err := st.closedBy(p.t); !errors.Is(err, ErrConnClosed) {
 						p.t.Errorf("stream %d was told %v", st.id, err)
