@@ -145,6 +145,7 @@ func (c *connection) onAlarm() {
 	}
 	for _, r := range expired {
 		r.finishFromOutside(outcomeDeadline, errDeadline)
+		r.stream.Reset(http2.ErrCodeCancel) // if its status was sent before, and waits for a client that does not read
 	}
 	if len(expired) > 0 {
 		c.h2.Flush()

@@ -64,11 +64,13 @@ func TestDispatch_BadServices(t *testing.T) {
 		{"NilFunction", Service{Name: "t.T", Methods: handlers{"ok": echo(), "M": UnaryUnary(noFunction)}}, `service "t.T": method "M": its function is nil`},
 		{"ZeroHandler", Service{Name: "t.T", Methods: handlers{"M": {}}}, `service "t.T": method "M": the handler was not made by UnaryUnary`},
 		{
-			"NotAMessage", Service{Name: "t.T", Methods: handlers{"M": UnaryUnary(func(context.Context, *int) (*raw, error) { return nil, nil })}},
+			"NotAMessage",
+			Service{Name: "t.T", Methods: handlers{"M": UnaryUnary(func(context.Context, *int) (*raw, error) { return nil, nil })}},
 			`service "t.T": method "M": type *int is neither a protobuf message nor *runtime.RawMessage`,
 		},
 		{
-			"ResponseNotAMessage", Service{Name: "t.T", Methods: handlers{"M": UnaryUnary(func(context.Context, *raw) (*string, error) { return nil, nil })}},
+			"ResponseNotAMessage",
+			Service{Name: "t.T", Methods: handlers{"M": UnaryUnary(func(context.Context, *raw) (*string, error) { return nil, nil })}},
 			`service "t.T": method "M": type *string is neither`,
 		},
 	}

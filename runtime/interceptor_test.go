@@ -76,7 +76,9 @@ func TestInterceptor_Behaviors(t *testing.T) {
 	}{
 		{
 			"Denies", func(context.Context, *Call, Next) error { return status.Error(codes.Unauthenticated, "no") },
-			"/t.S/Unary", []string{"x"}, codes.Unauthenticated, "no", nil,
+			"/t.S/Unary",
+			[]string{"x"},
+			codes.Unauthenticated, "no", nil,
 		},
 		{
 			"DeniesStreams", func(context.Context, *Call, Next) error { return status.Error(codes.Unauthenticated, "no") },
@@ -89,22 +91,32 @@ func TestInterceptor_Behaviors(t *testing.T) {
 				}
 				return status.Error(codes.Unauthenticated, "no")
 			},
-			"/t.S/Unknown", []string{"x"}, codes.Unauthenticated, "no", nil,
+			"/t.S/Unknown",
+			[]string{"x"},
+			codes.Unauthenticated, "no", nil,
 		},
 		{
 			"SeesUnknown", func(ctx context.Context, call *Call, next Next) error {
 				err := next(ctx, call)
 				return fmt.Errorf("seen: %w", err)
 			},
-			"/t.S/Unknown", []string{"x"}, codes.Unimplemented, "seen: rpc error: code = Unimplemented desc = Method not found!", nil,
+			"/t.S/Unknown",
+			[]string{"x"},
+			codes.Unimplemented, "seen: rpc error: code = Unimplemented desc = Method not found!", nil,
 		},
 		{
 			"AnswersUnknown", func(ctx context.Context, call *Call, _ Next) error { return call.Respond(ctx, rawOf("mine")) },
-			"/t.S/Unknown", []string{"x"}, codes.OK, "", []string{"mine"},
+			"/t.S/Unknown",
+			[]string{"x"},
+			codes.OK, "",
+			[]string{"mine"},
 		},
 		{
 			"Answers", func(ctx context.Context, call *Call, _ Next) error { return call.Respond(ctx, rawOf("mine")) },
-			"/t.S/Unary", []string{"x"}, codes.OK, "", []string{"mine"},
+			"/t.S/Unary",
+			[]string{"x"},
+			codes.OK, "",
+			[]string{"mine"},
 		},
 		{
 			"AnswersInstead", func(ctx context.Context, call *Call, next Next) error {
@@ -113,36 +125,52 @@ func TestInterceptor_Behaviors(t *testing.T) {
 				}
 				return call.Respond(ctx, rawOf("mine"))
 			},
-			"/t.S/Unary", []string{"x"}, codes.OK, "", []string{"mine"},
+			"/t.S/Unary",
+			[]string{"x"},
+			codes.OK, "",
+			[]string{"mine"},
 		},
 		{
 			"AnswersNothing", func(context.Context, *Call, Next) error { return nil },
-			"/t.S/Unary", []string{"x"}, codes.Internal, "Failed to serialize response!", nil,
+			"/t.S/Unary",
+			[]string{"x"},
+			codes.Internal, "Failed to serialize response!", nil,
 		},
 		{
 			"AnswersNoMessage", func(ctx context.Context, call *Call, _ Next) error { return call.Respond(ctx, 17) },
-			"/t.S/Unary", []string{"x"}, codes.Unknown, "gogreeter: Respond: type int is neither a protobuf message nor *runtime.RawMessage", nil,
+			"/t.S/Unary",
+			[]string{"x"},
+			codes.Unknown, "gogreeter: Respond: type int is neither a protobuf message nor *runtime.RawMessage", nil,
 		},
 		{
 			"AnswersStream", func(ctx context.Context, call *Call, next Next) error {
 				return errors.Join(call.Respond(ctx, rawOf("before")), next(ctx, call), call.Respond(ctx, rawOf("after")))
 			},
-			"/t.S/Stream", []string{"x"}, codes.OK, "", []string{"before", "x", "after"},
+			"/t.S/Stream",
+			[]string{"x"},
+			codes.OK, "",
+			[]string{"before", "x", "after"},
 		},
 		{
 			"Recovers", func(ctx context.Context, call *Call, next Next) (err error) {
 				defer func() { err = fmt.Errorf("recovered: %v", recover()) }()
 				return next(ctx, call)
 			},
-			"/t.S/Panic", []string{"x"}, codes.Unknown, "recovered: handler", nil,
+			"/t.S/Panic",
+			[]string{"x"},
+			codes.Unknown, "recovered: handler", nil,
 		},
 		{
 			"Panics", func(context.Context, *Call, Next) error { panic("interceptor") },
-			"/t.S/Unary", []string{"x"}, codes.Unknown, "Exception calling application: interceptor", nil,
+			"/t.S/Unary",
+			[]string{"x"},
+			codes.Unknown, "Exception calling application: interceptor", nil,
 		},
 		{
 			"Exits", func(context.Context, *Call, Next) error { goruntime.Goexit(); return nil },
-			"/t.S/Unary", []string{"x"}, codes.Unknown, "Exception calling application: the handler ended its goroutine (runtime.Goexit)", nil,
+			"/t.S/Unary",
+			[]string{"x"},
+			codes.Unknown, "Exception calling application: the handler ended its goroutine (runtime.Goexit)", nil,
 		},
 		{
 			"ChangesMessages", func(ctx context.Context, call *Call, next Next) error {
@@ -155,14 +183,19 @@ func TestInterceptor_Behaviors(t *testing.T) {
 				call.OnResponse(change)
 				return next(ctx, call)
 			},
-			"/t.S/Stream", []string{"x", "y"}, codes.OK, "", []string{"x!!", "y!!"},
+			"/t.S/Stream",
+			[]string{"x", "y"},
+			codes.OK, "",
+			[]string{"x!!", "y!!"},
 		},
 		{
 			"RefusesRequest", func(ctx context.Context, call *Call, next Next) error {
 				call.OnRequest(func(context.Context, any) error { return status.Error(codes.InvalidArgument, "bad") })
 				return next(ctx, call)
 			},
-			"/t.S/Unary", []string{"x"}, codes.InvalidArgument, "bad", nil,
+			"/t.S/Unary",
+			[]string{"x"},
+			codes.InvalidArgument, "bad", nil,
 		},
 		{
 			"RefusesResponse", func(ctx context.Context, call *Call, next Next) error {
@@ -175,7 +208,10 @@ func TestInterceptor_Behaviors(t *testing.T) {
 				})
 				return next(ctx, call)
 			},
-			"/t.S/Stream", []string{"x", "y", "z"}, codes.DataLoss, "bad", []string{"x"},
+			"/t.S/Stream",
+			[]string{"x", "y", "z"},
+			codes.DataLoss, "bad",
+			[]string{"x"},
 		},
 	}
 	for _, tt := range tests {

@@ -91,26 +91,37 @@ func TestMessage_Limits(t *testing.T) {
 	}{
 		{"DefaultAtLimit", Options{}, lpm(0, large), false, codes.OK, ""},
 		{
-			"DefaultOverLimit", Options{}, lpm(0, large+"x"), false,
+			"DefaultOverLimit",
+			Options{},
+			lpm(0, large+"x"), false,
 			codes.ResourceExhausted, "Received message larger than max (4194305 vs. 4194304)",
 		},
 		{
-			"OverLimitFromThePrefixAlone", Options{}, lpm(0, large+"x")[:5], true,
+			"OverLimitFromThePrefixAlone",
+			Options{},
+			lpm(0, large+"x")[:5], true,
 			codes.ResourceExhausted, "Received message larger than max (4194305 vs. 4194304)",
 		},
 		{
-			"LargestAnnounced", Options{}, []byte{0, 0xff, 0xff, 0xff, 0xff}, true,
+			"LargestAnnounced",
+			Options{},
+			[]byte{0, 0xff, 0xff, 0xff, 0xff},
+			true,
 			codes.ResourceExhausted, "Received message larger than max (4294967295 vs. 4194304)",
 		},
 		{"AtLimit", Options{MaxReceiveMessageBytes: 100}, lpm(0, large[:100]), false, codes.OK, ""},
 		{
-			"OverLimit", Options{MaxReceiveMessageBytes: 100}, lpm(0, large[:101]), false,
+			"OverLimit",
+			Options{MaxReceiveMessageBytes: 100},
+			lpm(0, large[:101]), false,
 			codes.ResourceExhausted, "Received message larger than max (101 vs. 100)",
 		},
 		{"NoLimit", Options{MaxReceiveMessageBytes: -1}, lpm(0, large+large), false, codes.OK, ""},
 		{"SendAtLimit", Options{MaxSendMessageBytes: 1000}, lpm(0, large[:1000]), false, codes.OK, ""},
 		{
-			"SendOverLimit", Options{MaxSendMessageBytes: 1000}, lpm(0, large[:1001]), false,
+			"SendOverLimit",
+			Options{MaxSendMessageBytes: 1000},
+			lpm(0, large[:1001]), false,
 			codes.ResourceExhausted, "Sent message larger than max (1001 vs. 1000)",
 		},
 	}
@@ -166,7 +177,8 @@ func TestMessage_Broken(t *testing.T) {
 	}{
 		{"FlagWithoutEncoding", lpm(1, "x"), nil, codes.Internal, "Compressed-Flag is set, but grpc-encoding is identity or missing"},
 		{
-			"FlagWithIdentity", lpm(1, "x"), []string{"grpc-encoding", "identity"},
+			"FlagWithIdentity", lpm(1, "x"),
+			[]string{"grpc-encoding", "identity"},
 			codes.Internal, "Compressed-Flag is set, but grpc-encoding is identity or missing",
 		},
 		{"Flag2", lpm(2, "x"), nil, codes.Internal, "Compressed-Flag is 2; it is 0 or 1"},

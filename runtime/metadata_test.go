@@ -147,15 +147,16 @@ func TestMetadata_Initial(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		second, late := make(chan error, 1), make(chan error, 1)
 		proceed := make(chan struct{})
-		s := newTestServer(t, Options{}, handlers{"M": UnaryStream(
-			func(ctx context.Context, _ *raw, responses ResponseStream[raw]) error {
-				if err := SendInitialMetadata(ctx, Pairs("n", "1")); err != nil {
-					t.Errorf("SendInitialMetadata: %v", err)
-				}
-				second <- SendInitialMetadata(ctx, Pairs("n", "2"))
-				<-proceed
-				return responses.Send(rawOf("x"))
-			}),
+		s := newTestServer(t, Options{}, handlers{
+			"M": UnaryStream(
+				func(ctx context.Context, _ *raw, responses ResponseStream[raw]) error {
+					if err := SendInitialMetadata(ctx, Pairs("n", "1")); err != nil {
+						t.Errorf("SendInitialMetadata: %v", err)
+					}
+					second <- SendInitialMetadata(ctx, Pairs("n", "2"))
+					<-proceed
+					return responses.Send(rawOf("x"))
+				}),
 			"Late": UnaryStream(func(ctx context.Context, _ *raw, responses ResponseStream[raw]) error {
 				err := responses.Send(rawOf("x"))
 				late <- SendInitialMetadata(ctx, Pairs("n", "2"))

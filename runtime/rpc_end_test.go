@@ -375,3 +375,27 @@ func TestRPC_TwoReaders(t *testing.T) {
 		})
 	}
 }
+
+// TestRPC_DeadlineOfAnUnreadResponse has a client that gives no credit for the rest of a response. The handler has
+// returned; what it said is kept until the deadline, and no longer.
+func TestRPC_DeadlineOfAnUnreadResponse(t *testing.T) {
+	for _, c := range cardinalities {
+		runInBubble(t, c.name, func(t *testing.T) {
+			s := newTestServer(t, Options{}, handlers{"M": handlerOf(c, func(call *testCall) error {
+				return call.send(&raw{Data: make([]byte, 100_000)})
+			})})
+			client := s.dial()
+			client.do(func(*http2.Framer) { client.thrifty = true })
+			st := client.open("/t.S/M", "grpc-timeout", "10S")
+			st.send("x")
+			st.halfClose()
+			began := time.Now()
+			if r := st.result(); r.ended || !r.reset || r.code != http2.ErrCodeCancel {
+				t.Errorf("got %v %v %v", r.ended, r.reset, r.code)
+			}
+			if took := time.Since(began); took != 10*time.Second {
+				t.Errorf("it took %v", took)
+			}
+		})
+	}
+}

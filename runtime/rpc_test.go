@@ -161,12 +161,14 @@ func TestRPC_Responses(t *testing.T) {
 		},
 		{
 			"NilAfterOne", func(c *testCall) error { return errors.Join(c.send(rawOf("1")), c.send(nil), c.send(rawOf("2"))) },
-			codes.OK, codes.Internal, "", "Failed to serialize response!", []string{"1"},
+			codes.OK, codes.Internal, "", "Failed to serialize response!",
+			[]string{"1"},
 		},
 		{"Empty", func(c *testCall) error { return c.send(&raw{}) }, codes.OK, codes.OK, "", "", []string{""}},
 		{
 			"Many", func(c *testCall) error { return errors.Join(c.send(rawOf("1")), c.send(rawOf("")), c.send(rawOf("3"))) },
-			codes.OK, codes.OK, "", "", []string{"1", "", "3"},
+			codes.OK, codes.OK, "", "",
+			[]string{"1", "", "3"},
 		},
 	}
 	for _, c := range cardinalities {
