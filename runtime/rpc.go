@@ -163,9 +163,11 @@ func (r *rpc) deliver(m message) {
 		r.mu.Unlock()
 		return
 	}
-	if r.requests == 1 {
-		r.request = m
+	if r.requests > 1 { // at once: the client may go on for ever
+		r.failFromReader(notOneRequest(r.def.path))
+		return
 	}
+	r.request = m
 	if r.stream.Consumed(prefixLen + len(m.data)) {
 		r.conn.flush = true
 	}

@@ -224,3 +224,22 @@ func TestRPC_Requests(t *testing.T) {
 		}
 	}
 }
+
+// TestRPC_SecondRequest checks that a second message for a method with one request is answered before the client has
+// sent all it has.
+func TestRPC_SecondRequest(t *testing.T) {
+	for _, c := range cardinalities[:2] {
+		runInBubble(t, c.name, func(t *testing.T) {
+			s := newTestServer(t, Options{}, handlers{"M": handlerOf(c, func(*testCall) error { return nil }), "Echo": echo()})
+			client := s.dial()
+			st := client.open("/t.S/M")
+			st.send("1", "2")
+			st.result().want(codes.Unimplemented, `"/t.S/M" requires exactly one request message.`)
+			client.wait("RST_STREAM", func() bool { return st.reset })
+			for range 100 {
+				st.send("3")
+			}
+			client.call("/t.S/Echo", "x").result().want(codes.OK, "", "x")
+		})
+	}
+}
