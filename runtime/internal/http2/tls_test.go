@@ -52,7 +52,7 @@ func TestConn_EndIsBounded_OverTLS(t *testing.T) {
 			start := time.Now()
 			c.End(ErrCodeNo, "")
 			<-served
-	if took := time.Since(start); took > 15*time.Second {
+			if took := time.Since(start); took > 15*time.Second {
 				t.Errorf("room for %d octets: ended after %v", limit, took)
 			}
 			app.check(t)
