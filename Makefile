@@ -25,19 +25,25 @@ demo: generate ## .proto in, a server out: generate, build, serve, call in all f
 	@sh example/demo.sh
 
 .PHONY: test
-test: racenotice ## run all tests of all modules, with the race detector
+test: notices ## run all tests of all modules, with the race detector
 	@for module in $(MODULES); do \
 		echo "== go test $(RACE) ./... in $$module"; \
 		(cd $$module && go vet ./... && go test $(RACE) -timeout 20m ./...) || exit 1; \
 	done
 
 .PHONY: short
-short: racenotice ## run the quick tests of the root module
+short: notices ## run the quick tests of the root module
 	go test -short $(RACE) ./...
 
-.PHONY: racenotice
-racenotice:
+# go test doesn't show what was skipped unless it shows everything.
+.PHONY: notices
+notices: ## say what is missing on this machine, and what that means for the tests
 	@test -n "$(RACE)" || echo "no C compiler: the tests run without the race detector"
+	@for peer in protoc h2load; do \
+		command -v $$peer >/dev/null || echo "no $$peer: the tests that need it are skipped"; \
+	done
+	@{ python3 -c 'import grpc' || /usr/bin/python3 -c 'import grpc'; } 2>/dev/null || \
+		echo "no grpc-python: the tests that need it are skipped"
 
 .PHONY: lint
 lint: bin/gofumpt bin/staticcheck ## look for what vet, gofumpt and staticcheck complain about

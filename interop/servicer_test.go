@@ -216,6 +216,9 @@ func startHere(t *testing.T, tr transport, server *runtime.Server) string {
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
+	if !runtimeHasGoroutines() {
+		t.Fatal("a server that serves has no goroutine: the check for goroutines that are left is blind")
+	}
 	t.Cleanup(func() {
 		<-server.Stop(0)
 		eventually(t, "a stopped server leaves no goroutine", func() bool { return !runtimeHasGoroutines() })
