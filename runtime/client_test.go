@@ -3,7 +3,6 @@ package runtime
 import (
 	"bytes"
 	"encoding/binary"
-	"fmt"
 	"net"
 	"strings"
 	"sync"
