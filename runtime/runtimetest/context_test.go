@@ -1,0 +1,203 @@
+package runtimetest_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
+
+	"github.com/gogreeter/gogreeter/runtime"
+	"github.com/gogreeter/gogreeter/runtime/runtimetest"
+)
+
+func TestNewContext_TellsTheFacts(t *testing.T) {
+	client := &peer.Peer{Addr: runtimetest.Addr{}}
+	ctx, recorder := runtimetest.NewContext(t.Context(), runtimetest.RPC{
+		Method: "/t.S/m", InvocationMetadata: runtime.Pairs("k", "v"), Peer: client, Timeout: time.Hour,
+	})
+	defer recorder.End()
+	if got := runtime.Method(ctx); got != "/t.S/m" {
+		t.Errorf("Method: got %q", got)
+	}
+	if got := runtime.InvocationMetadata(ctx).Get("k"); got != "v" {
+		t.Errorf("InvocationMetadata: got %q", got)
+	}
+	if md, _ := metadata.FromIncomingContext(ctx); !slices.Equal(md["k"], []string{"v"}) {
+		t.Errorf("metadata.FromIncomingContext: got %v", md)
+	}
+	if p, _ := peer.FromContext(ctx); p != client || runtime.Peer(ctx) != client {
+		t.Errorf("Peer: got %v and %v", p, runtime.Peer(ctx))
+	}
+	if remaining, ok := runtime.TimeRemaining(ctx); !ok || remaining <= 0 || remaining > time.Hour {
+		t.Errorf("TimeRemaining: got %v, %v", remaining, ok)
+	}
+	if !runtime.IsActive(ctx) {
+		t.Error("the RPC is not active")
+	}
+}
+
+func TestNewContext_OfTheZeroRPC(t *testing.T) {
+	ctx, recorder := runtimetest.NewContext(t.Context(), runtimetest.RPC{})
+	defer recorder.End()
+	if _, ok := runtime.TimeRemaining(ctx); ok {
+		t.Error("there is a deadline")
+	}
+	if p := runtime.Peer(ctx); p == nil || p.Addr == nil {
+		t.Errorf("Peer: got %v", p)
+	}
+}
+
+func TestRecorder_RecordsWhatTheHandlerDoes(t *testing.T) {
+	ctx, recorder := runtimetest.NewContext(t.Context(), runtimetest.RPC{})
+	defer recorder.End()
+	if _, sent := recorder.InitialMetadata(); sent {
+		t.Error("initial metadata is said to have been sent")
+	}
+	for _, err := range []error{
+		runtime.SetCompression(ctx, runtime.Gzip),
+		runtime.SendInitialMetadata(ctx, runtime.Pairs("a", "1")),
+		runtime.DisableNextMessageCompression(ctx),
+		runtime.SetTrailingMetadata(ctx, runtime.Pairs("b", "2")),
+		runtime.SetTrailingMetadata(ctx, runtime.Pairs("b", "3")),
+	} {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if err := runtime.SendInitialMetadata(ctx, nil); err == nil || err.Error() != "Initial metadata no longer allowed!" {
+		t.Errorf("the second SendInitialMetadata: got %v", err)
+	}
+	if err := runtime.SetCompression(ctx, runtime.Deflate); err == nil {
+		t.Error("SetCompression after SendInitialMetadata succeeds")
+	}
+	if err := runtime.SetTrailingMetadata(ctx, runtime.Pairs("Upper", "")); err == nil {
+		t.Error("metadata that cannot be sent is accepted")
+	}
+	if md, sent := recorder.InitialMetadata(); !sent || md.Get("a") != "1" {
+		t.Errorf("InitialMetadata: got %v, %v", md, sent)
+	}
+	if md := recorder.TrailingMetadata(); !slices.Equal(md, runtime.Pairs("b", "3")) || !slices.Equal(md, runtime.TrailingMetadata(ctx)) {
+		t.Errorf("TrailingMetadata: got %v", md)
+	}
+	if recorder.Compression() != runtime.Gzip || recorder.UncompressedMessages() != 1 {
+		t.Errorf("got compression %v and %d messages without", recorder.Compression(), recorder.UncompressedMessages())
+	}
+}
+
+// TestRecorder_Ends has RPCs end in each of the ways there are.
+func TestRecorder_Ends(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		end       func(ctx context.Context, recorder *runtimetest.Recorder, cancelParent func())
+		want      codes.Code
+		cancelled bool
+	}{
+		{"End", func(_ context.Context, r *runtimetest.Recorder, _ func()) { r.End() }, codes.Canceled, false},
+		{"Parent", func(_ context.Context, _ *runtimetest.Recorder, cancelParent func()) { cancelParent() }, codes.Canceled, false},
+		{"Cancel", func(ctx context.Context, _ *runtimetest.Recorder, _ func()) { runtime.Cancel(ctx) }, codes.Canceled, true},
+		{"Deadline", func(ctx context.Context, _ *runtimetest.Recorder, _ func()) { <-ctx.Done() }, codes.DeadlineExceeded, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				parent, cancelParent := context.WithCancel(t.Context())
+				defer cancelParent()
+				ctx, recorder := runtimetest.NewContext(parent, runtimetest.RPC{Timeout: time.Minute})
+				var calls []int
+				for i := range 3 {
+					if !runtime.AddCallback(ctx, func() { calls = append(calls, i) }) {
+						t.Error("AddCallback reports false")
+					}
+				}
+				tt.end(ctx, recorder, cancelParent)
+				synctest.Wait()
+				recorder.End()
+				if !slices.Equal(calls, []int{0, 1, 2}) {
+					t.Errorf("callbacks were called in the order %v", calls)
+				}
+				if runtime.AddCallback(ctx, func() { t.Error("called after the end") }) {
+					t.Error("AddCallback reports true after the end")
+				}
+				for _, err := range []error{runtime.SetTrailingMetadata(ctx, nil), runtime.SendInitialMetadata(ctx, nil), runtime.SetCompression(ctx, runtime.Gzip)} {
+					if status.Code(err) != tt.want {
+						t.Errorf("after the end: got %v, want %v", err, tt.want)
+					}
+				}
+				if recorder.Cancelled() != tt.cancelled {
+					t.Errorf("Cancelled: got %v", recorder.Cancelled())
+				}
+			})
+		})
+	}
+}
+
+func TestRequests(t *testing.T) {
+	broken := errors.New("broken off")
+	for _, tt := range []struct {
+		name    string
+		err     error
+		wantErr error
+	}{{"ToTheEnd", nil, nil}, {"BrokenOff", broken, broken}} {
+		t.Run(tt.name, func(t *testing.T) {
+			requests := runtimetest.NewRequests(rawOf("a"), rawOf("b"), rawOf("c"))
+			requests.Err = tt.err
+			if request, err := requests.Next(); err != nil || string(request.Data) != "a" {
+				t.Errorf("Next: got %v, %v", request, err)
+			}
+			if got := requests.Remaining(); got != 2 {
+				t.Errorf("Remaining: got %d", got)
+			}
+			var got string
+			var last error
+			for request, err := range requests.All() {
+				if last = err; err == nil {
+					got += string(request.Data)
+				}
+			}
+			if got != "bc" || last != tt.wantErr {
+				t.Errorf("All: got %q, %v", got, last)
+			}
+			want := tt.wantErr
+			if want == nil {
+				want = io.EOF
+			}
+			for range 2 {
+				if _, err := requests.Next(); err != want {
+					t.Errorf("Next after the end: got %v", err)
+				}
+			}
+		})
+	}
+}
+
+func TestResponses(t *testing.T) {
+	broken := errors.New("broken off")
+	responses := &runtimetest.Responses[runtime.RawMessage]{Err: broken, Limit: 2}
+	message := rawOf("a")
+	if err := responses.Send(message); err != nil {
+		t.Error(err)
+	}
+	message.Data[0] = 'b' // which a handler may do
+	if err := responses.Send(message); err != nil {
+		t.Error(err)
+	}
+	if err := responses.Send(message); err != broken {
+		t.Errorf("got %v", err)
+	}
+	var got string
+	for _, response := range responses.Sent() {
+		got += string(response.Data)
+	}
+	if got != "ab" {
+		t.Errorf("sent %q", got)
+	}
+}
+
+func rawOf(s string) *runtime.RawMessage { return &runtime.RawMessage{Data: []byte(s)} }

@@ -1,0 +1,96 @@
+package runtimetest
+
+import (
+	"io"
+	"iter"
+	"sync"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/gogreeter/gogreeter/runtime"
+)
+
+// Requests is a [runtime.RequestIterator] of messages that are there from the beginning. The zero value is a client that
+// sends nothing. It is used by one goroutine at a time.
+type Requests[Req any] struct {
+	// Messages are what Next returns, one after another.
+	Messages []*Req
+
+	// Err is what Next returns after them, in place of io.EOF: how the RPC broke off.
+	Err error
+
+	taken int
+}
+
+// NewRequests returns the requests of a client that sends messages and then no more.
+func NewRequests[Req any](messages ...*Req) *Requests[Req] { return &Requests[Req]{Messages: messages} }
+
+// Next implements runtime.RequestIterator.
+func (r *Requests[Req]) Next() (*Req, error) {
+	if r.taken < len(r.Messages) {
+		r.taken++
+		return r.Messages[r.taken-1], nil
+	}
+	if r.Err != nil {
+		return nil, r.Err
+	}
+	return nil, io.EOF
+}
+
+// All implements runtime.RequestIterator.
+func (r *Requests[Req]) All() iter.Seq2[*Req, error] {
+	return func(yield func(*Req, error) bool) {
+		for {
+			request, err := r.Next()
+			if err == io.EOF || !yield(request, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Remaining returns how many messages the handler has not taken.
+func (r *Requests[Req]) Remaining() int { return len(r.Messages) - r.taken }
+
+// Responses is a [runtime.ResponseStream] that keeps what is sent. The zero value takes any number of responses.
+type Responses[Res any] struct {
+	// Err is what Send returns once Limit responses were sent, in place of sending more: how the RPC broke off.
+	Err error
+
+	// Limit is how many responses are sent before Err, if that is not nil.
+	Limit int
+
+	mu sync.Mutex
+	// Guarded by mu.
+	sent []*Res
+}
+
+// Send implements runtime.ResponseStream. It keeps a copy: the handler may use the message again.
+func (r *Responses[Res]) Send(response *Res) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.Err != nil && len(r.sent) >= r.Limit {
+		return r.Err
+	}
+	r.sent = append(r.sent, clone(response))
+	return nil
+}
+
+// Sent returns the responses that were sent.
+func (r *Responses[Res]) Sent() []*Res {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]*Res(nil), r.sent...)
+}
+
+// clone returns a copy of a message.
+func clone[T any](message *T) *T {
+	switch m := any(message).(type) {
+	case proto.Message:
+		return any(proto.Clone(m)).(*T)
+	case *runtime.RawMessage:
+		return any(&runtime.RawMessage{Data: append([]byte(nil), m.Data...)}).(*T)
+	}
+	copied := *message
+	return &copied
+}
