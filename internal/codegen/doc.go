@@ -3,14 +3,17 @@
 // It does not write messages; protoc-gen-go does. It knows nothing of the wire either: what it writes names things,
 // and the package runtime does them.
 //
-// A request passes through four steps, each in files of its own:
+// A request passes through these steps, each in files of its own:
 //
-//	options.go                      what the user asked for
+//	run.go, reduce.go                   what protoc sends, without what has no bearing on services
+//	options.go                          what the user asks for
 //	model.go, imports.go, comments.go   what the templates see: every name and every comment is decided here
-//	clash.go, names.go              whether a Go compiler would take it
-//	render.go and ../../templates   the text
+//	clash.go, names.go                  whether a Go compiler would take it
+//	render.go and ../../templates       the text
+//	response.go, annotate.go            what protoc gets
 //
-// The skeleton mode (skeleton.go) shares the first three.
+// The skeleton mode (skeleton.go, with the user's package in skeleton_source.go and what is added to its files in
+// skeleton_edit.go) takes the place of render.go.
 //
 // Everything runs on the caller's goroutine but render.go, which spreads files over the processors. Nothing there is
 // shared between files: each has its own model. Read generate.go next.

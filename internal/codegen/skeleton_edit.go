@@ -2,6 +2,7 @@ package codegen
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -164,6 +165,13 @@ func (f *userFile) edited() ([]byte, error) {
 	return content, nil
 }
 
+// sortedByPosition orders insertions from the end of a file to its beginning.
+func sortedByPosition(insertions []insertion) []insertion {
+	sorted := slices.Clone(insertions)
+	slices.SortStableFunc(sorted, func(a, b insertion) int { return cmp.Compare(b.offset, a.offset) })
+	return sorted
+}
+
 // insertImports adds the imports that the new code needs and the file has not.
 func (f *userFile) insertImports() {
 	present := make(map[string]bool)
@@ -187,19 +195,17 @@ func (f *userFile) insertImports() {
 		return
 	}
 	slices.SortFunc(specs, func(a, b string) int { return strings.Compare(quoted(a), quoted(b)) })
-	if decl := f.importDeclaration(); decl != nil && decl.Lparen.IsValid() {
-		text := "\n\t" + strings.Join(specs, "\n\t")
-		if last := len(decl.Specs) - 1; last >= 0 {
-			f.insertAfter(decl.Specs[last], text)
-			return
-		}
-		f.insertions = append(f.insertions, insertion{f.offset(decl.Lparen) + 1, text + "\n"})
-		return
-	} else if decl != nil {
+	switch decl := f.importDeclaration(); {
+	case decl == nil:
+		f.insertAfter(f.syntax.Name, "\n\nimport (\n\t"+strings.Join(specs, "\n\t")+"\n)")
+	case !decl.Lparen.IsValid():
 		f.insertAfter(decl, "\nimport "+strings.Join(specs, "\nimport "))
-		return
+	case len(decl.Specs) == 0:
+		text := "\n\t" + strings.Join(specs, "\n\t") + "\n"
+		f.insertions = append(f.insertions, insertion{f.offset(decl.Lparen) + 1, text})
+	default:
+		f.insertAfter(decl.Specs[len(decl.Specs)-1], "\n\t"+strings.Join(specs, "\n\t"))
 	}
-	f.insertAfter(f.syntax.Name, "\n\nimport (\n\t"+strings.Join(specs, "\n\t")+"\n)")
 }
 
 // importDeclaration returns the last import declaration, but one with parentheses rather than one without. That of

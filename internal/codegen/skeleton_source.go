@@ -1,7 +1,6 @@
 package codegen
 
 import (
-	"cmp"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -316,11 +315,4 @@ func modulePath(content string) string {
 		}
 	}
 	return ""
-}
-
-// sortedByPosition orders insertions from the end of a file to its beginning.
-func sortedByPosition(insertions []insertion) []insertion {
-	sorted := slices.Clone(insertions)
-	slices.SortStableFunc(sorted, func(a, b insertion) int { return cmp.Compare(b.offset, a.offset) })
-	return sorted
 }

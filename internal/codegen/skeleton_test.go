@@ -117,6 +117,16 @@ func TestSkeleton_NewMethods_CompileInAnyFile(t *testing.T) {
 			},
 		},
 		{
+			name:   "an import declaration with nothing in it",
+			source: "package impl\n\nimport (§)\n\ntype Impl struct{}§\n",
+			other:  "package impl\n\nimport \"example.com/cardinalities\"\n\n" + assertion,
+			inserts: []string{
+				"\n\t\"context\"\n\t\"example.com/cardinalities\"" + newImports + "\n",
+				"\n\n// One request, one response.\n" +
+					rename(unary, "{ return nil, nil }", "{\n\t// TODO: implement Unary.\n\treturn nil, status.Error(codes.Unimplemented, \"Method not implemented!\")\n}") + download + rest,
+			},
+		},
+		{
 			name:    "windows line ends",
 			source:  crlf("package impl\n\nimport (\n\t\"context\"\n\t\"example.com/cardinalities\"§\n)\n\ntype Impl struct{}\n\n" + assertion + unary + "§\n"),
 			inserts: []string{crlf(newImports), crlf(download + rest)},
