@@ -10,9 +10,6 @@ import (
 
 // TestGenerated_Behavior runs behaviorTest, below, against what is generated for the case cardinalities.
 func TestGenerated_Behavior(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs the compiler")
-	}
 	dir := codegentest.NewModule(t, "example.com")
 	c := goldenCase{name: "cardinalities"}
 	writeFiles(t, dir, messages(t, c.request(t, "")))

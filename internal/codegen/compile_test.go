@@ -15,9 +15,6 @@ import (
 
 // TestGoldens_Compile builds and vets what is generated for each case, together with the messages.
 func TestGoldens_Compile(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs the compiler")
-	}
 	testGoldensCompile(t)
 }
 

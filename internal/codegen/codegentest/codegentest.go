@@ -44,6 +44,9 @@ func Root(t *testing.T) string {
 // requires is what this one requires, by the same sums.
 func NewModule(t *testing.T, name string) (dir string) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("runs the compiler")
+	}
 	root := Root(t)
 	mod, err := os.ReadFile(filepath.Join(root, "go.mod"))
 	if err != nil {
