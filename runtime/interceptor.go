@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -68,6 +69,21 @@ func (c *Call) Descriptor() protoreflect.MethodDescriptor {
 	return c.method.descriptor
 }
 
+// ShortenDeadline has the RPC end with DEADLINE_EXCEEDED at a time, whether the handler heeds its context or not. A
+// deadline that is earlier already stays.
+func (c *Call) ShortenDeadline(deadline time.Time) {
+	r := c.rpc
+	r.mu.Lock()
+	earlier := r.deadline.IsZero() || deadline.Before(r.deadline)
+	if earlier {
+		r.deadline = deadline
+	}
+	r.mu.Unlock()
+	if earlier {
+		r.conn.watchDeadline(deadline)
+	}
+}
+
 // OnRequest has f called with each request, a pointer to the message, before the handler sees it. f may change the
 // message; an error ends the RPC with its status. It has to be called before next.
 func (c *Call) OnRequest(f func(ctx context.Context, request any) error) {
@@ -116,6 +132,9 @@ func callHandler(ctx context.Context, call *Call) error {
 		return methodNotFound.outcome.err()
 	}
 	response, err := call.method.behavior(ctx, call.rpc)
+	if call.rpc.over() {
+		return call.rpc.endError() // whatever the handler returned, it was too late
+	}
 	if err != nil {
 		return err
 	}

@@ -163,10 +163,7 @@ func (it *requestIterator[Req]) All() iter.Seq2[*Req, error] {
 	return func(yield func(*Req, error) bool) {
 		for {
 			request, err := it.Next()
-			if err == io.EOF {
-				return
-			}
-			if !yield(request, err) || err != nil {
+			if err == io.EOF || !yield(request, err) || err != nil {
 				return
 			}
 		}

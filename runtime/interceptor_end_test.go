@@ -1,0 +1,93 @@
+package runtime
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// TestCall_ShortenDeadline has interceptors set deadlines beside the client's. The handler does not heed its context.
+func TestCall_ShortenDeadline(t *testing.T) {
+	tests := []struct {
+		name    string
+		timeout string // the client's; "": none
+		shorten []time.Duration
+		want    time.Duration
+	}{
+		{"WithoutOne", "", []time.Duration{time.Second}, time.Second},
+		{"Earlier", "5S", []time.Duration{time.Second}, time.Second},
+		{"Later", "2S", []time.Duration{time.Minute}, 2 * time.Second},
+		{"Twice", "", []time.Duration{3 * time.Second, 2 * time.Second, 4 * time.Second}, 2 * time.Second},
+		{"Past", "", []time.Duration{-time.Second}, 0},
+	}
+	for _, tt := range tests {
+		runInBubble(t, tt.name, func(t *testing.T) {
+			begin := time.Now()
+			leave := make(chan struct{})
+			shorten := func(ctx context.Context, call *Call, next Next) error {
+				for _, d := range tt.shorten {
+					call.ShortenDeadline(begin.Add(d))
+				}
+				return next(ctx, call)
+			}
+			s := newTestServer(t, intercept(shorten), handlers{"M": UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
+				if deadline, ok := ctx.Deadline(); tt.want > 0 && (!ok || !deadline.Equal(begin.Add(tt.want))) {
+					t.Errorf("the handler's deadline is %v, %v", deadline.Sub(begin), ok)
+				}
+				<-leave
+				return request, nil
+			})})
+			var fields []string
+			if tt.timeout != "" {
+				fields = []string{"grpc-timeout", tt.timeout}
+			}
+			st := s.dial().open("/t.S/M", fields...)
+			st.send("x")
+			st.halfClose()
+			st.result().want(codes.DeadlineExceeded, "Deadline Exceeded")
+			if passed := time.Since(begin); passed != tt.want {
+				t.Errorf("the RPC ended after %v, want %v", passed, tt.want)
+			}
+			close(leave)
+		})
+	}
+}
+
+// TestNext_ReturnsHowTheRPCEnded has RPCs end before their handler returns, which then claims something else.
+func TestNext_ReturnsHowTheRPCEnded(t *testing.T) {
+	tests := []struct {
+		name string
+		end  func(s *testServer, st *testStream)
+		want codes.Code
+	}{
+		{"Deadline", func(*testServer, *testStream) { time.Sleep(time.Second) }, codes.DeadlineExceeded},
+		{"ClientCancels", func(_ *testServer, st *testStream) { st.cancel() }, codes.Canceled},
+		{"Stop", func(s *testServer, _ *testStream) { s.Stop(0) }, codes.Unavailable},
+	}
+	for _, tt := range tests {
+		runInBubble(t, tt.name, func(t *testing.T) {
+			seen := make(chan error, 1)
+			note := func(ctx context.Context, call *Call, next Next) error {
+				err := next(ctx, call)
+				seen <- err
+				return err
+			}
+			s := newTestServer(t, intercept(note), handlers{"M": UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
+				<-ctx.Done()
+				return request, nil
+			})})
+			st := s.dial().open("/t.S/M", "grpc-timeout", "1S")
+			st.send("x")
+			st.halfClose()
+			synctest.Wait() // until the handler waits
+			tt.end(s, st)
+			if err := <-seen; status.Code(err) != tt.want {
+				t.Errorf("Next returned %v, want %v", err, tt.want)
+			}
+		})
+	}
+}
