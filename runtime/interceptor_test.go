@@ -228,6 +228,7 @@ func TestInterceptor_Behaviors(t *testing.T) {
 			client := s.dial()
 			client.call(tt.path, tt.requests...).result().want(tt.code, tt.details, tt.response...)
 			client.call("/t.S/Plain", "y").result().want(codes.OK, "", "y")
+			synctest.Wait() // a handler can return after its RPC has ended
 			if n := s.active.Load(); n != 0 {
 				t.Errorf("%d RPCs are still counted", n)
 			}
