@@ -125,7 +125,7 @@ func (d *callDefinition) find(r *rpc) (m *method, why *refusal) {
 		// As _handle_call in grpc-python: a generic handler that raises concerns its own RPC only.
 		reason := recover()
 		if reason == nil { // runtime.Goexit: the caller does not go on, another reader does
-			r.refuse(lookupFailed)
+			r.refuse(lookupFailed, false)
 		}
 		s.logger.Error("Exception servicing handler", "method", d.path, "panic", panicText(reason), "stack", string(debug.Stack()))
 		m, why = nil, lookupFailed

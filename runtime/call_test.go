@@ -137,7 +137,7 @@ func TestCall_OversizeMetadata(t *testing.T) {
 	}{
 		{"Default", Options{}, 15 << 10, true},
 		{"OverDefault", Options{}, 17 << 10, false},
-		{"Set", Options{MaxMetadataBytes: 1 << 20}, 400 << 10, true},
+		{"Set", Options{MaxMetadataBytes: 1 << 20}, 900 << 10, true},
 		{"OverSet", Options{MaxMetadataBytes: 1000}, 1000, false},
 	}
 	for _, tt := range tests {
@@ -176,6 +176,31 @@ func TestCall_Remembered(t *testing.T) {
 			st.send("x")
 			st.halfClose()
 			st.result().want(codes.OK, "", "x")
+		}
+	})
+}
+
+// TestCall_HTTPRefusalWaits checks that a client which does not speak gRPC is answered once it has said everything, as
+// its offences on the stream then still are.
+func TestCall_HTTPRefusalWaits(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newTestServer(t, Options{}, handlers{"M": echo()})
+		c := s.dial()
+		fields := request("/t.S/M")
+		for i := range fields {
+			if fields[i].Name == "content-type" {
+				fields[i].Value = "application/json"
+			}
+		}
+		st := c.openFields(fields, false)
+		c.ping() // the server has seen the request
+		if st.snapshot().headers != nil {
+			t.Error("answered before the request has ended")
+		}
+		st.sendPatiently(make([]byte, 200<<10)) // more than the window: it is given back
+		st.halfClose()
+		if status, _ := field(st.result().headers, ":status"); status != "415" {
+			t.Errorf(":status is %q, want 415", status)
 		}
 	})
 }

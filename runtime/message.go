@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"math"
 
 	"google.golang.org/grpc/codes"
 
@@ -72,15 +73,19 @@ func (m *messageReader) grow() {
 
 // begin starts a message whose prefix is complete. The length is judged before a single octet of the message is kept.
 func (m *messageReader) begin(buf []byte, limit int, compression Compression) *outcome {
-	length := int(binary.BigEndian.Uint32(m.prefix[1:]))
+	announced := binary.BigEndian.Uint32(m.prefix[1:])
+	if limit < 0 || limit > math.MaxInt32 {
+		limit = math.MaxInt32 // no message can be longer on all systems
+	}
 	switch flag := m.prefix[0]; {
 	case flag > 1:
 		return &outcome{code: codes.Internal, details: fmt.Sprintf("Compressed-Flag is %d; it is 0 or 1", flag)}
 	case flag == 1 && compression == NoCompression:
 		return &outcome{code: codes.Internal, details: "Compressed-Flag is set, but grpc-encoding is identity or missing"}
-	case limit >= 0 && length > limit:
-		return &outcome{code: codes.ResourceExhausted, details: fmt.Sprintf("Received message larger than max (%d vs. %d)", length, limit)}
+	case int64(announced) > int64(limit):
+		return &outcome{code: codes.ResourceExhausted, details: fmt.Sprintf("Received message larger than max (%d vs. %d)", announced, limit)}
 	}
+	length := int(announced)
 	switch {
 	case length <= cap(buf):
 	case length <= inlineMessage:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 
@@ -238,5 +239,18 @@ func TestMessage_Undecodable(t *testing.T) {
 				t.Errorf("%d records in the log:\n%v", got, s.log)
 			}
 		})
+	}
+}
+
+// TestMessageReader_HugeLength is about lengths that are negative where int has 32 bits.
+func TestMessageReader_HugeLength(t *testing.T) {
+	for _, prefix := range []string{"\x00\x80\x00\x00\x00", "\x00\xff\xff\xff\xff"} {
+		for _, limit := range []int{-1, 0, 4 << 20, math.MaxInt} {
+			var m messageReader
+			_, done, bad := m.feed([]byte(prefix), nil, limit, NoCompression)
+			if done || bad == nil || bad.code != codes.ResourceExhausted {
+				t.Errorf("prefix %x with limit %d: done %v, %v; want RESOURCE_EXHAUSTED", prefix, limit, done, bad)
+			}
+		}
 	}
 }

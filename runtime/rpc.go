@@ -35,9 +35,10 @@ type rpc struct {
 	inline  [inlineMessage]byte
 
 	// Owned by the reader.
-	in       messageReader
-	requests int  // messages that have come
-	deaf     bool // what still comes is thrown away
+	in        messageReader
+	requests  int  // messages that have come
+	deaf      bool // what still comes is thrown away
+	postponed bool // def's refusal is the answer, once the request has ended
 
 	begun       atomic.Bool   // the RPC is counted; before, it cannot be ended from outside
 	compression atomic.Uint32 // of responses
@@ -80,7 +81,7 @@ func (r *rpc) HandleRequest(endStream bool) {
 		refusal = limitExceeded
 	}
 	if refusal != nil {
-		r.refuse(refusal)
+		r.refuse(refusal, endStream)
 		return
 	}
 	r.requestStreaming = r.method == nil || r.method.requestStreaming
@@ -92,6 +93,10 @@ func (r *rpc) HandleRequest(endStream bool) {
 	}
 	r.begun.Store(true)
 	if r.def.hasTimeout {
+		if r.def.timeout <= 0 {
+			r.failFromReader(outcomeDeadline)
+			return
+		}
 		r.conn.watchDeadline(r.deadline)
 	}
 	if r.requestStreaming {
@@ -102,12 +107,16 @@ func (r *rpc) HandleRequest(endStream bool) {
 	}
 }
 
-// refuse answers a request that does not become an RPC.
-func (r *rpc) refuse(why *refusal) {
+// refuse answers a request that does not become an RPC: at once, except that a client which does not speak gRPC is let
+// finish its request first, for want of a RST_STREAM that it understands.
+func (r *rpc) refuse(why *refusal, ended bool) {
 	r.deaf = true
 	r.mu.Lock()
 	r.isOver, r.dispatched = true, true // dispatched: there is nothing to release
 	r.mu.Unlock()
+	if r.postponed = why.httpStatus != 0 && !ended; r.postponed {
+		return
+	}
 	o := http2.Outgoing{Finish: true}
 	if why.httpStatus == 0 {
 		o.Headers = appendTrailers(appendResponseHeaders(nil, NoCompression), why.outcome, nil)
@@ -125,6 +134,13 @@ func (r *rpc) refuse(why *refusal) {
 
 // HandleData implements http2.StreamHandler: it cuts the content into messages.
 func (r *rpc) HandleData(data []byte, endStream bool) {
+	if r.postponed {
+		r.conn.flush = r.stream.Consumed(len(data)) || r.conn.flush
+		if endStream {
+			r.refuse(r.def.refusal, true)
+		}
+		return
+	}
 	for len(data) > 0 && !r.deaf {
 		var done bool
 		var bad *outcome
@@ -225,6 +241,11 @@ func (r *rpc) dispatch() {
 func (r *rpc) run(w *worker) {
 	if r.over() {
 		r.release() // its deadline passed, or the client gave up, before its turn came
+		return
+	}
+	if r.def.hasTimeout && !time.Now().Before(r.deadline) { // and the alarm has not come round to it
+		r.release()
+		r.finishFromOutside(outcomeDeadline, errDeadline)
 		return
 	}
 	released, answered := false, false

@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"sync/atomic"
 	"testing"
@@ -395,6 +396,28 @@ func TestRPC_DeadlineOfAnUnreadResponse(t *testing.T) {
 			}
 			if took := time.Since(began); took != 10*time.Second {
 				t.Errorf("it took %v", took)
+			}
+		})
+	}
+}
+
+// TestRPC_DeadlineThatHasPassed checks that an RPC whose deadline has passed never reaches its handler, whoever notices
+// first.
+func TestRPC_DeadlineThatHasPassed(t *testing.T) {
+	for _, workers := range []int{0, 1} {
+		runInBubble(t, fmt.Sprintf("Workers=%d", workers), func(t *testing.T) {
+			s := newTestServer(t, Options{Workers: workers}, handlers{
+				"M": UnaryUnary(func(context.Context, *raw) (*raw, error) {
+					t.Error("the handler was called")
+					return rawOf(""), nil
+				}),
+			})
+			c := s.dial()
+			for _, timeout := range []string{"0S", "0n"} {
+				st := c.open("/t.S/M", "grpc-timeout", timeout)
+				st.send("x")
+				st.halfClose()
+				st.result().want(codes.DeadlineExceeded, "Deadline Exceeded")
 			}
 		})
 	}

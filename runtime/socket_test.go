@@ -128,3 +128,28 @@ func TestServer_SurvivesResets(t *testing.T) {
 	c.close()
 	wantStopped(t, s)
 }
+
+// TestServer_ClientThatDoesNotReadPinsNoWorker has as many clients that do not read as there are workers.
+func TestServer_ClientThatDoesNotReadPinsNoWorker(t *testing.T) {
+	const workers = 2
+	s, reader := dialTCP(t, Options{Workers: workers}, handlers{
+		"Large": UnaryUnary(func(context.Context, *raw) (*raw, error) { return &raw{Data: make([]byte, 32<<20)}, nil }),
+		"M":     echo(),
+	})
+	for range workers {
+		nc, err := net.Dial("tcp", reader.RemoteAddr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		w := &frames{t: t, nc: nc}
+		w.greet(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1<<31 - 1})
+		w.do(func(f *http2.Framer) { f.WriteWindowUpdate(0, 1<<31-1-65535) })
+		w.call(1, "/t.S/Large")
+	}
+	c := newTestClient(t, reader)
+	for range 10 { // if the workers are busy, they are not for long
+		c.call("/t.S/M", "x").result().want(codes.OK, "", "x")
+	}
+	wantStopped(t, s)
+}

@@ -57,9 +57,9 @@ const (
 	maxOutReader   = 2 * maxOut
 	outBufferSize  = maxOut + maxOut/8 // field blocks and control frames come on top of DATA
 
-	// maxContinuations is how many CONTINUATION frames may follow one HEADERS frame. Field blocks that a peer sends
-	// need one for each 16 KiB; the limit stops floods of small and of empty ones (CVE-2024-28182).
-	maxContinuations = 32
+	// spareContinuations is how many CONTINUATION frames may follow one HEADERS frame beyond those that the largest
+	// field block needs. The limit stops floods of small and of empty ones (CVE-2024-28182).
+	spareContinuations = 32
 
 	// A token bucket for what a well-behaved peer seldom causes: streams that it resets before they are answered, and
 	// frames for which we have to reset one (rapid reset, CVE-2023-44487, and its sibling, CVE-2025-8671).

@@ -51,7 +51,8 @@ func (c *Conn) processContinuation(f frame) error {
 		return ConnError{ErrCodeProtocol, "CONTINUATION without HEADERS"}
 	}
 	b.frames++
-	if b.frames > maxContinuations || len(b.fragments)+len(f.payload) > 4*c.config.MaxHeaderListBytes {
+	largest := 4 * c.config.MaxHeaderListBytes
+	if b.frames > spareContinuations+largest/minMaxFrameSize || len(b.fragments)+len(f.payload) > largest {
 		return ConnError{ErrCodeEnhanceYourCalm, "field block too large"}
 	}
 	b.fragments = append(b.fragments, f.payload...)

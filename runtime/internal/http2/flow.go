@@ -5,7 +5,7 @@ package http2
 type inflow struct {
 	target int32 // octets that the peer may have under way or unconsumed
 	window int32 // octets that the peer may still send
-	held   int32 // octets received and not yet consumed
+	held   int64 // octets received and not yet consumed
 }
 
 func newInflow(target int32) inflow { return inflow{target: target, window: target} }
@@ -16,19 +16,19 @@ func (f *inflow) receive(n int) bool {
 		return false
 	}
 	f.window -= int32(n)
-	f.held += int32(n)
+	f.held += int64(n)
 	return true
 }
 
 // consume gives n octets back and returns the increment to announce to the peer, or 0 while that is not worth a
 // frame: less than half of the target.
 func (f *inflow) consume(n int) (increment uint32) {
-	f.held -= int32(n)
-	missing := f.target - f.held - f.window
-	if missing < f.target/2 {
+	f.held -= int64(n)
+	missing := int64(f.target) - f.held - int64(f.window)
+	if missing < int64(f.target/2) {
 		return 0
 	}
-	f.window += missing
+	f.window += int32(missing)
 	return uint32(missing)
 }
 

@@ -29,6 +29,7 @@ type socket struct {
 	rest       []byte
 	writeErr   error
 	timeout    time.Duration
+	wait       bool
 	timed      bool
 }
 
@@ -88,24 +89,25 @@ func (s *socket) readSome(fd uintptr) (done bool) {
 	return true
 }
 
-// write writes all of b. A write that makes no progress for as long as timeout fails.
-func (s *socket) write(b []byte, timeout time.Duration) error {
+// write writes b and returns what is left of it: nothing, if it may wait. A wait for longer than timeout fails. Only a
+// socket of the system's knows how not to wait.
+func (s *socket) write(b []byte, timeout time.Duration, wait bool) (rest []byte, err error) {
 	if s.raw == nil {
 		s.SetWriteDeadline(time.Now().Add(timeout))
 		_, err := s.Conn.Write(b)
-		return err
+		return nil, err
 	}
-	s.rest, s.timeout, s.writeErr = b, timeout, nil
-	err := s.raw.Write(s.writeReady)
-	s.rest = nil
+	s.rest, s.timeout, s.wait, s.writeErr = b, timeout, wait, nil
+	err = s.raw.Write(s.writeReady)
+	rest, s.rest = s.rest, nil
 	if s.timed {
 		s.timed = false
 		s.SetWriteDeadline(time.Time{})
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		err = s.writeErr
 	}
-	return s.writeErr
+	return rest, err
 }
 
 // writeSome writes what the socket takes. Only when that is not everything is there a deadline to be set.
@@ -113,6 +115,8 @@ func (s *socket) writeSome(fd uintptr) (done bool) {
 	for len(s.rest) > 0 {
 		n, errno := rawCall(syscall.SYS_WRITE, fd, s.rest)
 		switch {
+		case errno == syscall.EAGAIN && !s.wait:
+			return true
 		case errno == syscall.EAGAIN:
 			s.timed = true
 			s.SetWriteDeadline(time.Now().Add(s.timeout))

@@ -18,9 +18,10 @@ func (s *socket) readAll(buf func() []byte, got func(n int) (more bool), idle fu
 	return readAll(s.Conn, buf, got)
 }
 
-// write writes all of b. A write that makes no progress for as long as timeout fails.
-func (s *socket) write(b []byte, timeout time.Duration) error {
+// write writes b and returns what is left of it: nothing, if it may wait. A wait for longer than timeout fails. Only a
+// socket of the system's knows how not to wait.
+func (s *socket) write(b []byte, timeout time.Duration, wait bool) (rest []byte, err error) {
 	s.SetWriteDeadline(time.Now().Add(timeout))
-	_, err := s.Conn.Write(b)
-	return err
+	_, err = s.Conn.Write(b)
+	return nil, err
 }

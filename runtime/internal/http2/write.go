@@ -3,6 +3,7 @@ package http2
 import (
 	"runtime"
 	"sync"
+	"time"
 )
 
 // streamQueue is the queue of streams that have both data and window, and wait for the connection. First in, first
@@ -210,31 +211,30 @@ func (c *Conn) flushPromised() {
 
 // flushLocked gives the lock up while it writes, so that others can append.
 func (c *Conn) flushLocked() {
-	if c.writing {
-		return
+	if !c.writing {
+		c.writing = true
+		c.writeLocked()
 	}
-	c.writing = true
+}
+
+// writeLocked writes until nothing is left. If the socket is full, a goroutine of its own takes over: a peer that does
+// not read is to hold up neither the worker that came to flush nor the reader.
+func (c *Conn) writeLocked() {
 	for {
 		c.pumpLocked()
 		if len(c.out) == 0 {
 			break
 		}
-		out, timeout := c.out, c.config.WriteTimeout
-		if c.stage >= ending {
-			timeout = lingerTime
-		}
+		out, timeout := c.out, c.writeTimeoutLocked()
 		c.out = nil
 		c.mu.Unlock()
-		err := c.nc.write(out, timeout)
-		c.sent.Add(uint64(len(out)))
-		freeOut(out)
+		rest, err := c.nc.write(out, timeout, false)
 		c.mu.Lock()
-		c.drained.Broadcast()
-		if err != nil {
-			c.out = nil
-			c.stage = lingering
-			c.setEndErrLocked(err)
-			c.nc.abort() // ends the reader, which does the rest
+		if len(rest) > 0 && err == nil {
+			go c.writeRest(out, rest, timeout)
+			return
+		}
+		if !c.wroteLocked(out, err) {
 			break
 		}
 	}
@@ -243,6 +243,41 @@ func (c *Conn) flushLocked() {
 		c.stage = lingering
 		c.halfClose()
 	}
+}
+
+// writeRest writes the rest of an out-buffer, however long that takes, and then what was appended meanwhile.
+func (c *Conn) writeRest(out, rest []byte, timeout time.Duration) {
+	_, err := c.nc.write(rest, timeout, true)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.wroteLocked(out, err) {
+		c.writeLocked()
+		return
+	}
+	c.writing = false
+}
+
+func (c *Conn) writeTimeoutLocked() time.Duration {
+	if c.stage >= ending {
+		return lingerTime
+	}
+	return c.config.WriteTimeout
+}
+
+// wroteLocked is called when an out-buffer has been written. It reports whether that went well; if not, the connection
+// is over.
+func (c *Conn) wroteLocked(out []byte, err error) bool {
+	c.sent.Add(uint64(len(out)))
+	freeOut(out)
+	c.drained.Broadcast()
+	if err == nil {
+		return true
+	}
+	c.out = nil
+	c.stage = lingering
+	c.setEndErrLocked(err)
+	c.nc.abort() // ends the reader, which does the rest
+	return false
 }
 
 // yield is where the reader pauses between batches. If a writer is stuck, it waits: a peer that makes us answer and
