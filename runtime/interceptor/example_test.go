@@ -1,0 +1,45 @@
+package interceptor_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/gogreeter/gogreeter/runtime"
+	"github.com/gogreeter/gogreeter/runtime/interceptor"
+)
+
+// Interceptors as a server may have them: the first is outermost, so that all is logged, refusals and panics included.
+func Example() {
+	type user struct{}
+	server := runtime.NewServer(runtime.Options{Interceptors: []runtime.Interceptor{
+		interceptor.Logging(interceptor.LoggingOptions{Logger: slog.Default()}),
+		interceptor.Recovery(interceptor.RecoveryOptions{
+			Hook: func(_ context.Context, call *runtime.Call, reason any, stack []byte) error {
+				slog.Error("panic", "method", call.Method(), "reason", reason, "stack", string(stack))
+				return status.Error(codes.Internal, "internal error") // and not the panic's text
+			},
+		}),
+		interceptor.Deadline(interceptor.DeadlineOptions{Default: 10 * time.Second, Max: time.Minute}),
+		interceptor.Select(interceptor.SelectOptions{Methods: []string{"/grpc.health.v1.Health/*"}, Except: true},
+			interceptor.Auth(interceptor.AuthOptions{
+				Check: func(ctx context.Context, _ *runtime.Call) (context.Context, error) {
+					token, ok := interceptor.BearerToken(ctx)
+					if !ok {
+						return nil, errors.New("no token")
+					}
+					return context.WithValue(ctx, user{}, token), nil
+				},
+			}),
+			interceptor.RateLimit(interceptor.RateLimitOptions{
+				PerSecond: 100,
+				Key:       func(ctx context.Context, _ *runtime.Call) string { return ctx.Value(user{}).(string) },
+			}),
+		),
+	}})
+	_ = server
+}

@@ -1,0 +1,118 @@
+package interceptor
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/gogreeter/gogreeter/runtime"
+)
+
+// LoggingOptions configures [Logging].
+type LoggingOptions struct {
+	// Logger receives the records. Default slog.Default(), as it is when the RPC ends.
+	Logger *slog.Logger
+
+	// Level is the level of the record of an RPC by its code. Default [Level].
+	Level func(code codes.Code) slog.Level
+
+	// Attributes are added to the record, for what an application knows of its RPCs. Default none.
+	Attributes func(ctx context.Context, call *runtime.Call) []slog.Attr
+}
+
+// Logging writes one record for each RPC, when it has ended: method, code, duration and peer, and the error's text if
+// there is one. An RPC whose handler panics has the code UNKNOWN; the panic itself goes on to the server, which logs its
+// stack.
+func Logging(options LoggingOptions) runtime.Interceptor {
+	if options.Level == nil {
+		options.Level = Level
+	}
+	return func(ctx context.Context, call *runtime.Call, next runtime.Next) error {
+		begin := time.Now()
+		err := errNotReturned
+		defer func() { options.log(ctx, call, time.Since(begin), err) }()
+		err = next(ctx, call)
+		return err
+	}
+}
+
+// errNotReturned stands for the error of a handler that has panicked.
+var errNotReturned = errors.New("the handler did not return")
+
+func (o *LoggingOptions) log(ctx context.Context, call *runtime.Call, duration time.Duration, err error) {
+	logger := o.Logger
+	if logger == nil {
+		logger = slog.Default()
+	}
+	code := codeOf(err)
+	level := o.Level(code)
+	if !logger.Enabled(ctx, level) {
+		return
+	}
+	attributes := []slog.Attr{
+		slog.String("method", call.Method()), slog.String("code", codeName(code)), slog.Duration("duration", duration),
+	}
+	if p := runtime.Peer(ctx); p != nil && p.Addr != nil {
+		attributes = append(attributes, slog.String("peer", p.Addr.String()))
+	}
+	if err != nil {
+		attributes = append(attributes, slog.String("error", textOf(err)))
+	}
+	if o.Attributes != nil {
+		attributes = append(attributes, o.Attributes(ctx, call)...)
+	}
+	logger.LogAttrs(ctx, level, "RPC", attributes...)
+}
+
+// Level is the level at which Logging reports a code: Error for those that tell of a mistake in the server, Warn for
+// those that may, Info for those that are the client's affair.
+func Level(code codes.Code) slog.Level {
+	switch code {
+	case codes.OK, codes.Canceled, codes.InvalidArgument, codes.NotFound, codes.AlreadyExists, codes.Unauthenticated:
+		return slog.LevelInfo
+	case codes.DeadlineExceeded, codes.PermissionDenied, codes.ResourceExhausted, codes.FailedPrecondition, codes.Aborted,
+		codes.OutOfRange, codes.Unavailable:
+		return slog.LevelWarn
+	}
+	return slog.LevelError
+}
+
+// codeOf returns the code that the runtime makes of an error.
+func codeOf(err error) codes.Code {
+	if carriesStatus(err) {
+		return status.Code(err)
+	}
+	return status.FromContextError(err).Code() // nil is OK, and what is no context error is UNKNOWN
+}
+
+// carriesStatus reports whether an error has a status that is an error's.
+func carriesStatus(err error) bool {
+	var carrier interface{ GRPCStatus() *status.Status }
+	return errors.As(err, &carrier) && status.Code(err) != codes.OK
+}
+
+// textOf returns the text of an error, without the words that package status puts around it.
+func textOf(err error) string {
+	if carriesStatus(err) {
+		return status.Convert(err).Message()
+	}
+	return err.Error()
+}
+
+// codeNames are the names that the codes have in the gRPC specification, and in grpc-python.
+var codeNames = [...]string{
+	"OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
+	"PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED",
+	"INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
+}
+
+func codeName(code codes.Code) string {
+	if int(code) < len(codeNames) {
+		return codeNames[code]
+	}
+	return code.String()
+}

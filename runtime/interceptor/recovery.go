@@ -1,0 +1,75 @@
+package interceptor
+
+import (
+	"context"
+	"runtime/debug"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/gogreeter/gogreeter/runtime"
+)
+
+// RecoveryOptions configures [Recovery].
+type RecoveryOptions struct {
+	// Hook is called with what a handler, or an interceptor further in, has panicked with, and with the stack. The error
+	// that it returns becomes the status of the RPC. If it returns nil, or there is no hook, the panic goes on to the
+	// server, which logs it and answers UNKNOWN with its text.
+	Hook func(ctx context.Context, call *runtime.Call, reason any, stack []byte) error
+}
+
+// Recovery calls a hook when a handler panics: to report it, and to choose what the client learns of it. A handler that
+// calls runtime.Goexit has not panicked.
+func Recovery(options RecoveryOptions) runtime.Interceptor {
+	return func(ctx context.Context, call *runtime.Call, next runtime.Next) (err error) {
+		if options.Hook == nil {
+			return next(ctx, call)
+		}
+		defer func() {
+			reason := recover()
+			if reason == nil {
+				return
+			}
+			if err = options.Hook(ctx, call, reason, debug.Stack()); err == nil {
+				panic(reason)
+			}
+		}()
+		return next(ctx, call)
+	}
+}
+
+// ErrorsOptions configures [Errors].
+type ErrorsOptions struct {
+	// Map turns an error that carries no status into what the RPC ends with. Default: an error with the code INTERNAL,
+	// or that of a context's error, and a text that tells nothing; Seen is how to find out more.
+	Map func(ctx context.Context, call *runtime.Call, err error) error
+
+	// Seen is called with each error before it is mapped. Default nothing.
+	Seen func(ctx context.Context, call *runtime.Call, err error)
+}
+
+// Errors keeps the texts of errors from clients that were not meant for them. Without it, an error that carries no
+// status is answered with UNKNOWN and its own text. It does not concern panics; see [Recovery].
+func Errors(options ErrorsOptions) runtime.Interceptor {
+	if options.Map == nil {
+		options.Map = hide
+	}
+	return func(ctx context.Context, call *runtime.Call, next runtime.Next) error {
+		err := next(ctx, call)
+		if err == nil || carriesStatus(err) {
+			return err
+		}
+		if options.Seen != nil {
+			options.Seen(ctx, call, err)
+		}
+		return options.Map(ctx, call, err)
+	}
+}
+
+// hide tells of an error no more than its code.
+func hide(_ context.Context, _ *runtime.Call, err error) error {
+	if code := codeOf(err); code != codes.Unknown {
+		return status.Error(code, codeName(code))
+	}
+	return status.Error(codes.Internal, "internal error")
+}

@@ -1,0 +1,109 @@
+package interceptor_test
+
+import (
+	"context"
+	"errors"
+	goruntime "runtime"
+	"strings"
+	"testing"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/gogreeter/gogreeter/runtime"
+	"github.com/gogreeter/gogreeter/runtime/interceptor"
+)
+
+func explode(context.Context, string) (string, error) { panic("boom") }
+
+func TestRecovery(t *testing.T) {
+	tests := []struct {
+		name    string
+		behave  behavior
+		hook    func(ctx context.Context, call *runtime.Call, reason any, stack []byte) error
+		code    codes.Code
+		details string
+		logged  string // by the server; "" nothing
+	}{
+		{"NoHook", explode, nil, codes.Unknown, "Exception calling application: boom", "explode"},
+		{
+			"Maps", explode,
+			func(ctx context.Context, call *runtime.Call, reason any, stack []byte) error {
+				if reason != "boom" || call.Method() != "/t.S/A" || !strings.Contains(string(stack), "explode") || !runtime.IsActive(ctx) {
+					return errors.New("the hook was told wrong")
+				}
+				return status.Error(codes.Internal, "sorry")
+			},
+			codes.Internal, "sorry", "",
+		},
+		{
+			"LeavesIt", explode,
+			func(context.Context, *runtime.Call, any, []byte) error { return nil },
+			codes.Unknown, "Exception calling application: boom", "explode",
+		},
+		{
+			"Panics", explode,
+			func(context.Context, *runtime.Call, any, []byte) error { panic("bang") },
+			codes.Unknown, "Exception calling application: bang", "explode",
+		},
+		{
+			"NilPanic", func(context.Context, string) (string, error) { panic(nil) },
+			func(_ context.Context, _ *runtime.Call, reason any, _ []byte) error {
+				return status.Errorf(codes.Internal, "%T", reason)
+			},
+			codes.Internal, "*runtime.PanicNilError", "",
+		},
+		{
+			"Goexit", func(context.Context, string) (string, error) { goruntime.Goexit(); return "", nil },
+			func(context.Context, *runtime.Call, any, []byte) error { return errors.New("the hook was called") },
+			codes.Unknown, "Exception calling application: the handler ended its goroutine (runtime.Goexit)", "Goexit",
+		},
+		{
+			"NoPanic", func(context.Context, string) (string, error) { return "", errors.New("an error") },
+			func(context.Context, *runtime.Call, any, []byte) error { return errors.New("the hook was called") },
+			codes.Unknown, "an error", "",
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c := serve(t, tt.behave, interceptor.Recovery(interceptor.RecoveryOptions{Hook: tt.hook}))
+			_, err := c.call("/t.S/A", "x")
+			wantStatus(t, err, tt.code, tt.details)
+			if got := strings.Join(c.log.lines(), ""); !strings.Contains(got, tt.logged) || tt.logged == "" && got != "" {
+				t.Errorf("the server has logged %q, want %q", got, tt.logged)
+			}
+		})
+	}
+}
+
+func TestErrors(t *testing.T) {
+	tests := []struct {
+		name    string
+		err     error
+		options interceptor.ErrorsOptions
+		code    codes.Code
+		details string
+	}{
+		{"Hides", errors.New("password is 1234"), interceptor.ErrorsOptions{}, codes.Internal, "internal error"},
+		{"LeavesStatus", status.Error(codes.NotFound, "no such song"), interceptor.ErrorsOptions{}, codes.NotFound, "no such song"},
+		{"KeepsCodesOfContexts", context.DeadlineExceeded, interceptor.ErrorsOptions{}, codes.DeadlineExceeded, "DEADLINE_EXCEEDED"},
+		{"Maps", errors.New("full"), interceptor.ErrorsOptions{Map: func(_ context.Context, call *runtime.Call, err error) error {
+			return status.Error(codes.Unavailable, call.Method()+" is "+err.Error())
+		}}, codes.Unavailable, "/t.S/A is full"},
+		{"MapsToOK", errors.New("never mind"), interceptor.ErrorsOptions{Map: func(ctx context.Context, call *runtime.Call, err error) error {
+			return call.Respond(ctx, new(text))
+		}}, codes.OK, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var seen error
+			tt.options.Seen = func(_ context.Context, _ *runtime.Call, err error) { seen = err }
+			c := serve(t, func(context.Context, string) (string, error) { return "", tt.err }, interceptor.Errors(tt.options))
+			_, err := c.call("/t.S/A", "x")
+			wantStatus(t, err, tt.code, tt.details)
+			if wantSeen := tt.name != "LeavesStatus"; (seen == tt.err) != wantSeen {
+				t.Errorf("Seen was called with %v", seen)
+			}
+		})
+	}
+}
