@@ -1,11 +1,12 @@
-// Command grpc_go_server serves helloworld.Greeter's SayHello with grpc-go: the same messages and the same work as the
-// example greeter_server, so that what differs is the server.
+// Command grpc_go_server serves helloworld.Greeter with grpc-go: the same messages and the same work as the other servers,
+// so that what differs is the server.
 package main
 
 import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/signal"
@@ -13,6 +14,8 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/gogreeter/gogreeter/bench/internal/report"
+	"github.com/gogreeter/gogreeter/bench/internal/work"
 	"github.com/gogreeter/gogreeter/example/helloworld"
 )
 
@@ -37,20 +40,25 @@ func serve() error {
 	defer stop()
 	context.AfterFunc(ctx, server.Stop)
 	fmt.Printf("listening on %s\n", listener.Addr())
+	report.Allocations()
 	return server.Serve(listener)
 }
 
 type greeter struct{}
 
 func (greeter) SayHello(_ context.Context, request *helloworld.HelloRequest) (*helloworld.HelloReply, error) {
-	return &helloworld.HelloReply{Message: "Hello, " + request.GetName() + "!"}, nil
+	return work.SayHello(request), nil
 }
 
-// greeterDesc is what protoc-gen-go-grpc generates, for the one method that is called.
+// greeterDesc is what protoc-gen-go-grpc generates, for the methods that are called.
 var greeterDesc = grpc.ServiceDesc{
 	ServiceName: "helloworld.Greeter",
 	HandlerType: (*any)(nil),
 	Methods:     []grpc.MethodDesc{{MethodName: "SayHello", Handler: handleSayHello}},
+	Streams: []grpc.StreamDesc{
+		{StreamName: "SayHelloStreamReply", Handler: handleStreamReply, ServerStreams: true},
+		{StreamName: "SayHelloBidiStream", Handler: handleBidiStream, ServerStreams: true, ClientStreams: true},
+	},
 }
 
 func handleSayHello(servicer any, ctx context.Context, decode func(any) error, intercept grpc.UnaryServerInterceptor) (any, error) {
@@ -65,4 +73,32 @@ func handleSayHello(servicer any, ctx context.Context, decode func(any) error, i
 	return intercept(ctx, request, info, func(ctx context.Context, request any) (any, error) {
 		return servicer.(greeter).SayHello(ctx, request.(*helloworld.HelloRequest))
 	})
+}
+
+func handleStreamReply(_ any, stream grpc.ServerStream) error {
+	request := new(helloworld.HelloRequest)
+	if err := stream.RecvMsg(request); err != nil {
+		return err
+	}
+	n, reply, err := work.Replies(request)
+	for range n {
+		if err := stream.SendMsg(reply); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+func handleBidiStream(_ any, stream grpc.ServerStream) error {
+	for {
+		request := new(helloworld.HelloRequest)
+		if err := stream.RecvMsg(request); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		if err := stream.SendMsg(work.SayHello(request)); err != nil {
+			return err
+		}
+	}
 }

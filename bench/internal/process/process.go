@@ -5,6 +5,7 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strconv"
@@ -17,6 +18,8 @@ import (
 type Server struct {
 	Address string // what it said it listens on
 	command *exec.Cmd
+	stdin   io.Writer
+	stdout  *bufio.Reader
 }
 
 // Build compiles the main package in directory, in the module it belongs to, to the file output.
@@ -30,8 +33,12 @@ func Build(directory, output string) error {
 
 // Start starts a server on a free port and waits until it says "listening on <address>".
 func Start(program string, flags ...string) (*Server, error) {
-	command := exec.Command(program, append([]string{"-addr", "127.0.0.1:0"}, flags...)...)
+	command := exec.Command(program, append(flags, "-addr", "127.0.0.1:0")...)
 	command.Stderr = os.Stderr
+	stdin, err := command.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
 	stdout, err := command.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -39,8 +46,8 @@ func Start(program string, flags ...string) (*Server, error) {
 	if err := command.Start(); err != nil {
 		return nil, err
 	}
-	s := &Server{command: command}
-	line, err := bufio.NewReader(stdout).ReadString('\n')
+	s := &Server{command: command, stdin: stdin, stdout: bufio.NewReader(stdout)}
+	line, err := s.stdout.ReadString('\n')
 	address, isAddress := strings.CutPrefix(line, "listening on ")
 	if err != nil || !isAddress {
 		s.Stop()
@@ -80,4 +87,44 @@ func (s *Server) CPU() (time.Duration, error) {
 		total += time.Duration(ticks) * clockTick
 	}
 	return total, nil
+}
+
+// Allocations returns how many allocations a Go server has made since its start; see package report.
+func (s *Server) Allocations() (uint64, error) {
+	if _, err := io.WriteString(s.stdin, "\n"); err != nil {
+		return 0, err
+	}
+	line, err := s.stdout.ReadString('\n')
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseUint(strings.TrimSpace(line), 10, 64)
+}
+
+// Calls returns how often the server has read and written since its start (system calls, files included).
+func (s *Server) Calls() (reads, writes int, err error) {
+	reads, err = s.field("io", "syscr:")
+	if err != nil {
+		return 0, 0, err
+	}
+	writes, err = s.field("io", "syscw:")
+	return reads, writes, err
+}
+
+// Resident returns the server's resident set in KiB.
+func (s *Server) Resident() (kib int, err error) { return s.field("status", "VmRSS:") }
+
+// field reads a number from a file of the server's in /proc.
+func (s *Server) field(file, name string) (int, error) {
+	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", s.command.Process.Pid, file))
+	if err != nil {
+		return 0, err
+	}
+	fields := strings.Fields(string(content))
+	for i := range len(fields) - 1 {
+		if fields[i] == name {
+			return strconv.Atoi(fields[i+1])
+		}
+	}
+	return 0, fmt.Errorf("%s has no field %s", file, name)
 }
