@@ -22,7 +22,8 @@ type listener struct {
 
 // AddInsecurePort binds an address at once and serves it, without TLS, once the server is started, or right away if it
 // is. Addresses are "host:port", where port 0 picks one and "[::]:port" is every address of the machine, and
-// "unix:path". It returns the port that was bound, 0 for a Unix socket. The error has the system's reason.
+// "unix:path" or, on Linux, "unix-abstract:name". It returns the port that was bound, 0 for a Unix socket. The error has
+// the system's reason.
 func (s *Server) AddInsecurePort(address string) (port int, err error) {
 	return s.addPort(address, nil)
 }
@@ -71,8 +72,11 @@ func (s *Server) addPort(address string, config *tls.Config) (port int, err erro
 // splitAddress reads an address. Where grpc-python takes a missing port for 443 and wraps a large one around, it
 // refuses.
 func splitAddress(address string) (network, target string, err error) {
+	if name, ok := strings.CutPrefix(address, "unix-abstract:"); ok {
+		address = "unix:@" + name // as package net writes it
+	}
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
-		if path == "" {
+		if path == "" || path == "@" {
 			return "", "", errors.New("the path of the Unix socket is empty")
 		}
 		return "unix", path, nil

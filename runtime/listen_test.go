@@ -45,7 +45,7 @@ func TestServer_Addresses(t *testing.T) {
 		{"192.0.2.1:0", "cannot assign requested address"},
 		{"unix:", "the path of the Unix socket is empty"},
 		{"unix:" + filepath.Join(socket, "missing", "s"), "not a directory"},
-		{"unix-abstract:name", `port "name" is not a number`},
+		{"unix-abstract:", "the path of the Unix socket is empty"},
 	}
 	s := newTestServer(t, Options{}, handlers{"M": echo()})
 	for _, tt := range tests {
@@ -71,6 +71,30 @@ func TestServer_Addresses(t *testing.T) {
 	wantClosed(t, "termination", s.Stop(0))
 	if _, err := os.Stat(socket); err == nil {
 		t.Error("the Unix socket is left behind")
+	}
+}
+
+// TestServer_AbstractSocket serves a Unix socket that has no file.
+func TestServer_AbstractSocket(t *testing.T) {
+	if goruntime.GOOS != "linux" {
+		t.Skip("abstract sockets are Linux's")
+	}
+	name := filepath.Join(t.TempDir(), "s") // a name that nobody else has
+	s := newTestServer(t, Options{}, handlers{"M": UnaryUnary(func(ctx context.Context, _ *raw) (*raw, error) {
+		return rawOf(Peer(ctx).LocalAddr.String()), nil
+	})})
+	if port, err := s.AddInsecurePort("unix-abstract:" + name); err != nil || port != 0 {
+		t.Fatalf("got %d, %v", port, err)
+	}
+	if _, err := os.Stat(name); err == nil {
+		t.Error("there is a file")
+	}
+	nc, err := net.Dial("unix", "@"+name)
+	check(t, err)
+	newTestClient(t, nc).call("/t.S/M", "x").result().want(codes.OK, "", "@"+name)
+	wantClosed(t, "termination", s.Stop(0))
+	if _, err := net.Dial("unix", "@"+name); err == nil {
+		t.Error("the socket is left behind")
 	}
 }
 
