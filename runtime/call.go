@@ -127,7 +127,7 @@ func (d *callDefinition) find(r *rpc) (m *method, why *refusal) {
 		if reason == nil { // runtime.Goexit: the caller does not go on, another reader does
 			r.refuse(lookupFailed, false)
 		}
-		s.logger.Error("Exception servicing handler", "method", d.path, "panic", panicText(reason), "stack", string(debug.Stack()))
+		s.logger.Error("Exception servicing handler: "+panicText(reason), "method", d.path, "stack", string(debug.Stack()))
 		m, why = nil, lookupFailed
 	}()
 	details := HandlerCallDetails{Method: d.path, InvocationMetadata: d.metadata}
@@ -142,7 +142,7 @@ func (d *callDefinition) find(r *rpc) (m *method, why *refusal) {
 		return nil, methodNotFound
 	}
 	if err := h.check(); err != nil {
-		s.logger.Error("Exception servicing handler", "method", d.path, "error", err)
+		s.logger.Error("Exception servicing handler: "+err.Error(), "method", d.path)
 		return nil, lookupFailed
 	}
 	return s.newOtherMethod(d.path, h), nil
