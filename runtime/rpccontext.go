@@ -108,7 +108,8 @@ func (c *servicerContext) SendInitialMetadata(md Metadata) error {
 		return r.endErrorLocked()
 	case r.headersSent:
 		r.mu.Unlock()
-		return errors.New("Initial metadata no longer allowed!") //nolint:staticcheck // grpc-python's words
+		//lint:ignore ST1005 grpc-python's words
+		return errors.New("Initial metadata no longer allowed!")
 	}
 	r.headersSent = true
 	block := appendMetadata(appendResponseHeaders(nil, Compression(r.compression.Load())), md)
