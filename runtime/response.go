@@ -72,7 +72,10 @@ func (r *rpc) send(ctx context.Context, c *codec, response any) error {
 		buffer.Put(data)
 		return r.endErrorLocked()
 	}
-	kept, err := r.stream.Write(http2.Outgoing{Headers: r.headersLocked(), Data: data})
+	// The first response after a request may be waited for, and leaves at once if there is nobody to share a write with.
+	// Those that follow are likely to be followed by more.
+	urgent := !r.sending.Swap(true) && r.conn.h2.Lonely()
+	kept, err := r.stream.Write(http2.Outgoing{Headers: r.headersLocked(), Data: data, Soon: !urgent})
 	r.mu.Unlock()
 	if !kept {
 		buffer.Put(data)
@@ -80,8 +83,10 @@ func (r *rpc) send(ctx context.Context, c *codec, response any) error {
 	if err != nil {
 		return r.endError()
 	}
-	// The first response after a request may be waited for. Those that follow are likely to be followed by more.
-	if urgent := !r.sending.Swap(true); !r.stream.WaitRoom(urgent) {
+	if urgent {
+		r.conn.h2.Flush()
+	}
+	if r.stream.Full() && !r.stream.WaitRoom() {
 		return r.endError()
 	}
 	return nil

@@ -59,6 +59,7 @@ type rpc struct {
 	trailing    Metadata
 	queue       []message // requests; those from taken on wait for the handler
 	taken       int
+	consumed    int  // octets taken and not given back to the flow-control window
 	noMore      bool // the last request is in queue, or was
 	arrived     *sync.Cond
 }
@@ -175,8 +176,11 @@ func (r *rpc) deliver(m message) {
 	if r.requestStreaming {
 		r.mu.Lock()
 		r.queue = append(r.queue, m)
-		r.signalLocked()
+		arrived := r.arrived
 		r.mu.Unlock()
+		if arrived != nil {
+			arrived.Broadcast() // without mu, which who is woken wants
+		}
 		return
 	}
 	if r.requests > 1 { // at once: the client may go on for ever
@@ -386,9 +390,18 @@ func (r *rpc) nextMessage() (message, error) {
 	if r.taken++; r.taken == len(r.queue) {
 		r.queue, r.taken = r.queue[:0], 0
 	}
+	r.consumed += prefixLen + len(m.data)
+	credit := 0
+	if r.consumed >= creditAtOnce {
+		credit, r.consumed = r.consumed, 0
+	}
 	r.mu.Unlock()
-	if r.stream.Consumed(prefixLen + len(m.data)) {
+	if credit > 0 && r.stream.Consumed(credit) {
 		r.conn.h2.Flush()
 	}
 	return m, nil
 }
+
+// creditAtOnce is how many octets a handler takes before they are given back to the flow-control window: an eighth of
+// it, since the transport tells the client once half is missing.
+const creditAtOnce = 8 << 10

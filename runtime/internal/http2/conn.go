@@ -61,6 +61,7 @@ type Conn struct {
 	empties  bucket
 
 	received, sent atomic.Uint64 // octets
+	open           atomic.Int32  // streams; written with mu held
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -322,6 +323,9 @@ func (c *Conn) fail(err error) {
 
 // Octets returns how much has been received from the network and sent to it.
 func (c *Conn) Octets() (received, sent uint64) { return c.received.Load(), c.sent.Load() }
+
+// Lonely reports whether the connection has one stream at most, so that there is nobody to share a write with.
+func (c *Conn) Lonely() bool { return c.open.Load() <= 1 }
 
 // lookup finds an open stream.
 func (c *Conn) lookup(id uint32) *Stream {

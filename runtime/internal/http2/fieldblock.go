@@ -152,6 +152,7 @@ func (c *Conn) openStream(id uint32, block []byte, endStream, selfDep bool) erro
 	}
 	c.mu.Lock()
 	c.streams[id], c.opening = st, false
+	c.open.Add(1)
 	c.mu.Unlock()
 	c.last = st
 	c.opened++

@@ -59,14 +59,14 @@ func (c *Conn) processData(f frame) error {
 	if len(data) == 0 && !endStream && !c.empties.take() {
 		return ConnError{ErrCodeEnhanceYourCalm, "too many empty frames"}
 	}
-	st := c.lookup(f.streamID)
+	st, inWindow := c.receive(f, len(data), endStream)
 	if st == nil {
 		return c.onClosedStream(f)
 	}
 	if !st.state.canReceive() {
 		return StreamError{f.streamID, ErrCodeStreamClosed, "DATA after END_STREAM"}
 	}
-	if !st.receive(f.payload, data, endStream) {
+	if !inWindow {
 		return StreamError{f.streamID, ErrCodeFlowControl, "DATA beyond the stream's window"}
 	}
 	st.received += int64(len(data))
@@ -80,6 +80,31 @@ func (c *Conn) processData(f frame) error {
 	}
 	st.Handler.HandleData(data, endStream)
 	return nil
+}
+
+// receive finds the stream of a DATA frame and counts the frame against the stream's window; padding is given back at
+// once. inWindow is false if the peer sent more than it was allowed.
+func (c *Conn) receive(f frame, content int, endStream bool) (st *Stream, inWindow bool) {
+	if st = c.last; endStream && st != nil && st.id == f.streamID && st.received == 0 && !st.state.isClosed() {
+		// All that most requests have. The window has its first size still, and will not be needed again.
+		return st, len(f.payload) <= c.config.StreamWindow
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	st = c.streams[f.streamID]
+	if st == nil || !st.state.canReceive() {
+		return st, true
+	}
+	if !st.in.receive(len(f.payload)) {
+		return st, false
+	}
+	if padding := len(f.payload) - content; padding > 0 && !endStream {
+		if increment := st.in.consume(padding); increment > 0 {
+			c.appendControlLocked(appendWindowUpdate(c.out, st.id, increment))
+			c.dirty = true
+		}
+	}
+	return st, true
 }
 
 // countInflow takes n octets off the connection's window. They are given back whatever becomes of their stream: the

@@ -237,7 +237,7 @@ func TestConn_End(t *testing.T) {
 			var room, done bool
 			go func() {
 				st.Write(Outgoing{Headers: okHeaders, Data: make([]byte, 100)})
-				room, done = st.WaitRoom(false), true
+				room, done = st.WaitRoom(), true
 			}()
 			p.wantHeaders(1, false)
 			p.conn.End(ErrCodeNo, "")

@@ -1,6 +1,9 @@
 package http2
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // Stream is a request and its response. The application makes it, as part of a struct of its own, and sets Handler;
 // its methods may be called by any goroutine once [StreamHandler.HandleRequest] has been called.
@@ -13,6 +16,7 @@ type Stream struct {
 	declared int64 // content-length, or -1
 
 	state streamState
+	full  atomic.Bool // the backlog is too large for more
 
 	// Owned by the reader.
 	received int64
@@ -36,11 +40,15 @@ type Outgoing struct {
 	Trailers []byte // a HEADERS frame that ends the stream
 	Finish   bool   // the stream ends here, also without trailers
 	Discard  bool   // data of earlier calls that has not gone out yet is dropped
+
+	// Soon has it all leave without a Flush, a little later: together with what other goroutines that can run write.
+	Soon bool
 }
 
 // Write appends frames to the connection's out-buffer; [Conn.Flush] lets them go. Data for which there is no window
 // waits on the stream. If kept is true, o.Data has become the stream's, which gives it to buffer.Put in the end, and must
-// not be used again; all other slices can be reused at once. The error is ErrConnClosed or a StreamError if the stream cannot be written to any more.
+// not be used again; all other slices can be reused at once. The error is a StreamError if the stream cannot be written to
+// any more.
 //
 // If the response ends before the request has, RST_STREAM with NO_ERROR follows it (RFC 9113, Section 8.1).
 func (st *Stream) Write(o Outgoing) (kept bool, err error) {
@@ -55,7 +63,7 @@ func (st *Stream) Write(o Outgoing) (kept bool, err error) {
 	}
 	if o.Discard {
 		st.backlog.clear()
-		c.wakeLocked(st)
+		c.roomLocked(st)
 	}
 	if o.Headers != nil {
 		c.out = appendHeaders(c.out, st.id, o.Headers, o.Finish && o.Data == nil && o.Trailers == nil, minMaxFrameSize)
@@ -66,6 +74,10 @@ func (st *Stream) Write(o Outgoing) (kept bool, err error) {
 	}
 	if len(o.Data) > 0 {
 		kept = c.appendDataLocked(st, o.Data)
+		st.full.Store(st.backlog.size > c.config.MaxPendingBytes)
+	}
+	if o.Soon {
+		c.promiseLocked()
 	}
 	if o.Trailers == nil && !o.Finish {
 		return kept, nil
@@ -79,32 +91,23 @@ func (st *Stream) Write(o Outgoing) (kept bool, err error) {
 	return kept, nil
 }
 
-// WaitRoom lets what has been written go, and waits until the stream's backlog is within
-// [Config.MaxPendingBytes]. It reports false if the stream is over.
-//
-// What is written leaves a little later, together with what other goroutines that can run write meanwhile; but at once
-// if it is urgent and there is no other stream to share a write with.
-func (st *Stream) WaitRoom(urgent bool) bool {
+// Full reports whether the stream's backlog is more than [Config.MaxPendingBytes], as it was after the caller's last
+// Write at the latest.
+func (st *Stream) Full() bool { return st.full.Load() }
+
+// WaitRoom flushes, and waits while the stream is full. It reports false if the stream is over.
+func (st *Stream) WaitRoom() bool {
 	c := st.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if urgent && len(c.streams) == 1 || st.waitsLocked() {
-		c.flushLocked()
-	} else {
-		c.promiseLocked()
-	}
-	for st.waitsLocked() {
+	c.flushLocked()
+	for st.full.Load() && st.state.canSend() && c.stage < ending {
 		if st.room == nil {
 			st.room = sync.NewCond(&c.mu)
 		}
 		st.room.Wait()
 	}
 	return st.state.canSend() && c.stage < ending
-}
-
-func (st *Stream) waitsLocked() bool {
-	c := st.conn
-	return st.backlog.size > c.config.MaxPendingBytes && st.state.canSend() && c.stage < ending
 }
 
 // Consumed gives n octets of content back to the peer's flow-control window. The caller flushes if it reports true.
@@ -130,28 +133,6 @@ func (st *Stream) announce(change func(*inflow) uint32) (flush bool) {
 		return false
 	}
 	c.out = appendWindowUpdate(c.out, st.id, increment)
-	return true
-}
-
-// receive counts a DATA frame against the stream's window; padding is given back at once. It reports false if the
-// peer sent more than it was allowed.
-func (st *Stream) receive(payload, data []byte, endStream bool) bool {
-	c := st.conn
-	if endStream && st.received == 0 {
-		// All that most requests have. The window has its first size still, and will not be needed again.
-		return len(payload) <= c.config.StreamWindow
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !st.in.receive(len(payload)) {
-		return false
-	}
-	if padding := len(payload) - len(data); padding > 0 && !endStream {
-		if increment := st.in.consume(padding); increment > 0 {
-			c.appendControlLocked(appendWindowUpdate(c.out, st.id, increment))
-			c.dirty = true
-		}
-	}
 	return true
 }
 

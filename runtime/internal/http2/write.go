@@ -134,6 +134,7 @@ func (c *Conn) removeLocked(st *Stream, byUs bool) {
 		return
 	}
 	delete(c.streams, st.id)
+	c.open.Add(-1)
 	if st.queued {
 		c.queue.remove(st)
 	}
@@ -142,8 +143,14 @@ func (c *Conn) removeLocked(st *Stream, byUs bool) {
 		st.state.set(reset)
 	}
 	st.backlog.clear()
-	c.wakeLocked(st)
+	c.roomLocked(st)
 	c.endIfDrainedLocked()
+}
+
+// roomLocked tells those who wait for room that the backlog has shrunk, or that the stream is over.
+func (c *Conn) roomLocked(st *Stream) {
+	st.full.Store(st.backlog.size > c.config.MaxPendingBytes)
+	c.wakeLocked(st)
 }
 
 func (c *Conn) wakeLocked(st *Stream) {
@@ -172,7 +179,7 @@ func (c *Conn) pumpLocked() {
 		}
 		st.backlog.advance(c.appendFrameLocked(st, st.backlog.next(), minMaxFrameSize))
 		if st.backlog.size <= c.config.MaxPendingBytes {
-			c.wakeLocked(st)
+			c.roomLocked(st)
 		}
 		if st.backlog.size > 0 {
 			c.enqueueLocked(st)
