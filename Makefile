@@ -9,9 +9,12 @@ export GOFLAGS := $(shell go env GOFLAGS) -buildvcs=false
 # The race detector needs a C compiler. Without one Go sets CGO_ENABLED to 0, and the tests run without it.
 RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
-# How long each fuzz target runs, and how many rounds the benchmark takes.
+# How long each fuzz target runs, and how many rounds a benchmark takes.
 T      ?= 30s
 ROUNDS ?= 5
+
+# What the .proto files are compared with.
+AGAINST ?= HEAD
 
 .PHONY: all
 all: test lint checkgenerate ## everything that must pass before a commit
@@ -66,6 +69,14 @@ checkgenerate: ## fail if generating changes anything
 	@before=$$($(GENERATED)) && $(MAKE) --no-print-directory generate && after=$$($(GENERATED)) && \
 		if [ "$$before" != "$$after" ]; then echo "generated code was not up to date; it is now"; exit 1; fi
 
+.PHONY: lint-proto
+lint-proto: bin/buf ## look for what buf complains about in the .proto files
+	bin/buf lint
+
+.PHONY: breaking
+breaking: bin/buf ## fail if a .proto file breaks what is committed (AGAINST names another revision)
+	bin/buf breaking --against '.git#ref=$(AGAINST)'
+
 .PHONY: fuzz
 fuzz: ## run each fuzz target of the root module for T (30s)
 	@for package in $$(go list ./...); do \
@@ -78,6 +89,18 @@ fuzz: ## run each fuzz target of the root module for T (30s)
 .PHONY: bench-quick
 bench-quick: ## compare CPU per RPC with grpc-go under h2load, in ROUNDS (5) rounds
 	cd bench && go run ./quick -rounds $(ROUNDS)
+
+.PHONY: bench
+bench: ## compare with grpc-go, connect-go and grpc-python in all scenarios, in ROUNDS (5) rounds
+	cd bench && go run ./compare -rounds $(ROUNDS) -markdown ../bin/performance.md -plots ../bin/plots
+
+.PHONY: bench-ratio
+bench-ratio: ## one quick round against grpc-go; fails only if a ratio is off its bar by more than twice
+	cd bench && go run ./compare -rounds 1 -servers gogreeter,grpc-go -only '^unary small' -max-ratio 2
+
+.PHONY: bench-codegen
+bench-codegen: ## compare the plugin with protoc-gen-go-grpc on the request in GOGREETER_CORPUS
+	go -C bench/codegen run . -request "$(GOGREETER_CORPUS)" -rounds $(ROUNDS)
 
 .PHONY: size
 size: ## count the lines of the core: the runtime and its transport, without tests
