@@ -55,7 +55,11 @@ func outcomeOf(err error) outcome {
 
 func outcomeOfStatus(st *status.Status) outcome {
 	o := outcome{code: st.Code(), details: st.Message()}
+	if o.code > codes.Unauthenticated {
+		o.code = codes.Unknown // as grpc-python: a number that is no code means nothing to a client
+	}
 	if p := st.Proto(); len(p.GetDetails()) > 0 {
+		p.Code = int32(o.code)
 		o.rich, _ = proto.Marshal(p) // a status whose details cannot be encoded goes without them
 	}
 	return o

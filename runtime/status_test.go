@@ -33,7 +33,7 @@ func TestOutcomeOf(t *testing.T) {
 		{"CarrierOK", &statusError{status.New(codes.OK, "fine")}, codes.Unknown, "text"},
 		{"CarrierNil", &statusError{nil}, codes.Unknown, "text"},
 		{"WrappedCarrierOK", fmt.Errorf("w: %w", &statusError{status.New(codes.OK, "")}), codes.Unknown, "w: text"},
-		{"UnknownCode", status.Error(77, "odd"), 77, "odd"},
+		{"UnknownCode", status.Error(77, "odd"), codes.Unknown, "odd"},
 		{"Canceled", context.Canceled, codes.Canceled, "context canceled"},
 		{"WrappedDeadline", fmt.Errorf("w: %w", context.DeadlineExceeded), codes.DeadlineExceeded, "w: context deadline exceeded"},
 		{"StatusBeforeContext", errors.Join(context.Canceled, status.Error(codes.Aborted, "a")), codes.Aborted, "context canceled\nrpc error: code = Aborted desc = a"},
