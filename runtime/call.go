@@ -16,6 +16,7 @@ import (
 type callDefinition struct {
 	table       *dispatchTable // the dictionary that the method was looked up in
 	path        string
+	authority   string
 	metadata    Metadata
 	method      *method       // nil: ask the generic handlers
 	timeout     time.Duration // 0 if hasTimeout is false
@@ -35,7 +36,7 @@ type refusal struct {
 
 // defineCall reads a request's field block and looks its method up.
 func defineCall(request *http2.Request, table *dispatchTable) *callDefinition {
-	d := &callDefinition{table: table, path: request.Path}
+	d := &callDefinition{table: table, path: request.Path, authority: request.Authority}
 	d.refusal = d.readFields(request)
 	if d.refusal == nil {
 		d.method = table.methods[d.path]

@@ -171,7 +171,8 @@ func (r *rpc) decode(ctx context.Context, c *codec, m message, into any) error {
 		buffer.Put(data)
 	}
 	if err != nil {
-		r.conn.server.logger.Warn("Exception deserializing message!", "method", r.def.path, "error", err)
+		// grpc-python logs it as an error. But it is the client's, who could fill the log with it.
+		r.conn.server.logger.Debug("Exception deserializing message!", "method", r.def.path, "error", err)
 		return outcomeUndecodable.err()
 	}
 	if r.call != nil {

@@ -240,6 +240,9 @@ func TestMetadata_Invocation(t *testing.T) {
 				if !slices.Equal(got, tt.want) {
 					t.Errorf("got %q, want %q", got, tt.want)
 				}
+				if authority := peers.Get(":authority"); len(authority) != 1 || authority[0] == "" {
+					t.Errorf("package metadata finds the authorities %q", authority)
+				}
 				for _, p := range tt.want {
 					if !slices.Equal(peers.Get(p.Key), tt.want.Values(p.Key)) {
 						t.Errorf("package metadata finds %q for %q", peers.Get(p.Key), p.Key)

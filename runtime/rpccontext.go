@@ -49,7 +49,9 @@ func (r *rpc) Value(key any) any {
 	case servicerContextKey{}:
 		return (*servicerContext)(r)
 	case incomingMetadataKey:
-		return r.def.metadata.MD()
+		md := r.def.metadata.MD()
+		md.Set(":authority", r.def.authority) // grpc-go has it there
+		return md
 	case peerKey:
 		return (*servicerContext)(r).Peer()
 	}
