@@ -152,8 +152,12 @@ func (c *connection) begin(ln *lane) {
 	c.lanes[ln.id] = ln
 	c.block.Reset()
 	for _, f := range [...]hpack.HeaderField{
-		{Name: ":method", Value: "POST"}, {Name: ":scheme", Value: "http"}, {Name: ":path", Value: c.load.Path},
-		{Name: ":authority", Value: "bench"}, {Name: "te", Value: "trailers"}, {Name: "content-type", Value: "application/grpc"},
+		{Name: ":method", Value: "POST"},
+		{Name: ":scheme", Value: "http"},
+		{Name: ":path", Value: c.load.Path},
+		{Name: ":authority", Value: "bench"},
+		{Name: "te", Value: "trailers"},
+		{Name: "content-type", Value: "application/grpc"},
 	} {
 		c.encoder.WriteField(f)
 	}
