@@ -49,7 +49,8 @@ type ErrorsOptions struct {
 }
 
 // Errors keeps the texts of errors from clients that were not meant for them. Without it, an error that carries no
-// status is answered with UNKNOWN and its own text. It does not concern panics; see [Recovery].
+// status is answered with UNKNOWN and its own text. List it before [Logging], whose records then have the texts. It does
+// not concern panics; see [Recovery].
 func Errors(options ErrorsOptions) runtime.Interceptor {
 	if options.Map == nil {
 		options.Map = hide
