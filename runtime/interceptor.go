@@ -74,7 +74,7 @@ func (c *Call) Descriptor() protoreflect.MethodDescriptor {
 func (c *Call) ShortenDeadline(deadline time.Time) {
 	r := c.rpc
 	r.mu.Lock()
-	earlier := r.deadline.IsZero() || deadline.Before(r.deadline)
+	earlier := !r.isOver && (r.deadline.IsZero() || deadline.Before(r.deadline))
 	if earlier {
 		r.deadline = deadline
 	}
