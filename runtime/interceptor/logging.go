@@ -54,7 +54,7 @@ func (o *LoggingOptions) log(ctx context.Context, call *runtime.Call, duration t
 		return
 	}
 	attributes := []slog.Attr{
-		slog.String("method", call.Method()), slog.String("code", codeName(code)), slog.Duration("duration", duration),
+		slog.String("method", call.Method()), slog.String("code", codeNames[code]), slog.Duration("duration", duration),
 	}
 	if p := runtime.Peer(ctx); p != nil && p.Addr != nil {
 		attributes = append(attributes, slog.String("peer", p.Addr.String()))
@@ -83,10 +83,13 @@ func Level(code codes.Code) slog.Level {
 
 // codeOf returns the code that the runtime makes of an error.
 func codeOf(err error) codes.Code {
-	if carriesStatus(err) {
-		return status.Code(err)
+	if !carriesStatus(err) {
+		return status.FromContextError(err).Code() // nil is OK, and what is no context error is UNKNOWN
 	}
-	return status.FromContextError(err).Code() // nil is OK, and what is no context error is UNKNOWN
+	if code := status.Code(err); int(code) < len(codeNames) {
+		return code
+	}
+	return codes.Unknown
 }
 
 // carriesStatus reports whether an error has a status that is an error's.
@@ -108,11 +111,4 @@ var codeNames = [...]string{
 	"OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
 	"PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED",
 	"INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
-}
-
-func codeName(code codes.Code) string {
-	if int(code) < len(codeNames) {
-		return codeNames[code]
-	}
-	return code.String()
 }

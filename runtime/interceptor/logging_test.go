@@ -57,6 +57,11 @@ func TestLogging(t *testing.T) {
 			want:   []string{`level=WARN msg=RPC method=/t.S/A code=DEADLINE_EXCEEDED duration=0s peer=memory error="context deadline exceeded"`},
 		},
 		{
+			name:   "CodeThatIsNone",
+			behave: func(context.Context, string) (string, error) { return "", status.Error(99, "what") },
+			want:   []string{`level=ERROR msg=RPC method=/t.S/A code=UNKNOWN duration=0s peer=memory error=what`},
+		},
+		{
 			name:   "OKInAnError",
 			behave: func(context.Context, string) (string, error) { return "", okError{} },
 			want:   []string{`level=ERROR msg=RPC method=/t.S/A code=UNKNOWN duration=0s peer=memory error="not OK at all"`},

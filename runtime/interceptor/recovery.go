@@ -70,7 +70,7 @@ func Errors(options ErrorsOptions) runtime.Interceptor {
 // hide tells of an error no more than its code.
 func hide(_ context.Context, _ *runtime.Call, err error) error {
 	if code := codeOf(err); code != codes.Unknown {
-		return status.Error(code, codeName(code))
+		return status.Error(code, codeNames[code])
 	}
 	return status.Error(codes.Internal, "internal error")
 }
