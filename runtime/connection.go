@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"context"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -144,7 +145,7 @@ func (c *connection) onAlarm() {
 		c.watchDeadline(earliest)
 	}
 	for _, r := range expired {
-		r.finishFromOutside(outcomeDeadline, errDeadline)
+		r.finishFromOutside(outcomeDeadline, context.DeadlineExceeded)
 		r.stream.Reset(http2.ErrCodeCancel) // if its status was sent before, and waits for a client that does not read
 	}
 	if len(expired) > 0 {
@@ -155,7 +156,7 @@ func (c *connection) onAlarm() {
 // cancelAll ends all RPCs, and then the connection.
 func (c *connection) cancelAll() {
 	for _, r := range c.rpcs() {
-		r.finishFromOutside(outcomeStopped, errStopped)
+		r.finishFromOutside(outcomeStopped, context.Canceled)
 	}
 	c.h2.End(http2.ErrCodeNo, outcomeStopped.details)
 }

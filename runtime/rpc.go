@@ -249,7 +249,7 @@ func (r *rpc) run(w *worker) {
 	}
 	if r.def.hasTimeout && !time.Now().Before(r.deadline) { // and the alarm has not come round to it
 		r.release()
-		r.finishFromOutside(outcomeDeadline, errDeadline)
+		r.finishFromOutside(outcomeDeadline, context.DeadlineExceeded)
 		return
 	}
 	released, answered := false, false

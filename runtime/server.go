@@ -128,11 +128,6 @@ var (
 	ErrStopped        = errors.New("gogreeter: the server has been stopped; make a new one")
 )
 
-var (
-	errDeadline = context.DeadlineExceeded
-	errStopped  = context.Canceled
-)
-
 // Server is a gRPC server. Its methods may be called by any goroutine, handlers included.
 type Server struct {
 	// Immutable after NewServer.

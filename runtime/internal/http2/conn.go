@@ -245,7 +245,8 @@ func (c *Conn) processBuffered() error {
 	for c.end-c.start >= frameHeaderLen {
 		f, length := parseFrameHeader(c.buf[c.start:c.end])
 		if length > minMaxFrameSize {
-			return c.oversized(f, length)
+			// RFC 9113, Section 4.2. A connection error is right for every type, and spares us from skipping 16 MiB.
+			return ConnError{ErrCodeFrameSize, "frame larger than SETTINGS_MAX_FRAME_SIZE"}
 		}
 		if c.end-c.start < frameHeaderLen+length {
 			return nil
@@ -264,12 +265,6 @@ func (c *Conn) processBuffered() error {
 		}
 	}
 	return nil
-}
-
-// oversized answers a frame that is longer than we allow (RFC 9113, Section 4.2). A connection error is right for
-// every type, and spares us from skipping up to 16 MiB of the frame.
-func (c *Conn) oversized(f frame, length int) error {
-	return ConnError{ErrCodeFrameSize, "frame larger than SETTINGS_MAX_FRAME_SIZE"}
 }
 
 // failStream ends a stream by a stream error.
@@ -326,17 +321,3 @@ func (c *Conn) Octets() (received, sent uint64) { return c.received.Load(), c.se
 
 // Lonely reports whether the connection has one stream at most, so that there is nobody to share a write with.
 func (c *Conn) Lonely() bool { return c.open.Load() <= 1 }
-
-// lookup finds an open stream.
-func (c *Conn) lookup(id uint32) *Stream {
-	if c.last != nil && c.last.id == id && !c.last.state.isClosed() {
-		return c.last
-	}
-	c.mu.Lock()
-	st := c.streams[id]
-	c.mu.Unlock()
-	if st != nil {
-		c.last = st
-	}
-	return st
-}

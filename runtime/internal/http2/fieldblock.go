@@ -70,7 +70,9 @@ func (c *Conn) processBlock(id uint32, block []byte, endStream, selfDep bool) er
 	if id > c.maxStreamID { // written by the reader only
 		return c.openStream(id, block, endStream, selfDep)
 	}
-	st := c.lookup(id)
+	c.mu.Lock()
+	st := c.streams[id]
+	c.mu.Unlock()
 	c.fields.begin()
 	if err := c.fields.decode(block); err != nil {
 		return err
