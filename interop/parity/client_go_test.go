@@ -23,7 +23,10 @@ import (
 )
 
 // goClient is grpc-go's client.
-type goClient struct{ channels map[string]*grpc.ClientConn }
+type goClient struct{ channels clientChannels }
+
+// clientChannels are channels by the address they lead to.
+type clientChannels map[string]*grpc.ClientConn
 
 func (c *goClient) name() string { return "grpc-go" }
 
@@ -65,6 +68,9 @@ func (c *goClient) begin(t testing.TB, to target, what call) underWay {
 		timeout = time.Duration(what.Timeout * float64(time.Second))
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	if what.Timeout < 0 {
+		ctx, cancel = context.WithCancel(context.Background())
+	}
 	md := metadata.MD{}
 	for _, pair := range what.Metadata.metadata() {
 		md.Append(pair.Key, pair.Value)
@@ -170,6 +176,15 @@ func (u *goCall) message(t testing.TB) {
 	case <-u.read:
 	case <-time.After(patience):
 		t.Fatal("no further message")
+	}
+}
+
+func (u *goCall) over(testing.TB) bool {
+	select {
+	case <-u.done:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 )
 
@@ -15,7 +14,7 @@ type call struct {
 	Path        string    `json:"path"` // empty: /parity.P/<arity>; "%" stands for the arity
 	Arity       arity     `json:"arity"`
 	Metadata    pairs     `json:"metadata,omitempty"`
-	Timeout     float64   `json:"timeout,omitempty"` // seconds; 0: patience
+	Timeout     float64   `json:"timeout,omitempty"` // seconds; 0: patience; -1: none
 	Requests    []message `json:"requests"`          // nil: one
 	Open        bool      `json:"open,omitempty"`    // do not half-close
 	Read        int       `json:"read,omitempty"`    // stop reading after so many messages, until the result is asked for
@@ -33,6 +32,7 @@ type client interface {
 type underWay interface {
 	cancel(t testing.TB)
 	message(t testing.TB) // waits for one more message
+	over(t testing.TB) bool
 	result(t testing.TB) answer
 }
 
@@ -42,6 +42,7 @@ type server interface {
 	start(t testing.TB, variant string) instance
 	signal(t testing.TB, name string)
 	await(t testing.TB, name string)
+	happened(t testing.TB, name string) bool
 }
 
 type instance interface {
@@ -94,7 +95,7 @@ func onStages(t *testing.T, test func(t *testing.T, s *stage)) {
 		for _, to := range []string{"gogreeter", "grpc-python"} {
 			t.Run(by+" to "+to, func(t *testing.T) {
 				s := &stage{started: map[string]instance{}}
-				s.client = &goClient{channels: map[string]*grpc.ClientConn{}}
+				s.client = &goClient{channels: clientChannels{}}
 				if by == "grpc-python" {
 					clientProcess.start(t)
 					s.client = &pythonClient{}
@@ -205,6 +206,12 @@ func (p *play) begin(c call, s script) underWay {
 // beginAt is begin for a server that the row has started.
 func (p *play) beginAt(i instance, c call, s script) underWay {
 	p.Helper()
+	return p.beginBy(p.client, i.target(), c, s)
+}
+
+// beginBy is begin for a client and a target of the row's own.
+func (p *play) beginBy(by client, to target, c call, s script) underWay {
+	p.Helper()
 	if c.Arity == "" {
 		c.Arity = p.arity
 	}
@@ -219,7 +226,7 @@ func (p *play) beginAt(i instance, c call, s script) underWay {
 	if s != nil {
 		c.Metadata = append(c.Metadata, [2]string{"script-bin", fmt.Sprintf("%x", toJSON(s))})
 	}
-	return p.client.begin(p.T, i.target(), c)
+	return by.begin(p.T, to, c)
 }
 
 // fresh starts a server of the row's own.
@@ -233,6 +240,8 @@ func (p *play) fresh(variant string) instance {
 // signal and await speak of events in the handlers of this row.
 func (p *play) signal(name string) { p.Helper(); p.server.signal(p.T, p.run+"/"+name) }
 func (p *play) await(name string)  { p.Helper(); p.server.await(p.T, p.run+"/"+name) }
+
+func (p *play) happened(name string) bool { p.Helper(); return p.server.happened(p.T, p.run+"/"+name) }
 
 // differs is for a row's theirs.
 func differs(a answer) *answer { return &a }

@@ -139,6 +139,12 @@ func (u pythonCall) message(t testing.TB) {
 	clientProcess.ask(t, map[string]any{"op": "message", "id": u}, nil)
 }
 
+func (u pythonCall) over(t testing.TB) (over bool) {
+	t.Helper()
+	clientProcess.ask(t, map[string]any{"op": "over", "id": u}, &over)
+	return over
+}
+
 func (u pythonCall) result(t testing.TB) answer {
 	t.Helper()
 	var a answer
@@ -174,6 +180,12 @@ func (s *pythonServer) start(t testing.TB, variant string) instance {
 func (s *pythonServer) signal(t testing.TB, name string) {
 	t.Helper()
 	serverProcess.ask(t, map[string]any{"op": "signal", "name": name}, nil)
+}
+
+func (s *pythonServer) happened(t testing.TB, name string) (happened bool) {
+	t.Helper()
+	serverProcess.ask(t, map[string]any{"op": "happened", "name": name}, &happened)
+	return happened
 }
 
 func (s *pythonServer) await(t testing.TB, name string) {

@@ -129,7 +129,7 @@ func (m message) payload() []byte {
 
 // describe is how answers show a message: large ones by length and checksum.
 func describe(data []byte) string {
-	if len(data) > 1000 {
+	if len(data) > 500 {
 		return fmt.Sprintf("%d octets, CRC %08x", len(data), crc32.ChecksumIEEE(data))
 	}
 	return string(data)

@@ -89,6 +89,8 @@ func (s *goServer) start(t testing.TB, variant string) instance {
 
 func (s *goServer) signal(_ testing.TB, name string) { s.events.signal(name) }
 
+func (s *goServer) happened(_ testing.TB, name string) bool { return s.events.happened(name) }
+
 func (s *goServer) await(t testing.TB, name string) {
 	t.Helper()
 	if !s.events.await(name) {

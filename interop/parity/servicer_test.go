@@ -225,6 +225,14 @@ func (p *player) control(s step) error {
 		p.events.await(name)
 	case "callback":
 		runtime.AddCallback(p.ctx, func() { p.events.signal(name) })
+	case "late_callback":
+		if !runtime.AddCallback(p.ctx, func() {}) {
+			p.events.signal(name)
+		}
+	case "recv_fails":
+		if _, err := p.next(); err != nil && err != io.EOF {
+			p.events.signal(name)
+		}
 	case "bad_callback":
 		runtime.AddCallback(p.ctx, func() { panic("callback") })
 	case "until_over":
@@ -255,8 +263,6 @@ func (p *player) tell(s step) error {
 		return p.send(&raw{Data: []byte(scheme)})
 	case "tell_active":
 		told = runtime.IsActive(p.ctx)
-	case "tell_late_callback":
-		told = runtime.AddCallback(p.ctx, func() {})
 	case "tell_deadline":
 		_, ok := runtime.TimeRemaining(p.ctx)
 		return p.send(&raw{Data: []byte(map[bool]string{true: "some", false: "none"}[ok])})
@@ -270,6 +276,13 @@ func (p *player) tell(s step) error {
 		return errors.New("the servicer does not know what " + s.Do + " is")
 	}
 	return p.send(&raw{Data: toJSON(told)})
+}
+
+// happened reports whether an event has come.
+func (e *events) happened(name string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.past[name]
 }
 
 func newEvents() *events {

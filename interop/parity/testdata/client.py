@@ -24,7 +24,8 @@ class Call:
         kind = "%s_%s" % tuple("stream" if streams else "unary" for streams in (streams_requests, self._streams_responses))
         multi_callable = getattr(channel, kind)(spec["path"])
         request = self._requests(requests, spec.get("open", False)) if streams_requests else requests[0]
-        arguments = {"metadata": script.metadata_in(spec.get("metadata")), "timeout": spec.get("timeout") or script.PATIENCE}
+        timeout = spec.get("timeout") or script.PATIENCE
+        arguments = {"metadata": script.metadata_in(spec.get("metadata")), "timeout": timeout if timeout > 0 else None}
         if spec.get("compression"):
             arguments["compression"] = script.COMPRESSION[spec["compression"]]
         if not self._streams_responses:
@@ -56,6 +57,9 @@ class Call:
     def cancel(self):
         self._call.cancel()
         self._go_on.set()
+
+    def is_over(self):
+        return self._over.is_set()
 
     def await_message(self):
         if not self._read.acquire(timeout=script.PATIENCE):
@@ -91,6 +95,9 @@ class Client:
 
     def do_message(self, command):
         self._calls[command["id"]].await_message()
+
+    def do_over(self, command):
+        return self._calls[command["id"]].is_over()
 
     def do_result(self, command):
         return self._calls.pop(command["id"]).result()

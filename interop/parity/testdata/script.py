@@ -29,7 +29,7 @@ def payload(spec):
 
 def describe(message):
     """A message as the answers show it: large ones by length and checksum."""
-    if len(message) > 1000:
+    if len(message) > 500:
         return "%d octets, CRC %08x" % (len(message), zlib.crc32(message))
     return message.decode("utf-8", "replace")
 

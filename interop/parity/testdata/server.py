@@ -129,6 +129,14 @@ class Run:
     def do_callback(self, step):
         self.context.add_callback(self.event(step["text"]).set)
 
+    def do_late_callback(self, step):
+        if not self.context.add_callback(lambda: None):
+            self.do_signal(step)
+
+    def do_recv_fails(self, step):
+        if self.recv_error() == b"error":
+            self.do_signal(step)
+
     def do_bad_callback(self, step):
         def bad():
             raise Exception("callback")
@@ -157,16 +165,13 @@ class Run:
     def tell_active(self, step):
         return json.dumps(self.context.is_active()).encode()
 
-    def tell_late_callback(self, step):
-        return json.dumps(self.context.add_callback(lambda: None)).encode()
-
     def tell_deadline(self, step):
         remaining = self.context.time_remaining()
         return b"some" if remaining is not None and remaining < 1e9 else b"none"
 
     def tell_auth(self, step):
         values = self.context.auth_context().get(step["text"]) or []
-        return json.dumps([value.decode() for value in values]).encode()
+        return json.dumps([value.decode() for value in values], separators=(",", ":")).encode()
 
     def tell_identities(self, step):
         identities = self.context.peer_identities() or ()
@@ -351,6 +356,9 @@ class Server:
 
     def do_signal(self, command):
         EVENTS.of(command["name"]).set()
+
+    def do_happened(self, command):
+        return EVENTS.of(command["name"]).is_set()
 
     def do_await(self, command):
         return EVENTS.of(command["name"]).wait(script.PATIENCE)
