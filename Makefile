@@ -1,6 +1,6 @@
 # The commands of everyday work. They need Go, git and make; tests whose peer is missing say so and are skipped.
 
-MODULES := . example/helloworld/greeter_client example/route_guide/route_guide_client interop bench bench/codegen
+MODULES := . example/helloworld/greeter_client example/route_guide/route_guide_client runtime/interceptor/validate interop bench bench/codegen
 TOOLS   := go build -modfile=tools/go.mod -o bin/
 
 # Builds need no stamp of the commit, and must work where git doesn't trust the directory.

@@ -264,6 +264,20 @@ func TestServer_MaxConcurrentRPCs(t *testing.T) {
 	})
 }
 
+// TestServer_LimitAndInterceptors checks that a method that is not known is not taken for one there is no room for.
+func TestServer_LimitAndInterceptors(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		pass := func(ctx context.Context, call *Call, next Next) error { return next(ctx, call) }
+		s := newTestServer(t, Options{MaxConcurrentRPCs: 1, Interceptors: []Interceptor{pass}}, handlers{"Wait": blockUntilOver()})
+		c := s.dial()
+		st := c.call("/t.S/Wait", "")
+		c.ping()
+		c.call("/t.S/unknown", "").result().want(codes.Unimplemented, "Method not found!")
+		c.call("/t.S/Wait", "").result().want(codes.ResourceExhausted, "Concurrent RPC limit exceeded!")
+		st.cancel()
+	})
+}
+
 func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {

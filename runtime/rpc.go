@@ -75,11 +75,13 @@ func (r *rpc) HandleRequest(endStream bool) {
 	if refusal == nil {
 		r.method, refusal = r.def.find(r)
 	}
+	beyondLimit := limitExceeded
 	if refusal == methodNotFound && s.chain != nil {
-		refusal = nil // the interceptors see it, and may know better
+		// The interceptors see it, and may know better.
+		refusal, beyondLimit = nil, methodNotFound
 	}
 	if refusal == nil && !s.admit() {
-		refusal = limitExceeded
+		refusal = beyondLimit
 	}
 	if refusal != nil {
 		r.refuse(refusal, endStream)
