@@ -143,6 +143,9 @@ type Server struct {
 	active   atomic.Int64 // RPCs admitted and not yet released
 	accepted atomic.Uint64
 	rejected counters
+	other    *counters // of the methods of generic handlers
+
+	executors sync.Map // *Executor to *dispatcher
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -153,7 +156,6 @@ type Server struct {
 	serving     int                   // accept loops, handshakes and connections that have not ended
 	graceTimer  *time.Timer
 	graceEnds   time.Time
-	executors   map[*Executor]*dispatcher
 	counted     map[string]*counters // by path of the method; kept when a service is removed
 	received    uint64               // octets, of the connections that have ended
 	sent        uint64
@@ -167,9 +169,9 @@ func NewServer(options Options) *Server {
 		closing:     make(chan struct{}),
 		connections: make(map[*connection]struct{}),
 		handshakes:  make(map[net.Conn]struct{}),
-		executors:   make(map[*Executor]*dispatcher),
-		counted:     make(map[string]*counters),
+		other:       &counters{},
 	}
+	s.counted = map[string]*counters{otherMethods: s.other}
 	s.logger = s.options.Logger
 	s.chain = chain(options.Interceptors)
 	if options.Workers > 0 {
@@ -214,22 +216,21 @@ func (s *Server) newMethodLocked(path string, h *MethodHandler, descriptor proto
 		m.counters = &counters{}
 		s.counted[path] = m.counters
 	}
-	s.setExecutorLocked(m)
+	s.setExecutor(m)
 	return m
 }
 
-// newOtherMethod makes an entry of a method handler that a generic handler has supplied for one RPC.
+// newOtherMethod makes an entry of a method handler that a generic handler has supplied for one RPC. It never runs
+// inline: that its method blocks could not be remembered.
 func (s *Server) newOtherMethod(path string, h *MethodHandler) *method {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	m := s.newMethodLocked(otherMethods, h, nil)
-	m.path = path
-	s.setExecutorLocked(m) // Options.Methods knows it by its own path
+	m := &method{MethodHandler: h, path: path, counters: s.other}
+	s.setExecutor(m)
+	m.inline.Store(false)
 	return m
 }
 
-// setExecutorLocked decides where the method's handlers run.
-func (s *Server) setExecutorLocked(m *method) {
+// setExecutor decides where the method's handlers run.
+func (s *Server) setExecutor(m *method) {
 	e := s.options.Methods[m.path].Executor
 	if e == nil {
 		e = m.executor
@@ -240,10 +241,8 @@ func (s *Server) setExecutorLocked(m *method) {
 	if e == nil || e == Unbounded || e == Inline {
 		return
 	}
-	if s.executors[e] == nil {
-		s.executors[e] = &dispatcher{pool: &s.workers, limit: e.workers}
-	}
-	m.dispatch = s.executors[e]
+	d, _ := s.executors.LoadOrStore(e, &dispatcher{pool: &s.workers, limit: e.workers})
+	m.dispatch = d.(*dispatcher)
 }
 
 // Start begins to serve the ports that were added, and returns. It fails with ErrAlreadyStarted or ErrStopped.

@@ -47,12 +47,15 @@ func (s *Server) Stats() Stats {
 	}
 	s.mu.Lock()
 	connections := slices.Collect(maps.Keys(s.connections))
-	dispatchers := slices.Collect(maps.Values(s.executors))
 	counted := maps.Clone(s.counted)
 	stats.ReceivedBytes, stats.SentBytes = s.received, s.sent
 	s.mu.Unlock()
+	var dispatchers []*dispatcher
 	if s.dispatch != nil {
 		dispatchers = append(dispatchers, s.dispatch)
+	}
+	for _, d := range s.executors.Range {
+		dispatchers = append(dispatchers, d.(*dispatcher))
 	}
 	stats.Connections = len(connections)
 	for _, c := range connections {
