@@ -32,6 +32,7 @@ func (i *inlineRunner) run(r *rpc) {
 		i.timer.Reset(inlineLimit)
 	}
 	i.armed = true
+	r.onReader = true
 	i.current.Store(r)
 	defer i.current.Store(nil) // also if the handler ends its goroutine
 	r.run(&i.worker)

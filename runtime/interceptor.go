@@ -131,6 +131,10 @@ func callHandler(ctx context.Context, call *Call) error {
 	if call.method == nil {
 		return methodNotFound.outcome.err()
 	}
+	if call.rpc.onReader && call.method.responseStreaming {
+		// It may have to wait for what only the reader can bring.
+		return outcome{code: codes.Internal, details: "an RPC that runs inline cannot be handed to a method that streams"}.err()
+	}
 	response, err := call.method.behavior(ctx, call.rpc)
 	if call.rpc.over() {
 		return call.rpc.endError() // whatever the handler returned, it was too late

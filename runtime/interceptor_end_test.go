@@ -91,3 +91,22 @@ func TestNext_ReturnsHowTheRPCEnded(t *testing.T) {
 		})
 	}
 }
+
+// TestCall_SetMethodInline has an RPC that runs on the reader handed to a method that might wait for the reader.
+func TestCall_SetMethodInline(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		toStream := func(ctx context.Context, call *Call, next Next) error {
+			call.SetMethod("/t.S/Stream")
+			return next(ctx, call)
+		}
+		s := newTestServer(t, Options{Interceptors: []Interceptor{toStream}}, handlers{
+			"Inline": echo().WithExecutor(Inline),
+			"Stream": UnaryStream(func(_ context.Context, request *raw, responses ResponseStream[raw]) error {
+				return responses.Send(request)
+			}),
+		})
+		c := s.dial()
+		c.call("/t.S/Inline", "x").result().want(codes.Internal, "an RPC that runs inline cannot be handed to a method that streams")
+		c.call("/t.S/Stream", "x").result().want(codes.OK, "", "x")
+	})
+}

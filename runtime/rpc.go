@@ -34,6 +34,8 @@ type rpc struct {
 	call    *Call // nil without interceptors
 	inline  [inlineMessage]byte
 
+	onReader bool // the handler runs inline
+
 	// Owned by the reader.
 	in        messageReader
 	requests  int  // messages that have come
