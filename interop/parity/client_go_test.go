@@ -87,21 +87,9 @@ func (c *goClient) begin(t testing.TB, to target, what call) underWay {
 		u.end(nil, err)
 		return u
 	}
-	u.sender.Go(func() { sendRequests(stream, what) })
+	u.sender.Go(func() { u.send(stream, what) })
 	go u.receive(stream, what)
 	return u
-}
-
-// sendRequests sends what it can: if sending fails, receiving tells why.
-func sendRequests(stream grpc.ClientStream, what call) {
-	for _, request := range what.Requests {
-		if stream.SendMsg(request.payload()) != nil {
-			return
-		}
-	}
-	if !what.Open {
-		_ = stream.CloseSend()
-	}
 }
 
 // goCall is an RPC under way.
@@ -118,6 +106,25 @@ type goCall struct {
 	// Guarded by mu.
 	encoding string
 	wire     []string
+}
+
+// send sends what it can: if sending fails, receiving tells why.
+func (u *goCall) send(stream grpc.ClientStream, what call) {
+	for n, request := range what.Requests {
+		if what.Lockstep && n > 0 {
+			select {
+			case <-u.read:
+			case <-u.done:
+				return
+			}
+		}
+		if stream.SendMsg(request.payload()) != nil {
+			return
+		}
+	}
+	if !what.Open {
+		_ = stream.CloseSend()
+	}
 }
 
 func (u *goCall) receive(stream grpc.ClientStream, what call) {

@@ -14,10 +14,11 @@ type call struct {
 	Path        string    `json:"path"` // empty: /parity.P/<arity>; "%" stands for the arity
 	Arity       arity     `json:"arity"`
 	Metadata    pairs     `json:"metadata,omitempty"`
-	Timeout     float64   `json:"timeout,omitempty"` // seconds; 0: patience; -1: none
-	Requests    []message `json:"requests"`          // nil: one
-	Open        bool      `json:"open,omitempty"`    // do not half-close
-	Read        int       `json:"read,omitempty"`    // stop reading after so many messages, until the result is asked for
+	Timeout     float64   `json:"timeout,omitempty"`  // seconds; 0: patience; -1: none
+	Requests    []message `json:"requests"`           // nil: one
+	Open        bool      `json:"open,omitempty"`     // do not half-close
+	Read        int       `json:"read,omitempty"`     // stop reading after so many messages, until the result is asked for
+	Lockstep    bool      `json:"lockstep,omitempty"` // each further request waits for one more message
 	Compression string    `json:"compression,omitempty"`
 }
 

@@ -174,7 +174,9 @@ func (s *pythonServer) start(t testing.TB, variant string) instance {
 	if to.Address == "" {
 		to.Address = hostOf(variant) + fmt.Sprint(started.Port)
 	}
-	return &pythonInstance{id: started.ID, to: to}
+	i := &pythonInstance{id: started.ID, to: to}
+	t.Cleanup(func() { i.stop(t, 0) })
+	return i
 }
 
 func (s *pythonServer) signal(t testing.TB, name string) {

@@ -45,8 +45,8 @@ var endRows = []row{
 			p.check(p.call(call{Timeout: soon, Open: true}), expired, nil)
 			p.await("failed")
 		}},
-	{name: "the handler knows its deadline", do: script{do("tell_deadline")}, call: call{Timeout: 20}, want: ok("some")},
-	{name: "the handler has no deadline", do: script{do("tell_deadline")}, call: call{Timeout: -1}, want: ok("none")},
+	{name: "the handler knows its deadline", do: script{{Do: "tell_deadline", N: 21}}, call: call{Timeout: 20}, want: ok("some")},
+	{name: "the handler has no deadline", do: script{{Do: "tell_deadline", N: 21}}, call: call{Timeout: -1}, want: ok("none")},
 	{name: "deadline in the queue, one request", on: "workers1", arities: unaryRequests, play: expiresInQueue},
 	{name: "deadline in the queue, a stream of requests", on: "workers1", arities: streamRequests, play: expiresInQueue,
 		why: "defect: the handler is called although its RPC is over"},

@@ -264,8 +264,18 @@ func (p *player) tell(s step) error {
 	case "tell_active":
 		told = runtime.IsActive(p.ctx)
 	case "tell_deadline":
-		_, ok := runtime.TimeRemaining(p.ctx)
-		return p.send(&raw{Data: []byte(map[bool]string{true: "some", false: "none"}[ok])})
+		remaining, ok := runtime.TimeRemaining(p.ctx)
+		text := "none"
+		if ok {
+			text = map[bool]string{true: "some", false: "another"}[remaining > 0 && remaining <= time.Duration(s.N)*time.Second]
+		}
+		return p.send(&raw{Data: []byte(text)})
+	case "tell_total":
+		total := 0
+		for request, err := p.next(); err == nil; request, err = p.next() {
+			total += len(request.Data)
+		}
+		told = total
 	case "tell_auth":
 		told = append([]string{}, authcontext.Of(p.ctx)[s.Text]...)
 	case "tell_identities":

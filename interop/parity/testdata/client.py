@@ -23,7 +23,7 @@ class Call:
         streams_requests, self._streams_responses = spec["arity"][0] == "s", spec["arity"][1] == "s"
         kind = "%s_%s" % tuple("stream" if streams else "unary" for streams in (streams_requests, self._streams_responses))
         multi_callable = getattr(channel, kind)(spec["path"])
-        request = self._requests(requests, spec.get("open", False)) if streams_requests else requests[0]
+        request = self._requests(requests, spec) if streams_requests else requests[0]
         timeout = spec.get("timeout") or script.PATIENCE
         arguments = {"metadata": script.metadata_in(spec.get("metadata")), "timeout": timeout if timeout > 0 else None}
         if spec.get("compression"):
@@ -35,9 +35,12 @@ class Call:
         self._thread = threading.Thread(target=self._collect, daemon=True)
         self._thread.start()
 
-    def _requests(self, requests, stay_open):
-        yield from requests
-        if stay_open:
+    def _requests(self, requests, spec):
+        for number, request in enumerate(requests):
+            if spec.get("lockstep") and number > 0:
+                self._read.acquire(timeout=script.PATIENCE)
+            yield request
+        if spec.get("open"):
             self._over.wait(script.PATIENCE)
 
     def _collect(self):

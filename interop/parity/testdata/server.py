@@ -167,7 +167,12 @@ class Run:
 
     def tell_deadline(self, step):
         remaining = self.context.time_remaining()
-        return b"some" if remaining is not None and remaining < 1e9 else b"none"
+        if remaining is None or remaining > 1e9:  # without a deadline, it is some centuries
+            return b"none"
+        return b"some" if 0 < remaining <= step["n"] else b"another"
+
+    def tell_total(self, step):
+        return str(sum(len(request) for request in self.requests)).encode()
 
     def tell_auth(self, step):
         values = self.context.auth_context().get(step["text"]) or []
