@@ -12,7 +12,6 @@ const (
 	noSetCode   = "decision: a status is returned, not set; a handler that panics has returned none"
 	hangsThere  = "defect: the RPC is never answered"
 	neverOK     = "defect: a failure must not be told as a success"
-	errorNotOK  = "decision: an error whose code is OK is a mistake, and keeps its own text"
 	okNoDetails = "decision: a success has no details"
 )
 
