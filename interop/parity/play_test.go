@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"google.golang.org/grpc/codes"
@@ -86,8 +87,10 @@ type stage struct {
 	client  client
 	server  server
 	started map[string]instance
-	runs    int
 }
+
+// runs numbers the rows as they are played: the events of a process are there for all of them.
+var runs atomic.Int64
 
 // onStages runs a test with each client and each server.
 func onStages(t *testing.T, test func(t *testing.T, s *stage)) {
@@ -134,8 +137,7 @@ func runRows(t *testing.T, rows []row) {
 				}
 				for _, a := range r.playedBy() {
 					t.Run(string(a), func(t *testing.T) {
-						s.runs++
-						p := &play{T: t, all: stageT, stage: s, row: r, arity: a, run: fmt.Sprint(t.Name(), s.runs)}
+						p := &play{T: t, all: stageT, stage: s, row: r, arity: a, run: fmt.Sprint(t.Name(), runs.Add(1))}
 						p.perform()
 					})
 				}

@@ -18,7 +18,7 @@ const forever = 1000 // seconds of grace that are not meant to pass
 func stops(name string, want answer, graces ...float64) row {
 	return row{name: name, arities: two, play: func(p *play) {
 		i := p.fresh("")
-		running := p.beginAt(i, call{}, script{signal("began"), {Do: "callback", Text: "called"}, await("go"), reply("done")})
+		running := p.beginAt(i, call{}, script{{Do: "callback", Text: "called"}, signal("began"), await("go"), reply("done")})
 		p.await("began")
 		for _, grace := range graces {
 			i.stop(p, grace)

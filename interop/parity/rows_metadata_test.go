@@ -32,7 +32,7 @@ var metadataRows = []row{
 	{name: "an empty binary value", do: script{do("tell_metadata")}, call: call{Metadata: pairsOf("k-bin", "")}, want: ok(`[["k-bin",""]]`)},
 	{name: "initial metadata", do: script{sendInitial("i", "1", "i-bin", "00ff", "i", "2"), reply("x")},
 		want: ok("x").initial("i", "1", "i", "2", "i-bin", "00ff")},
-	{name: "initial metadata goes out at once", do: script{sendInitial("i", "1"), signal("sent"), await("go"), reply("x")},
+	{name: "initial metadata well before the response", do: script{sendInitial("i", "1"), signal("sent"), await("go"), reply("x")},
 		play: func(p *play) {
 			u := p.begin(call{}, p.row.do)
 			p.await("sent")

@@ -224,7 +224,9 @@ func (p *player) control(s step) error {
 	case "await":
 		p.events.await(name)
 	case "callback":
-		runtime.AddCallback(p.ctx, func() { p.events.signal(name) })
+		if !runtime.AddCallback(p.ctx, func() { p.events.signal(name) }) {
+			return errors.New("the RPC is over before the script could begin")
+		}
 	case "late_callback":
 		if !runtime.AddCallback(p.ctx, func() {}) {
 			p.events.signal(name)

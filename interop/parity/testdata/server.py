@@ -127,7 +127,8 @@ class Run:
         self.event(step["text"]).wait(script.PATIENCE)
 
     def do_callback(self, step):
-        self.context.add_callback(self.event(step["text"]).set)
+        if not self.context.add_callback(self.event(step["text"]).set):
+            raise Exception("the RPC is over before the script could begin")
 
     def do_late_callback(self, step):
         if not self.context.add_callback(lambda: None):
