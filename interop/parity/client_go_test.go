@@ -218,7 +218,8 @@ type wireRecorder struct{}
 
 type wireKey struct{}
 
-func (wireRecorder) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context   { return ctx }
+func (wireRecorder) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context { return ctx }
+
 func (wireRecorder) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
 func (wireRecorder) HandleConn(context.Context, stats.ConnStats)                       {}
 

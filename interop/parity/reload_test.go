@@ -87,8 +87,10 @@ func testReload(t *testing.T, mutual bool, newClient func(testing.TB) client) {
 		variant := map[bool]string{true: "mtls", false: "tls"}[mutual]
 		to := certs.target(variant)
 		to.Address = address
-		have := by.begin(t, to, call{Path: "/parity.P/uu", Arity: uu, Requests: texts("q"),
-			Metadata: pairsOf("script-bin", fmt.Sprintf("%x", toJSON(script{do("echo")})))}).result(t)
+		have := by.begin(t, to, call{
+			Path: "/parity.P/uu", Arity: uu, Requests: texts("q"),
+			Metadata: pairsOf("script-bin", fmt.Sprintf("%x", toJSON(script{do("echo")}))),
+		}).result(t)
 		if have.Code != code {
 			t.Errorf("the answer is %v, want %v", have, code)
 		}

@@ -114,20 +114,28 @@ func TestParity_Dispatch(t *testing.T) { runRows(t, dispatchRows) }
 // interceptorRows are about what interceptors can do. There are three; "@0" is the outermost.
 var interceptorRows = []row{
 	{name: "interceptors let RPCs pass", on: "interceptors", do: script{reply("x")}, want: ok("x")},
-	{name: "the outermost raises", on: "interceptors", call: call{Metadata: pairsOf("intercept", "raise@0")}, do: script{reply("x")},
+	{
+		name: "the outermost raises", on: "interceptors", call: call{Metadata: pairsOf("intercept", "raise@0")}, do: script{reply("x")},
 		want: failed(codes.Unknown, "Exception calling application: interceptor"),
-		why:  "decision: a panic has one text, wherever it happens", theirs: differs(failed(codes.Unknown, "Error in service handler!"))},
-	{name: "the innermost raises", on: "interceptors", call: call{Metadata: pairsOf("intercept", "raise@2")}, do: script{reply("x")},
+		why:  "decision: a panic has one text, wherever it happens", theirs: differs(failed(codes.Unknown, "Error in service handler!")),
+	},
+	{
+		name: "the innermost raises", on: "interceptors", call: call{Metadata: pairsOf("intercept", "raise@2")}, do: script{reply("x")},
 		want: failed(codes.Unknown, "Exception calling application: interceptor"),
-		why:  "decision: a panic has one text, wherever it happens", theirs: differs(failed(codes.Unknown, "Error in service handler!"))},
+		why:  "decision: a panic has one text, wherever it happens", theirs: differs(failed(codes.Unknown, "Error in service handler!")),
+	},
 	{name: "the outermost says not found", on: "interceptors", call: call{Metadata: pairsOf("intercept", "none@0")}, want: notFound},
 	{name: "the innermost says not found", on: "interceptors", call: call{Metadata: pairsOf("intercept", "none@2")}, want: notFound},
 	{name: "denied", on: "interceptors", call: call{Metadata: pairsOf("intercept", "deny@1")}, want: failed(codes.Unauthenticated, "denied")},
-	{name: "denied on an unknown path", on: "interceptors", call: call{Path: "/no/where", Metadata: pairsOf("intercept", "deny@1")},
-		want: failed(codes.Unauthenticated, "denied")},
+	{
+		name: "denied on an unknown path", on: "interceptors", call: call{Path: "/no/where", Metadata: pairsOf("intercept", "deny@1")},
+		want: failed(codes.Unauthenticated, "denied"),
+	},
 	{name: "unknown methods pass through", on: "interceptors", call: call{Path: "/no/where"}, want: notFound},
-	{name: "the method is rewritten", on: "interceptors", do: script{reply("rewritten")},
-		call: call{Path: "/else.where/%", Metadata: pairsOf("intercept", "rewrite@0")}, want: ok("rewritten")},
+	{
+		name: "the method is rewritten", on: "interceptors", do: script{reply("rewritten")},
+		call: call{Path: "/else.where/%", Metadata: pairsOf("intercept", "rewrite@0")}, want: ok("rewritten"),
+	},
 }
 
 func TestParity_Interceptors(t *testing.T) { runRows(t, interceptorRows) }

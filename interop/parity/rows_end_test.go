@@ -52,16 +52,20 @@ var endRows = []row{
 		p.check(p.expire(call{}, 2), failed(codes.DeadlineExceeded, "*", "1", "2"), nil)
 		p.wantOver()
 	}},
-	{name: "deadline while the handler waits for a request", arities: streamRequests, why: endOrError,
+	{
+		name: "deadline while the handler waits for a request", arities: streamRequests, why: endOrError,
 		do: script{do("recv"), signal("began"), doText("recv_fails", "failed"), reply("x")}, play: func(p *play) {
 			p.check(p.expire(call{Open: true}, 0), expired, nil)
 			p.await("failed")
-		}},
+		},
+	},
 	{name: "the handler knows its deadline", do: script{{Do: "tell_deadline", N: 21}}, call: call{Timeout: 20}, want: ok("some")},
 	{name: "the handler has no deadline", do: script{{Do: "tell_deadline", N: 21}}, call: call{Timeout: -1}, want: ok("none")},
 	{name: "deadline in the queue, one request", on: "workers1", arities: unaryRequests, play: expiresInQueue},
-	{name: "deadline in the queue, a stream of requests", on: "workers1", arities: streamRequests, play: expiresInQueue,
-		why: "defect: the handler is called although its RPC is over"},
+	{
+		name: "deadline in the queue, a stream of requests", on: "workers1", arities: streamRequests, play: expiresInQueue,
+		why: "defect: the handler is called although its RPC is over",
+	},
 	{name: "the client cancels", do: over, play: func(p *play) {
 		u := p.begin(call{}, p.row.do)
 		p.await("began")
@@ -69,7 +73,8 @@ var endRows = []row{
 		p.check(p.result(u), cancelled, nil)
 		p.wantOver()
 	}},
-	{name: "the client cancels while the handler waits for a request", arities: streamRequests, why: endOrError,
+	{
+		name: "the client cancels while the handler waits for a request", arities: streamRequests, why: endOrError,
 		do: script{signal("began"), do("recv"), doText("recv_fails", "failed"), reply("x")},
 		play: func(p *play) {
 			u := p.begin(call{Open: true}, p.row.do)
@@ -77,7 +82,8 @@ var endRows = []row{
 			u.cancel(p)
 			p.check(p.result(u), cancelled, nil)
 			p.await("failed")
-		}},
+		},
+	},
 	{name: "the client cancels after the first response", arities: streamResponses, do: append(script{send("1")}, over...), play: func(p *play) {
 		u := p.begin(call{}, p.row.do)
 		u.message(p)
@@ -86,7 +92,8 @@ var endRows = []row{
 		p.check(p.result(u), failed(codes.Canceled, "*", "1"), nil)
 		p.wantOver()
 	}},
-	{name: "the client reads a part and leaves", arities: streamResponses, do: script{{Do: "callback", Text: "called"}, {Do: "repeat", N: 1000, Size: 10000}},
+	{
+		name: "the client reads a part and leaves", arities: streamResponses, do: script{{Do: "callback", Text: "called"}, {Do: "repeat", N: 1000, Size: 10000}},
 		play: func(p *play) {
 			u := p.begin(call{Read: 1}, p.row.do)
 			u.message(p)
@@ -95,7 +102,8 @@ var endRows = []row{
 				p.Errorf("the answer is %v", have)
 			}
 			p.await("called")
-		}},
+		},
+	},
 	{name: "the client closes its channel", do: over, play: func(p *play) {
 		i := p.fresh("")
 		u := p.beginAt(i, call{}, p.row.do)
@@ -108,11 +116,13 @@ var endRows = []row{
 		}
 		p.wantOver()
 	}},
-	{name: "a callback that raises is no reason to skip the next", do: script{do("bad_callback"), {Do: "callback", Text: "called"}, reply("x")},
+	{
+		name: "a callback that raises is no reason to skip the next", do: script{do("bad_callback"), {Do: "callback", Text: "called"}, reply("x")},
 		play: func(p *play) {
 			p.check(p.call(call{}), ok("x"), nil)
 			p.await("called")
-		}},
+		},
+	},
 	{name: "the handler is active until its end", do: script{do("tell_active")}, want: ok("true")},
 }
 
