@@ -94,7 +94,7 @@ var lifeRows = []row{
 		p.client.disconnect(p, i.target().Address) // a client that nobody asks for anything may not notice the end
 		i.wantTerminated(p)
 	}},
-	{name: "many RPCs end well during grace", arities: two, play: func(p *play) {
+	{name: "many RPCs end well during grace", arities: two, why: graceDefect, play: func(p *play) {
 		i := p.fresh("")
 		var all []underWay
 		for n := range 10 {
@@ -118,5 +118,9 @@ var lifeRows = []row{
 		p.check(p.result(p.beginAt(i, call{}, nil)), unavailable, nil)
 	}},
 }
+
+// graceDefect was seen once: RPCs on streams that were accepted before the server was stopped, all of whose handlers ended
+// well, were answered with errors by a busy grpc-python.
+const graceDefect = "defect: of many RPCs that end during the grace some can be answered with an error"
 
 func TestParity_LifeCycle(t *testing.T) { runRows(t, lifeRows) }
