@@ -35,7 +35,7 @@ test: notices ## run all tests of all modules, with the race detector
 	done
 
 .PHONY: parity
-parity: racenotice ## play the behaviors of grpc-python's server against both servers, with both clients
+parity: notices ## play the behaviors of grpc-python's server against both servers, with both clients
 	cd interop && go test $(RACE) -timeout 20m ./parity
 
 .PHONY: short
