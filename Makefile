@@ -92,7 +92,7 @@ fuzz: ## run each fuzz target of the root module for T (30s)
 
 .PHONY: bench-quick
 bench-quick: ## compare CPU per RPC with grpc-go under h2load, in ROUNDS (5) rounds
-	cd bench && go run ./quick -rounds $(ROUNDS)
+	cd bench && go run ./compare -rounds $(ROUNDS) -servers gogreeter,grpc-go -only '^unary small'
 
 .PHONY: bench
 bench: ## compare with grpc-go, connect-go and grpc-python in all scenarios, in ROUNDS (5) rounds

@@ -1,7 +1,6 @@
 // Package bench is the root of the benchmarks against other gRPC servers; the programs are in the directories below.
 //
-//   - quick: server CPU per small unary RPC against grpc-go, a matter of minutes (make bench-quick)
-//   - compare: all servers in all scenarios, with tables and plots (make bench)
+//   - compare: all servers in all scenarios, with tables and plots (make bench), or some of them (make bench-quick)
 //   - gogreeter_server, grpc_go_server, connect_go_server, python_server: the servers, which do the same work
 //   - internal/work: that work
 //   - internal/report: how a server tells its allocations

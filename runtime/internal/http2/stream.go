@@ -147,6 +147,3 @@ func (st *Stream) Reset(code ErrCode) {
 	c.out = appendRSTStream(c.out, st.id, code)
 	c.removeLocked(st, true)
 }
-
-// Conn returns the stream's connection.
-func (st *Stream) Conn() *Conn { return st.conn }
