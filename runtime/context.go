@@ -23,6 +23,7 @@ type ServicerContext interface {
 	DisableNextMessageCompression() error
 	AddCallback(f func()) bool
 	Cancel() error
+	Stopping() <-chan struct{}
 }
 
 // errNoRPC says that a context is not that of an RPC, nor made from one.
@@ -103,6 +104,11 @@ func AddCallback(ctx context.Context, f func()) bool { return servicerContextOf(
 // Cancel ends the RPC with the status CANCELLED. The handler goes on until it returns; what it returns is dropped.
 func Cancel(ctx context.Context) error { return servicerContextOf(ctx).Cancel() }
 
+// Stopping returns a channel that is closed when the server begins its grace: no new RPC begins, clients have been asked
+// to go elsewhere, and those that do not end in time are cancelled. It is for handlers of long streams, which can end
+// theirs in good order. It is nil if ctx is not an RPC's.
+func Stopping(ctx context.Context) <-chan struct{} { return servicerContextOf(ctx).Stopping() }
+
 // TimeRemaining returns how long the RPC may still take, 0 at the least. ok is false if it has no deadline.
 func TimeRemaining(ctx context.Context) (remaining time.Duration, ok bool) {
 	deadline, ok := ctx.Deadline()
@@ -128,3 +134,4 @@ func (noRPC) SetCompression(Compression) error     { return errNoRPC }
 func (noRPC) DisableNextMessageCompression() error { return errNoRPC }
 func (noRPC) AddCallback(func()) bool              { return false }
 func (noRPC) Cancel() error                        { return errNoRPC }
+func (noRPC) Stopping() <-chan struct{}            { return nil }

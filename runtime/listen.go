@@ -40,6 +40,23 @@ func (s *Server) AddSecurePort(address string, config *tls.Config) (port int, er
 	return s.addPort(address, tlsConfig(config))
 }
 
+// tlsConfig completes a user's configuration for HTTP/2.
+func tlsConfig(config *tls.Config) *tls.Config {
+	config = config.Clone()
+	if config.MinVersion < tls.VersionTLS12 {
+		config.MinVersion = tls.VersionTLS12 // RFC 9113, Section 9.2
+	}
+	if config.CipherSuites == nil {
+		config.CipherSuites = []uint16{ // those of TLS 1.2 that RFC 9113, Appendix A does not prohibit
+			tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+			tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+			tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+		}
+	}
+	config.NextProtos = []string{"h2"}
+	return config
+}
+
 // AddListener serves the connections of a listener, which becomes the server's: Stop closes it. For TLS, give it a
 // listener of package crypto/tls whose configuration has "h2" in NextProtos.
 func (s *Server) AddListener(l net.Listener) error {
@@ -94,11 +111,11 @@ func splitAddress(address string) (network, target string, err error) {
 func (s *Server) addListener(l *listener) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.stage > started {
+	if s.stage >= grace {
 		return fmt.Errorf("gogreeter: cannot add port %v: %w", l.Addr(), ErrStopped)
 	}
 	s.listeners = append(s.listeners, l)
-	if s.stage == started {
+	if s.stage >= started {
 		s.acceptLocked(l)
 	}
 	return nil
@@ -142,14 +159,14 @@ func (s *Server) accept(l *listener) {
 func (s *Server) stopping() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.stage > started
+	return s.stage >= grace
 }
 
 // begin serves a connection that was accepted, on a goroutine of its own.
 func (s *Server) begin(l *listener, nc net.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.stage > started {
+	if s.stage >= grace {
 		nc.Close()
 		return
 	}
@@ -214,7 +231,7 @@ func (s *Server) promote(nc, ready net.Conn, err error) *connection {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.handshakes, nc)
-	if err != nil || s.stage > started {
+	if err != nil || s.stage >= grace {
 		return nil
 	}
 	c := newConnection(s, ready)

@@ -88,6 +88,7 @@ func (c *servicerContext) rpc() *rpc { return (*rpc)(c) }
 
 func (c *servicerContext) Method() string               { return c.def.path }
 func (c *servicerContext) InvocationMetadata() Metadata { return c.def.metadata }
+func (c *servicerContext) Stopping() <-chan struct{}    { return c.conn.server.closing }
 
 func (c *servicerContext) Peer() *peer.Peer {
 	nc := c.conn.nc

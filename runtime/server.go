@@ -2,7 +2,6 @@ package runtime
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -23,6 +22,11 @@ type Options struct {
 
 	// Grace is the time that [Server.Serve] gives to running RPCs when it stops. Default 5 s; a negative value is none.
 	Grace time.Duration
+
+	// DrainDelay is how long [Server.Serve] goes on as before when it is about to stop, with [Server.Draining] closed:
+	// the time that load balancers need to see that the server is not ready, and to send their clients elsewhere.
+	// Default none.
+	DrainDelay time.Duration
 
 	// Interceptors are called around every RPC; the first is outermost.
 	Interceptors []Interceptor
@@ -109,15 +113,17 @@ func (o *Options) transport() http2.Config {
 
 // stage is where a server is in its life:
 //
-//	          Start                 Stop                  the last connection has ended
-//	stopped ─────────▶ started ───────────▶ grace ─────────────────────────────────────▶ terminated
+//	          Start            Serve's ctx            Stop           the last connection has ended
+//	stopped ─────────▶ started ───────────▶ draining ───────▶ grace ──────────────────────────────▶ terminated
 //
-// As _ServerStage in grpc-python, which calls the last stage STOPPED too although a server cannot be started twice.
+// As _ServerStage in grpc-python, which knows no draining, and calls the last stage STOPPED too although a server cannot
+// be started twice. A server that drains serves as one that is started; Stop without Serve does not dwell there.
 type stage uint8
 
 const (
 	stopped stage = iota
 	started
+	draining
 	grace
 	terminated
 )
@@ -135,6 +141,7 @@ type Server struct {
 	logger   *slog.Logger
 	chain    Next          // nil: no interceptors
 	dispatch *dispatcher   // shared by all connections; nil: each has its own
+	draining chan struct{} // closed when the stage draining is reached
 	closing  chan struct{} // closed when grace begins
 	done     chan struct{} // closed when the server has terminated
 
@@ -166,6 +173,7 @@ func NewServer(options Options) *Server {
 	s := &Server{
 		options:     options.withDefaults(),
 		done:        make(chan struct{}),
+		draining:    make(chan struct{}),
 		closing:     make(chan struct{}),
 		connections: make(map[*connection]struct{}),
 		handshakes:  make(map[net.Conn]struct{}),
@@ -251,7 +259,7 @@ func (s *Server) Start() error {
 	defer s.mu.Unlock()
 	switch s.stage {
 	case stopped:
-	case started, grace:
+	case started, draining, grace:
 		return ErrAlreadyStarted
 	default:
 		return ErrStopped
@@ -277,13 +285,40 @@ func (s *Server) Stop(graceTime time.Duration) (terminatedCh <-chan struct{}) {
 		close(closed)
 		return closed
 	}
-	if s.stage == started {
+	if s.stage < grace {
+		s.drainLocked()
 		s.beginGraceLocked()
 	}
 	if s.stage == grace {
 		s.setGraceLocked(graceTime)
 	}
 	return s.done
+}
+
+// Draining returns a channel that is closed when the server begins to stop: when the context of Serve is done, or when
+// Stop is called. From then on it should be reported as not ready. It still serves, for Options.DrainDelay as if nothing
+// had happened; when handlers should come to an end, [Stopping] tells them.
+func (s *Server) Draining() <-chan struct{} { return s.draining }
+
+// drainLocked makes a server draining that has been started.
+func (s *Server) drainLocked() {
+	if s.stage == started {
+		s.stage = draining
+		close(s.draining)
+	}
+}
+
+// drain has a server that is about to stop go on as before, until Options.DrainDelay is over or Stop is called.
+func (s *Server) drain() {
+	s.mu.Lock()
+	s.drainLocked()
+	s.mu.Unlock()
+	if s.options.DrainDelay > 0 {
+		select {
+		case <-time.After(s.options.DrainDelay):
+		case <-s.closing:
+		}
+	}
 }
 
 // beginGraceLocked closes the listeners and asks the clients to open no more streams.
@@ -357,8 +392,8 @@ func (s *Server) WaitForTermination(ctx context.Context) error {
 	}
 }
 
-// Serve is the whole life of a server: it starts it, serves until ctx is done or Stop is called, stops it with
-// Options.Grace, and returns when it has terminated.
+// Serve is the whole life of a server: it starts it, serves until ctx is done or Stop is called, drains it for
+// Options.DrainDelay, stops it with Options.Grace, and returns when it has terminated.
 func (s *Server) Serve(ctx context.Context) error {
 	if err := s.Start(); err != nil {
 		return err
@@ -366,6 +401,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	if err := s.WaitForTermination(ctx); err == nil {
 		return nil
 	}
+	s.drain()
 	<-s.Stop(s.options.Grace)
 	return nil
 }
@@ -378,21 +414,4 @@ func (s *Server) admit() bool {
 		return false
 	}
 	return true
-}
-
-// tlsConfig completes a user's configuration for HTTP/2.
-func tlsConfig(config *tls.Config) *tls.Config {
-	config = config.Clone()
-	if config.MinVersion < tls.VersionTLS12 {
-		config.MinVersion = tls.VersionTLS12 // RFC 9113, Section 9.2
-	}
-	if config.CipherSuites == nil {
-		config.CipherSuites = []uint16{ // those of TLS 1.2 that RFC 9113, Appendix A does not prohibit
-			tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-			tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-			tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
-		}
-	}
-	config.NextProtos = []string{"h2"}
-	return config
 }

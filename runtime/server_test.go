@@ -25,6 +25,10 @@ func TestServer_StageCallMatrix(t *testing.T) {
 			"Start": ErrAlreadyStarted, "Stop": nil, "AddService": nil, "AddGenericHandler": nil, "AddInsecurePort": nil,
 			"AddListener": nil, "WaitForTermination": context.Canceled, "Serve": ErrAlreadyStarted,
 		},
+		draining: {
+			"Start": ErrAlreadyStarted, "Stop": nil, "AddService": nil, "AddGenericHandler": nil, "AddInsecurePort": nil,
+			"AddListener": nil, "WaitForTermination": context.Canceled, "Serve": ErrAlreadyStarted,
+		},
 		grace: {
 			"Start": ErrAlreadyStarted, "Stop": nil, "AddService": nil, "AddGenericHandler": nil, "AddInsecurePort": ErrStopped,
 			"AddListener": ErrStopped, "WaitForTermination": context.Canceled, "Serve": ErrAlreadyStarted,
@@ -34,7 +38,7 @@ func TestServer_StageCallMatrix(t *testing.T) {
 			"AddListener": ErrStopped, "WaitForTermination": nil, "Serve": ErrStopped,
 		},
 	}
-	names := map[stage]string{stopped: "stopped", started: "started", grace: "grace", terminated: "terminated"}
+	names := map[stage]string{stopped: "stopped", started: "started", draining: "draining", grace: "grace", terminated: "terminated"}
 	for at, calls := range tests {
 		for call, want := range calls {
 			t.Run(names[at]+"/"+call, func(t *testing.T) {
@@ -57,7 +61,7 @@ func TestServer_StageCallMatrix(t *testing.T) {
 					}
 				case "AddListener":
 					l := newPipeListener()
-					if err = s.AddListener(l); err == nil && at == started {
+					if err = s.AddListener(l); err == nil && (at == started || at == draining) {
 						newTestClient(t, l.dial()).call("/t.S/Echo", "x").result().want(codes.OK, "", "x")
 					}
 				case "WaitForTermination":
@@ -103,6 +107,8 @@ func serverAt(t *testing.T, at stage) *testServer {
 	}
 	s := newTestServer(t, Options{}, methods)
 	switch at {
+	case draining:
+		s.drain()
 	case grace:
 		client := s.dial()
 		client.call("/t.S/Wait", "")

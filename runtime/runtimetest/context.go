@@ -37,7 +37,7 @@ func NewContext(parent context.Context, rpc RPC) (context.Context, *Recorder) {
 		rpc.Peer = &peer.Peer{Addr: Addr{}, LocalAddr: Addr{}}
 	}
 	ctx := peer.NewContext(metadata.NewIncomingContext(parent, rpc.InvocationMetadata.MD()), rpc.Peer)
-	r := &Recorder{rpc: rpc, ended: make(chan struct{})}
+	r := &Recorder{rpc: rpc, ended: make(chan struct{}), stopping: make(chan struct{})}
 	if rpc.Timeout > 0 {
 		ctx, r.cancel = context.WithTimeout(ctx, rpc.Timeout)
 	} else {
@@ -56,6 +56,9 @@ type Recorder struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	ended  chan struct{} // closed when the callbacks have been called
+
+	stopOnce sync.Once
+	stopping chan struct{}
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -76,6 +79,9 @@ func (r *Recorder) End() {
 	r.cancel()
 	<-r.ended
 }
+
+// Stop has the handler see that its server begins to stop, by runtime.Stopping. The RPC goes on. Further calls do nothing.
+func (r *Recorder) Stop() { r.stopOnce.Do(func() { close(r.stopping) }) }
 
 // InitialMetadata returns what the handler has sent with SendInitialMetadata, and whether it has.
 func (r *Recorder) InitialMetadata() (md runtime.Metadata, sent bool) {
@@ -145,6 +151,7 @@ func (c *servicerContext) Method() string                       { return c.rpc.M
 func (c *servicerContext) InvocationMetadata() runtime.Metadata { return c.rpc.InvocationMetadata }
 func (c *servicerContext) Peer() *peer.Peer                     { return c.rpc.Peer }
 func (c *servicerContext) TrailingMetadata() runtime.Metadata   { return c.recorder().TrailingMetadata() }
+func (c *servicerContext) Stopping() <-chan struct{}            { return c.stopping }
 
 func (c *servicerContext) SendInitialMetadata(md runtime.Metadata) error {
 	if err := c.recorder().over(); err != nil {

@@ -201,3 +201,20 @@ func TestResponses(t *testing.T) {
 }
 
 func rawOf(s string) *runtime.RawMessage { return &runtime.RawMessage{Data: []byte(s)} }
+
+// TestRecorder_Stop lets a handler see that its server stops, and the RPC go on.
+func TestRecorder_Stop(t *testing.T) {
+	ctx, recorder := runtimetest.NewContext(t.Context(), runtimetest.RPC{})
+	defer recorder.End()
+	select {
+	case <-runtime.Stopping(ctx):
+		t.Error("the server stops before Stop")
+	default:
+	}
+	recorder.Stop()
+	recorder.Stop()
+	<-runtime.Stopping(ctx)
+	if err := ctx.Err(); err != nil {
+		t.Errorf("Stop has ended the RPC: %v", err)
+	}
+}
