@@ -58,7 +58,7 @@ func TestServer_DrainDelay(t *testing.T) {
 		}
 
 		waits.result().want(codes.OK, "", "x") // the handler has been told
-		client.close() // as clients do when they have received GOAWAY
+		client.close()                         // as clients do when they have received GOAWAY
 		check(t, <-served)
 		if took := time.Since(began); took != time.Minute {
 			t.Errorf("Serve took %v more, want the delay", took)
