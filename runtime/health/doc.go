@@ -1,0 +1,15 @@
+// Package health tells clients, load balancers and orchestrators whether a server, and each of its services, is ready: it
+// is the service grpc.health.v1.Health, and the counterpart of grpcio-health-checking.
+//
+//	servicer := health.NewServicer()
+//	if err := health.AddToServer(servicer, server); err != nil {
+//		return err
+//	}
+//	servicer.Set("helloworld.Greeter", health.Serving)
+//
+// When the server begins to stop ([runtime.Server.Draining]), all its services are NOT_SERVING, without anything to be
+// called for it; [runtime.Options].DrainDelay gives those who watch the time to see it.
+//
+// The messages of the service are not those of grpc-go's package grpc_health_v1, with which they share nothing but the
+// octets. A process may link both.
+package health

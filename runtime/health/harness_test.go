@@ -1,0 +1,97 @@
+package health_test
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"testing"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/gogreeter/gogreeter/runtime"
+	"github.com/gogreeter/gogreeter/runtime/health"
+	"github.com/gogreeter/gogreeter/runtime/runtimetest"
+)
+
+// stage is a server with the service, and grpc-go's client of it.
+type stage struct {
+	t        *testing.T
+	server   *runtimetest.Server
+	servicer *health.Servicer
+	conn     *grpc.ClientConn
+	client   healthpb.HealthClient
+}
+
+func newStage(t *testing.T, options runtime.Options) *stage {
+	t.Helper()
+	return newStageOf(t, options, health.NewServicer())
+}
+
+func newStageOf(t *testing.T, options runtime.Options, servicer *health.Servicer) *stage {
+	t.Helper()
+	options.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	server, err := runtimetest.NewServer(options, func(r runtime.Registrar) error { return health.AddToServer(servicer, r) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return connect(t, server, servicer)
+}
+
+// connect returns a stage of a server that serves. It closes both at the end of the test.
+func connect(t *testing.T, server *runtimetest.Server, servicer *health.Servicer) *stage {
+	t.Helper()
+	conn, err := grpc.NewClient("passthrough:///memory", grpc.WithContextDialer(server.DialContext),
+		grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		conn.Close()
+		server.Close()
+	})
+	return &stage{t, server, servicer, conn, healthpb.NewHealthClient(conn)}
+}
+
+// check returns the status of a service, as Check answers it.
+func (s *stage) check(service string) healthpb.HealthCheckResponse_ServingStatus {
+	s.t.Helper()
+	response, err := s.client.Check(s.t.Context(), &healthpb.HealthCheckRequest{Service: service})
+	if err != nil {
+		s.t.Fatalf("Check(%q): %v", service, err)
+	}
+	return response.GetStatus()
+}
+
+// watcher is a client that watches a service.
+type watcher struct {
+	t      *testing.T
+	stream grpc.ServerStreamingClient[healthpb.HealthCheckResponse]
+	cancel context.CancelFunc
+}
+
+func (s *stage) watch(service string) *watcher {
+	s.t.Helper()
+	ctx, cancel := context.WithCancel(s.t.Context())
+	stream, err := s.client.Watch(ctx, &healthpb.HealthCheckRequest{Service: service})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(cancel)
+	return &watcher{s.t, stream, cancel}
+}
+
+// want fails unless these statuses come next.
+func (w *watcher) want(statuses ...healthpb.HealthCheckResponse_ServingStatus) {
+	w.t.Helper()
+	for _, want := range statuses {
+		response, err := w.stream.Recv()
+		if err != nil {
+			w.t.Fatalf("the watcher got %v, want %v", err, want)
+		}
+		if response.GetStatus() != want {
+			w.t.Fatalf("the watcher got %v, want %v", response.GetStatus(), want)
+		}
+	}
+}

@@ -1,0 +1,125 @@
+package health
+
+import (
+	"context"
+	"errors"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/gogreeter/gogreeter/internal/renamed"
+	"github.com/gogreeter/gogreeter/runtime"
+	healthv1 "github.com/gogreeter/gogreeter/runtime/health/internal/gogreeter/health/v1"
+)
+
+// ServiceName is the full name of the service.
+const ServiceName = "grpc.health.v1.Health"
+
+// AddToServer adds the service to a server. Its RPCs never wait for one of Options.Workers: those who watch would occupy
+// them, and a server that is busy is not one that is not ready.
+//
+// Several servers may share a servicer; each turns NOT_SERVING when it drains itself. A registrar other than a server of
+// package runtime has a method Draining too, or no end that is known.
+func AddToServer(servicer *Servicer, server runtime.Registrar) error {
+	if servicer == nil {
+		return errors.New("gogreeter: health.AddToServer: the servicer is nil")
+	}
+	if server == nil {
+		return errors.New("gogreeter: health.AddToServer: the server is nil")
+	}
+	served := &served{Servicer: servicer}
+	if s, ok := server.(interface{ Draining() <-chan struct{} }); ok {
+		served.draining = s.Draining()
+	}
+	return healthv1.AddHealthToServer(served, realName{server})
+}
+
+// realName registers the service under the name that clients know.
+type realName struct{ server runtime.Registrar }
+
+// AddService implements runtime.Registrar.
+func (r realName) AddService(service runtime.Service) error {
+	file, err := renamed.File(healthv1.File_gogreeter_health_v1_health_proto, renamed.Name{
+		Path: "grpc/health/v1/health.proto", Package: "grpc.health.v1", GoPackage: "google.golang.org/grpc/health/grpc_health_v1",
+	})
+	if err != nil {
+		return err
+	}
+	service.Name, service.Descriptor = ServiceName, file.Services().Get(0)
+	for name, handler := range service.Methods {
+		service.Methods[name] = handler.WithExecutor(runtime.Unbounded)
+	}
+	return r.server.AddService(service)
+}
+
+// served is a servicer as one server serves it.
+type served struct {
+	*Servicer
+	draining <-chan struct{} // nil: not known
+}
+
+var errStopping = status.Error(codes.Unavailable, "Cancelling all calls") // what it would be told at the end of the grace
+
+// Check implements healthv1.HealthServicer.
+func (s *served) Check(_ context.Context, request *healthv1.HealthCheckRequest) (*healthv1.HealthCheckResponse, error) {
+	st, ok := s.Get(request.GetService())
+	if !ok {
+		return nil, status.Error(codes.NotFound, "") // as grpc-python, without a text
+	}
+	return s.response(st), nil
+}
+
+// List implements healthv1.HealthServicer.
+func (s *served) List(context.Context, *healthv1.HealthListRequest) (*healthv1.HealthListResponse, error) {
+	list := &healthv1.HealthListResponse{Statuses: map[string]*healthv1.HealthCheckResponse{}}
+	for service, st := range s.all() {
+		list.Statuses[service] = s.response(st)
+	}
+	return list, nil
+}
+
+// Watch implements healthv1.HealthServicer. It sends a status only if it is another than the last, and ends when the
+// server stops: nobody who just watches is to hold that up.
+func (s *served) Watch(ctx context.Context, request *healthv1.HealthCheckRequest, responses runtime.ResponseStream[healthv1.HealthCheckResponse]) error {
+	changed, forget := s.watch(request.GetService())
+	defer forget()
+	draining, stopping := s.draining, runtime.Stopping(ctx)
+	last := Status(-1)
+	for stopped := false; ; {
+		st, ok := s.Get(request.GetService())
+		if !ok {
+			st = serviceUnknown
+		}
+		response := s.response(st)
+		if st = Status(response.GetStatus()); st != last {
+			if err := responses.Send(response); err != nil {
+				return err
+			}
+			last = st
+		}
+		if stopped {
+			return errStopping
+		}
+		select {
+		case <-changed:
+		case <-draining:
+			draining = nil // and what it says is sent
+		case <-stopping:
+			stopped = true
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// response is a status as this server answers it: once it drains, nothing is ready that was known.
+func (s *served) response(st Status) *healthv1.HealthCheckResponse {
+	select {
+	case <-s.draining:
+		if st != serviceUnknown {
+			st = NotServing
+		}
+	default:
+	}
+	return &healthv1.HealthCheckResponse{Status: healthv1.HealthCheckResponse_ServingStatus(st)}
+}

@@ -1,0 +1,111 @@
+package health
+
+import (
+	"maps"
+	"sync"
+
+	healthv1 "github.com/gogreeter/gogreeter/runtime/health/internal/gogreeter/health/v1"
+)
+
+// Overall is the name under which the server as a whole has a status.
+const Overall = ""
+
+// Status is whether a service is ready. The values are those of HealthCheckResponse.ServingStatus.
+type Status int32
+
+const (
+	Unknown    = Status(healthv1.HealthCheckResponse_UNKNOWN)
+	Serving    = Status(healthv1.HealthCheckResponse_SERVING)
+	NotServing = Status(healthv1.HealthCheckResponse_NOT_SERVING)
+)
+
+// serviceUnknown is what those are told who watch a service that has no status.
+const serviceUnknown = Status(healthv1.HealthCheckResponse_SERVICE_UNKNOWN)
+
+// String returns the name that the status has in the .proto file.
+func (s Status) String() string { return healthv1.HealthCheckResponse_ServingStatus(s).String() }
+
+// Servicer knows the statuses of services. Its methods may be called by any goroutine, and don't wait for clients.
+type Servicer struct {
+	mu sync.Mutex
+	// Guarded by mu.
+	statuses map[string]Status                     // by service
+	watchers map[string]map[chan struct{}]struct{} // by service; each has room for one value
+	shutdown bool                                  // statuses no longer change
+}
+
+// NewServicer returns a servicer that knows of nothing but [Overall], which is Serving.
+func NewServicer() *Servicer {
+	return &Servicer{
+		statuses: map[string]Status{Overall: Serving},
+		watchers: map[string]map[chan struct{}]struct{}{},
+	}
+}
+
+// Set sets the status of a service, and tells those who watch it. After EnterGracefulShutdown it does nothing. The service
+// needs not be one of the server's: any name does that clients and server have agreed on.
+func (s *Servicer) Set(service string, status Status) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.shutdown {
+		s.setLocked(service, status)
+	}
+}
+
+// Get returns the status of a service. ok is false if none was set.
+func (s *Servicer) Get(service string) (status Status, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	status, ok = s.statuses[service]
+	return status, ok
+}
+
+// EnterGracefulShutdown sets all statuses to NotServing, for good. A server that drains answers as if it had been called,
+// so it is for those who know before their server that they are going to stop. Further calls do nothing.
+func (s *Servicer) EnterGracefulShutdown() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.shutdown {
+		return
+	}
+	s.shutdown = true
+	for service := range s.statuses {
+		s.setLocked(service, NotServing)
+	}
+}
+
+func (s *Servicer) setLocked(service string, status Status) {
+	s.statuses[service] = status
+	for changed := range s.watchers[service] {
+		select {
+		case changed <- struct{}{}:
+		default: // the watcher has not looked yet, and will find what is newest
+		}
+	}
+}
+
+// all returns the statuses of all services.
+func (s *Servicer) all() map[string]Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.statuses)
+}
+
+// watch returns a channel that gets a value when the status of a service is set. forget has to be called.
+func (s *Servicer) watch(service string) (changed <-chan struct{}, forget func()) {
+	c := make(chan struct{}, 1)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.watchers[service] == nil {
+		s.watchers[service] = map[chan struct{}]struct{}{}
+	}
+	s.watchers[service][c] = struct{}{}
+	return c, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.watchers[service], c)
+		if len(s.watchers[service]) == 0 {
+			delete(s.watchers, service)
+		}
+	}
+}
