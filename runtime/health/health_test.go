@@ -10,6 +10,8 @@ import (
 	"google.golang.org/grpc/codes"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protodesc"
 
 	"github.com/gogreeter/gogreeter/runtime"
 	"github.com/gogreeter/gogreeter/runtime/health"
@@ -267,8 +269,15 @@ func TestAddToServer_Refuses(t *testing.T) {
 			t.Errorf("attempt %d: %v", i+1, err)
 		}
 	}
-	descriptor := server.Services()[health.ServiceName].Descriptor
-	if descriptor == nil || descriptor.FullName() != health.ServiceName || descriptor.Methods().Len() != 3 {
-		t.Errorf("the descriptor is %v", descriptor)
+}
+
+// TestDescriptor compares what we say of the service with what grpc-go's generated code says: the same, but for options.
+func TestDescriptor(t *testing.T) {
+	s := newStage(t, runtime.Options{})
+	ours := protodesc.ToFileDescriptorProto(s.server.Services()[health.ServiceName].Descriptor.ParentFile())
+	want := protodesc.ToFileDescriptorProto(healthpb.File_grpc_health_v1_health_proto)
+	ours.Options, want.Options = nil, nil
+	if !proto.Equal(ours, want) {
+		t.Errorf("the service is\n%v\nwant\n%v", ours, want)
 	}
 }
