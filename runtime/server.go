@@ -68,6 +68,29 @@ type Options struct {
 	// WriteTimeout is how long a client may accept nothing of what is sent to it before its connection ends. Default
 	// 30 s.
 	WriteTimeout time.Duration
+
+	// Connections says how long connections live, and how it is found out that a client is gone.
+	Connections ConnectionOptions
+}
+
+// ConnectionOptions configures the life of connections (gRPC proposals A8 and A9, and grpc-python's channel arguments of
+// the same names). The zero value of each field is a safe default.
+type ConnectionOptions struct {
+	// MaxIdle is how long a connection may have no RPC, and MaxAge how long it lives, give or take a tenth, until the
+	// client is asked to make a new one; its RPCs go on. They may do so for MaxAgeGrace, and then end with the connection.
+	// Defaults no limit.
+	MaxIdle, MaxAge, MaxAgeGrace time.Duration
+
+	// KeepaliveTime is how long nothing may come from a client before it is asked by a PING whether it is still there, and
+	// KeepaliveTimeout how long it may take to answer before its connection ends. Defaults 2 h and 20 s; a negative
+	// KeepaliveTime is never.
+	KeepaliveTime, KeepaliveTimeout time.Duration
+
+	// MinPingInterval is how long clients have to wait between the PINGs of their own keepalive. Without RPCs that is two
+	// hours, unless PingsWithoutRPCs is set. A client whose third PING in a row comes too early is told so by GOAWAY with
+	// ENHANCE_YOUR_CALM, "too_many_pings". Default 5 min; a negative value is no limit.
+	MinPingInterval  time.Duration
+	PingsWithoutRPCs bool
 }
 
 // MethodOptions configures a method.
@@ -103,11 +126,19 @@ func (o Options) withDefaults() Options {
 }
 
 func (o *Options) transport() http2.Config {
+	c := o.Connections
 	return http2.Config{
 		MaxConcurrentStreams: o.MaxConcurrentStreams,
 		MaxHeaderListBytes:   o.MaxMetadataBytes,
 		SetupTimeout:         o.SetupTimeout,
 		WriteTimeout:         o.WriteTimeout,
+		MaxIdle:              c.MaxIdle,
+		MaxAge:               c.MaxAge,
+		MaxAgeGrace:          c.MaxAgeGrace,
+		KeepaliveTime:        c.KeepaliveTime,
+		KeepaliveTimeout:     c.KeepaliveTimeout,
+		MinPingInterval:      c.MinPingInterval,
+		PingsWithoutStreams:  c.PingsWithoutRPCs,
 	}
 }
 

@@ -149,8 +149,17 @@ func TestConn_BearsOrdinaryUse(t *testing.T) {
 			p.writeFrame(0x6, 0, 0, "roundtri")
 			p.want(framePing)
 		}},
-		{"a PING each minute", func(p *peer, id uint32) {
-			time.Sleep(time.Minute)
+		{"a PING each five minutes, with a stream open", func(p *peer, id uint32) {
+			if id == 1 {
+				p.open(1)
+			}
+			time.Sleep(5 * time.Minute)
+			p.writeFrame(0x6, 0, 0, "keepaliv")
+			p.want(framePing)
+		}},
+		{"a PING each two hours, without", func(p *peer, id uint32) {
+			time.Sleep(2 * time.Hour)
+			p.want(framePing) // ours
 			p.writeFrame(0x6, 0, 0, "keepaliv")
 			p.want(framePing)
 		}},

@@ -29,6 +29,20 @@ type Config struct {
 
 	// WriteTimeout is how long a write to the network may make no progress before the connection ends. Default 30 s.
 	WriteTimeout time.Duration
+
+	// KeepaliveTime is how long nothing may come before the peer is asked by a PING whether it is still there, and
+	// KeepaliveTimeout how long it may take to answer. Defaults 2 h and 20 s; a negative KeepaliveTime is never.
+	KeepaliveTime, KeepaliveTimeout time.Duration
+
+	// MinPingInterval is how long a peer waits between PING frames; with no stream open that is two hours, unless
+	// PingsWithoutStreams. The third that comes earlier ends the connection. PINGs after something of ours do not count.
+	// Default 5 min; a negative value is no limit.
+	MinPingInterval     time.Duration
+	PingsWithoutStreams bool
+
+	// MaxIdle is how long a connection may have no stream, and MaxAge how long it lives, give or take a tenth, until it
+	// is shut down; MaxAgeGrace is how long its streams may go on after that. Defaults no limit.
+	MaxIdle, MaxAge, MaxAgeGrace time.Duration
 }
 
 func (c Config) withDefaults() Config {
@@ -42,6 +56,14 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.MaxPendingBytes, 64<<10)
 	setDefault(&c.SetupTimeout, 10*time.Second)
 	setDefault(&c.WriteTimeout, 30*time.Second)
+	if c.KeepaliveTime < 0 {
+		c.KeepaliveTime = 1 << 62 // a century
+	}
+	setDefault(&c.KeepaliveTime, 2*time.Hour)
+	setDefault(&c.KeepaliveTimeout, 20*time.Second)
+	if c.MinPingInterval == 0 {
+		c.MinPingInterval = 5 * time.Minute
+	}
 	return c
 }
 
@@ -74,6 +96,11 @@ const (
 	emptyBurst      = 10000
 	emptysPerSecond = 1000
 
+	// gRPC's keepalive document (A8-client-side-keepalive) has these for servers.
+	maxPingStrikes   = 2
+	idlePingInterval = 2 * time.Hour
+
+	suspended        = time.Second    // a timer that goes off so much too late says that the process did not run
 	lingerTime       = time.Second    // from the last octet written to the close of the socket
 	endTime          = 3 * lingerTime // from an error, or End, to the close of the socket whatever the peer does
 	shutdownPingTime = time.Second    // how long the peer may take for the PING between the two GOAWAY frames

@@ -59,6 +59,7 @@ type Conn struct {
 	resets   bucket
 	controls bucket
 	empties  bucket
+	upkeep   upkeep
 
 	received, sent atomic.Uint64 // octets
 	open           atomic.Int32  // streams; written with mu held
@@ -71,7 +72,7 @@ type Conn struct {
 	recent      recentStreams
 	peerWindow  int32 // SETTINGS_INITIAL_WINDOW_SIZE of the peer
 	outWindow   int32 // the connection's window
-	sentData    bool  // DATA was appended since the peer's last PING
+	answered    bool  // HEADERS or DATA was appended since the peer's last PING
 	queue       streamQueue
 	out         []byte // frames that wait for the next write
 	writing     bool   // a goroutine is in flush
@@ -107,6 +108,7 @@ func NewConn(nc net.Conn, app Application, config Config) *Conn {
 		empties:    newBucket(emptyBurst, emptysPerSecond),
 	}
 	c.drained.L = &c.mu
+	c.upkeep.begin(&c.config)
 	c.in = newInflow(int32(c.config.ConnWindow))
 	c.fields = newFieldDecoder(c.config.MaxHeaderListBytes, c.config.MaxHeaderFields)
 	c.out = appendSettings(c.out, // first of all frames, RFC 9113, Section 3.4; it leaves when the peer's preface has come
@@ -174,10 +176,15 @@ func (c *Conn) serve() error {
 	} else {
 		c.onInput(0) // what the reader that was here before has left
 	}
-	if err := c.nc.readAll(c.readSpace, c.onInput, c.onIdle); err != nil {
-		return err
+	for {
+		err := c.nc.readAll(c.readSpace, c.onInput, c.onIdle)
+		if err == nil {
+			return ConnError{ErrCodeProtocol, "no HTTP/2 client preface"}
+		}
+		if err = c.tend(err); err != nil {
+			return err
+		}
 	}
-	return ConnError{ErrCodeProtocol, "no HTTP/2 client preface"}
 }
 
 // onInput processes a batch: n octets of input, behind what was left of the batch before. It reports false if the
@@ -185,6 +192,7 @@ func (c *Conn) serve() error {
 func (c *Conn) onInput(n int) (more bool) {
 	c.end += n
 	c.received.Add(uint64(n))
+	c.upkeep.lastRead = time.Now()
 	if c.yield() {
 		c.start, c.end = 0, 0 // the connection has ended; what still comes is thrown away
 		return true

@@ -41,6 +41,7 @@ func (c *Conn) processHeaders(f frame) error {
 	b := &c.block
 	b.streamID, b.endStream, b.selfDep, b.frames = f.streamID, f.has(flagEndStream), selfDep, 0
 	b.fragments = append(b.fragments[:0], fragment...)
+	c.watchBlock()
 	return nil
 }
 

@@ -1,9 +1,6 @@
 package http2
 
-import (
-	"encoding/binary"
-	"time"
-)
+import "encoding/binary"
 
 // processFrame processes one frame. The error it returns is a ConnError or a StreamError.
 func (c *Conn) processFrame(f frame) error {
@@ -217,7 +214,7 @@ func (c *Conn) processSettings(f frame) error {
 	defer c.mu.Unlock()
 	if !c.greeted {
 		c.greeted = true
-		c.setReadDeadlineLocked(time.Time{})
+		c.watchLocked()
 	}
 	for p := f.payload; len(p) > 0; p = p[6:] {
 		if err := c.applySettingLocked(binary.BigEndian.Uint16(p), binary.BigEndian.Uint32(p[2:])); err != nil {
@@ -272,11 +269,13 @@ func (c *Conn) processPing(f frame) error {
 	c.mu.Lock()
 	// Clients that measure the round trip (grpc-go) send a PING whenever they get DATA and have none under way: those
 	// cost less than what caused them.
-	caused := c.sentData
-	c.sentData = false
+	caused := c.answered
+	c.answered = false
 	c.appendControlLocked(appendPing(c.out, flagAck, data))
 	c.mu.Unlock()
-	if !caused && !c.controls.take() {
+	if caused {
+		c.upkeep.excusePing()
+	} else if !c.permitPing() {
 		return ConnError{ErrCodeEnhanceYourCalm, "too_many_pings"}
 	}
 	c.dirty = true

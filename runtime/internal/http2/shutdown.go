@@ -15,11 +15,15 @@ var shutdownPing = [8]byte{'s', 'h', 'u', 't', 'd', 'o', 'w', 'n'}
 func (c *Conn) Shutdown() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.shutdownLocked("")
+}
+
+func (c *Conn) shutdownLocked(reason string) {
 	if c.stage != serving {
 		return
 	}
 	c.stage = goneAway
-	c.out = appendGoAway(c.out, uint32(maxWindow), ErrCodeNo, "")
+	c.out = appendGoAway(c.out, uint32(maxWindow), ErrCodeNo, reason)
 	c.out = appendPing(c.out, 0, shutdownPing)
 	c.timer = time.AfterFunc(shutdownPingTime, c.drain)
 	c.flushLocked()

@@ -61,6 +61,7 @@ func (st *Stream) Write(o Outgoing) (kept bool, err error) {
 	if c.out == nil {
 		c.out = newOut()
 	}
+	c.answered = true
 	if o.Discard {
 		st.backlog.clear()
 		c.roomLocked(st)

@@ -102,7 +102,7 @@ func (c *Conn) appendFrameLocked(st *Stream, data []byte, limit int) int {
 	}
 	c.out = append(appendFrameHeader(c.out, frameData, 0, st.id, n), data[:n]...)
 	c.outWindow -= int32(n)
-	c.sentData = true
+	c.answered = true
 	st.outDelta -= int64(n)
 	return n
 }
@@ -134,7 +134,9 @@ func (c *Conn) removeLocked(st *Stream, byUs bool) {
 		return
 	}
 	delete(c.streams, st.id)
-	c.open.Add(-1)
+	if c.open.Add(-1) == 0 && c.config.MaxIdle > 0 {
+		c.upkeep.idleSince = time.Now()
+	}
 	if st.queued {
 		c.queue.remove(st)
 	}
