@@ -20,10 +20,10 @@ type connection struct {
 	dispatch *dispatcher // of RPCs that nothing else is said about
 
 	// Owned by the reader.
-	first, last *rpc // the batch: RPCs that can run since the last EndBatch
-	size        int  // of the batch
-	flush       bool // something was written that no worker will flush
-	inline      inlineRunner
+	first, last *rpc          // the batch: RPCs that can run since the last EndBatch
+	size        int           // of the batch
+	flush       bool          // something was written that no worker will flush
+	inline      *inlineRunner // the reader's
 
 	running atomic.Int64 // RPCs not yet released, those included whose client has given up
 

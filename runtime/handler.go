@@ -56,8 +56,9 @@ var (
 
 	// Inline runs handlers on the goroutine that reads their connection, for methods that never block and take a few
 	// microseconds: it saves handing the RPC over, and holds up the connection while the handler runs. A handler that
-	// takes longer than 10 ms is reported to the log, and its method no longer runs inline. Methods with a stream of
-	// requests or responses wait for the connection, and do not run inline at all.
+	// takes longer than 10 ms is reported to the log, its method no longer runs inline, and another goroutine goes on
+	// reading the connection. Methods with a stream of requests or responses wait for the connection, and do not run
+	// inline at all.
 	Inline = &Executor{workers: -1}
 )
 

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	goruntime "runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,15 +13,20 @@ const inlineLimit = 10 * time.Millisecond
 
 // inlineRunner runs handlers on a connection's reader, and watches that they do not block. There is one timer for a
 // batch, not one for each RPC: while batches are shorter than inlineLimit, it never goes off.
+//
+// When a handler blocks, another goroutine becomes the connection's reader, with an inlineRunner of its own, and this
+// one ends when its handler has returned. Who takes the RPC out of current is, or names, the reader.
 type inlineRunner struct {
 	// Owned by the reader.
-	worker worker
-	timer  *time.Timer
-	armed  bool
+	worker   worker
+	timer    *time.Timer
+	armed    bool
+	replaced bool // another goroutine is the reader now
 
 	current atomic.Pointer[rpc] // nil: none
 	mu      sync.Mutex
-	seen    *rpc // current, when the timer went off last. Guarded by mu.
+	seen    *rpc      // current, when the timer went off last. Guarded by mu.
+	since   time.Time // when it was first seen. Guarded by mu.
 }
 
 func (i *inlineRunner) run(r *rpc) {
@@ -32,10 +38,20 @@ func (i *inlineRunner) run(r *rpc) {
 		i.timer.Reset(inlineLimit)
 	}
 	i.armed = true
-	r.onReader = true
+	r.inlined = r.method
 	i.current.Store(r)
-	defer i.current.Store(nil) // also if the handler ends its goroutine
+	defer i.leave(r) // also if the handler ends its goroutine
 	r.run(&i.worker)
+}
+
+// leave is called when a handler has ended. If that took too long, it ends the goroutine: what is further up its stack
+// is the business of the reader that has taken over.
+func (i *inlineRunner) leave(r *rpc) {
+	if !i.current.CompareAndSwap(r, nil) {
+		i.replaced = true
+		r.conn.h2.Flush()
+		goruntime.Goexit()
+	}
 }
 
 // endBatch disarms the timer.
@@ -46,26 +62,27 @@ func (i *inlineRunner) endBatch() {
 	}
 }
 
-// watch is called when a batch takes long. An RPC that it finds twice has run for inlineLimit at least.
+// watch is called when a batch takes long. An RPC that it finds again after inlineLimit blocks.
 func (i *inlineRunner) watch() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	r := i.current.Load()
-	if r == nil {
+	switch {
+	case r == nil:
 		i.seen = nil
-		return
-	}
-	if r != i.seen {
-		i.seen = r
+	case r != i.seen:
+		i.seen, i.since = r, time.Now()
 		time.AfterFunc(inlineLimit, i.watch)
-		return
+	case time.Since(i.since) >= inlineLimit && i.current.CompareAndSwap(r, nil):
+		r.replaceReader()
 	}
-	i.seen = nil
-	r.mu.Lock()
-	m := r.method
-	r.mu.Unlock()
-	if m != nil && m.inline.CompareAndSwap(true, false) {
-		r.conn.server.logger.Error("An inline handler blocks; its method no longer runs inline", "method", m.path,
-			"limit", inlineLimit)
+}
+
+// replaceReader is called, on behalf of the reader, for an RPC whose handler blocks it.
+func (r *rpc) replaceReader() {
+	if r.inlined.inline.CompareAndSwap(true, false) {
+		r.conn.server.logger.Error("An inline handler blocks; its method no longer runs inline",
+			"method", r.inlined.path, "limit", inlineLimit)
 	}
+	go r.conn.server.read(r.conn)
 }

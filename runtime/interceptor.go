@@ -131,7 +131,7 @@ func callHandler(ctx context.Context, call *Call) error {
 	if call.method == nil {
 		return methodNotFound.outcome.err()
 	}
-	if call.rpc.onReader && call.method.responseStreaming {
+	if call.rpc.inlined != nil && call.method.responseStreaming {
 		// It may have to wait for what only the reader can bring.
 		return outcome{code: codes.Internal, details: "an RPC that runs inline cannot be handed to a method that streams"}.err()
 	}

@@ -204,9 +204,11 @@ func (s *Server) setUp(l *listener, nc net.Conn) (c *connection) {
 
 // read is the connection's reader.
 func (s *Server) read(c *connection) {
+	inline := &inlineRunner{}
+	c.inline = inline
 	returned := false
 	defer func() {
-		if !returned {
+		if !returned && !inline.replaced {
 			// An inline handler has called runtime.Goexit, which ends this goroutine. Another goes on where it was.
 			go s.read(c)
 		}

@@ -33,8 +33,7 @@ type rpc struct {
 	request message
 	call    *Call // nil without interceptors
 	inline  [inlineMessage]byte
-
-	onReader bool // the handler runs inline
+	inlined *method // whose handler runs on the reader; nil: it runs on a worker
 
 	// Owned by the reader.
 	in        messageReader

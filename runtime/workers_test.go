@@ -128,28 +128,6 @@ func TestWorkers_Executors(t *testing.T) {
 	})
 }
 
-// TestWorkers_InlineThatBlocks is noticed, and happens once.
-func TestWorkers_InlineThatBlocks(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{}, handlers{"M": UnaryUnary(func(_ context.Context, request *raw) (*raw, error) {
-			time.Sleep(time.Second)
-			return request, nil
-		}).WithExecutor(Inline), "Fast": echo()})
-		client := s.dial()
-		client.call("/t.S/M", "x").result().want(codes.OK, "", "x")
-		if got := len(s.log.lines("An inline handler blocks")); got != 1 {
-			t.Errorf("%d records:\n%v", got, s.log)
-		}
-		slow := client.call("/t.S/M", "x")
-		began := time.Now()
-		client.call("/t.S/Fast", "y").result().want(codes.OK, "", "y")
-		if took := time.Since(began); took != 0 {
-			t.Errorf("a fast method took %v", took)
-		}
-		slow.result().want(codes.OK, "", "x")
-	})
-}
-
 // TestWorkers_GoHome counts the goroutines of workers that are not needed any more.
 func TestWorkers_GoHome(t *testing.T) {
 	inBubble(t, func(t *testing.T) {

@@ -125,7 +125,8 @@ func NewConn(nc net.Conn, app Application, config Config) *Conn {
 // Serve reads the connection until it ends and returns why: nil if it ended in good order. It closes the socket and
 // calls HandleClose on what streams are left.
 //
-// If a method of the application's ends the goroutine (runtime.Goexit), Serve can be called again, and goes on.
+// If a method of the application's ends the goroutine (runtime.Goexit), Serve can be called again, and goes on. It can
+// even be called while a [StreamHandler] is in HandleData, if that is going to end its goroutine and not return.
 func (c *Conn) Serve() error {
 	err := c.serve()
 	c.nc.Close()

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// abort makes the reader's next read fail. It is for whoever finds the connection broken: Close would wait for the
-// reader, which may be in the middle of a batch and wait for Conn.mu, or be who calls.
+// abort makes the reader's next read fail. It is for whoever finds the connection broken, and holds Conn.mu: Close
+// waits until a read or write under way has ended, and with TLS writes an alert.
 func (s *socket) abort() {
 	if s.SetReadDeadline(time.Unix(1, 0)) != nil {
 		s.Close() // not a socket of the system's

@@ -19,10 +19,9 @@ type socket struct {
 	// Owned by the reader.
 	readReady func(fd uintptr) (done bool)
 	buf       func() []byte
-	got       func(n int) (more bool)
 	idle      func()
+	n         int
 	readErr   error
-	enough    bool // got has reported false
 
 	// Owned by the writer.
 	writeReady func(fd uintptr) (done bool)
@@ -51,22 +50,23 @@ func (s *socket) readAll(buf func() []byte, got func(n int) (more bool), idle fu
 	if s.raw == nil {
 		return readAll(s.Conn, buf, got)
 	}
-	s.buf, s.got, s.idle = buf, got, idle
-	for s.readErr == nil && !s.enough {
+	s.buf, s.idle = buf, idle
+	for {
 		if err := s.raw.Read(s.readReady); err != nil {
 			return err // the read deadline has passed, for one
 		}
+		if s.readErr != nil {
+			return s.readErr
+		}
+		if !got(s.n) { // while nobody is in raw.Read, which admits one goroutine at a time: another may have to go on
+			return nil
+		}
 	}
-	return s.readErr
 }
 
-// maxReads is how many reads there may be before the read deadline is looked at again: a peer that never stops sending
-// must not escape it.
-const maxReads = 64
-
-// readSome reads until there is nothing left to read.
+// readSome reads what there is, or reports that the reader has to wait.
 func (s *socket) readSome(fd uintptr) (done bool) {
-	for range maxReads {
+	for {
 		n, errno := rawCall(syscall.SYS_READ, fd, s.buf())
 		switch {
 		case errno == syscall.EAGAIN:
@@ -76,17 +76,12 @@ func (s *socket) readSome(fd uintptr) (done bool) {
 			continue
 		case errno != 0:
 			s.readErr = os.NewSyscallError("read", errno)
-			return true
 		case n == 0:
 			s.readErr = io.EOF
-			return true
 		}
-		if !s.got(n) {
-			s.enough = true
-			return true
-		}
+		s.n = n
+		return true
 	}
-	return true
 }
 
 // write writes b and returns what is left of it: nothing, if it may wait. A wait for longer than timeout fails. Only a
