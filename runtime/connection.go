@@ -77,8 +77,8 @@ func (c *connection) NewStream(request *http2.Request) *http2.Stream {
 func (c *connection) dispatchRPC(r *rpc) {
 	switch {
 	case r.method != nil && r.method.inline.Load():
+		c.flush = true // before: the handler may end this goroutine
 		c.inline.run(r)
-		c.flush = true
 		return
 	case r.method != nil && r.method.dispatch != nil:
 		r.method.dispatch.push(r, r, 1)

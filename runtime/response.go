@@ -118,10 +118,12 @@ func (r *rpc) finishWith(o outcome, discard bool, cause error) {
 	r.endLocked(o, cause)
 }
 
-// fail ends the RPC with the status that an error means, and returns the status as an error.
+// fail ends the RPC with the status that an error means, and returns the status as an error. The handler may go on for as
+// long as it likes, so nobody else is sure to flush soon.
 func (r *rpc) fail(err error) error {
 	o := outcomeOf(err)
 	r.finish(o)
+	r.conn.h2.Flush()
 	return o.err()
 }
 

@@ -90,13 +90,11 @@ func (r *rpc) HandleRequest(endStream bool) {
 	}
 	r.requestStreaming = r.method == nil || r.method.requestStreaming
 	r.conn.running.Add(1)
+	r.begun.Store(true) // before there is a deadline, at which the alarm of another RPC would end this one
 	if r.def.hasTimeout {
 		r.mu.Lock()
 		r.deadline = came.Add(r.def.timeout)
 		r.mu.Unlock()
-	}
-	r.begun.Store(true)
-	if r.def.hasTimeout {
 		if r.def.timeout <= 0 {
 			r.failFromReader(outcomeDeadline)
 			return
