@@ -72,7 +72,7 @@ class Call:
         self._go_on.set()
         self._thread.join(2 * script.PATIENCE)
         if self._thread.is_alive():
-            raise AssertionError("the RPC does not end")
+            raise AssertionError("the RPC does not end: %r\n%s" % (self._call, script.stacks()))
         return {
             "code": self._call.code().value[0],
             "details": self._call.details() or "",

@@ -43,6 +43,11 @@ def metadata_out(metadata):
     return [[key, value.hex() if isinstance(value, bytes) else value] for key, value in metadata or ()]
 
 
+def stacks():
+    """Where all threads are, for failures of which one would like to know more."""
+    return "\n".join("".join(traceback.format_stack(frame)) for frame in sys._current_frames().values())
+
+
 class Events:
     """Events by name, which come into being when somebody first speaks of them."""
 
