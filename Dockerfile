@@ -12,6 +12,7 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY cmd/protoc-gen-gogreeter cmd/protoc-gen-gogreeter
 COPY internal/codegen internal/codegen
+COPY runtime/options runtime/options
 COPY templates templates
 RUN go build -trimpath -ldflags="-s -w" -o /protoc-gen-gogreeter ./cmd/protoc-gen-gogreeter
 

@@ -126,6 +126,63 @@ func TestBuf(t *testing.T) {
 	testGenerateAndBuild(t, dir, env, buf, "generate")
 }
 
+// inlineProto is userProto with an option of ours.
+func inlineProto() string {
+	return strings.NewReplacer(
+		"\noption go_package", "\nimport \"gogreeter/options.proto\";\n\noption go_package",
+		"SayHello(HelloRequest) returns (HelloReply);",
+		"SayHello(HelloRequest) returns (HelloReply) {\n    option (gogreeter.method).executor = INLINE;\n  }",
+	).Replace(userProto)
+}
+
+// TestProtoc_MethodOption finds options.proto in the module of gogreeter, as docs/generator.md says.
+func TestProtoc_MethodOption(t *testing.T) {
+	needProtoc(t)
+	dir, env := newUserModule(t)
+	codegentest.WriteFile(t, filepath.Join(dir, "any.proto"), `syntax = "proto3"; import "google/protobuf/descriptor.proto";`)
+	if err := exec.Command("protoc", "-I", dir, "-o", os.DevNull, "any.proto").Run(); err != nil {
+		codegentest.SkipOrFail(t, "protoc has no google/protobuf/descriptor.proto, which is part of libprotobuf-dev")
+	}
+	codegentest.WriteFile(t, filepath.Join(dir, "greeter.proto"), inlineProto())
+	codegentest.WriteFile(t, filepath.Join(dir, "main.go"), "package main\n\nimport _ \"example.com/user/greeterpb\"\n\n"+
+		"//go:generate sh -c \"protoc -I . -I `go list -m -f '{{.Dir}}' github.com/gogreeter/gogreeter`/runtime/options "+
+		"--go_out=. --go_opt=module=example.com/user --gogreeter_out=. --gogreeter_opt=module=example.com/user greeter.proto\"\n\n"+
+		"func main() {}\n")
+	codegentest.Run(t, dir, env, "go", "generate", "./...")
+	wantInline(t, dir, env)
+}
+
+// TestBuf_MethodOption has a copy of options.proto in the workspace.
+func TestBuf_MethodOption(t *testing.T) {
+	if !codegentest.RequirePeers() {
+		t.Skip("builds buf, which takes minutes the first time: set GOGREETER_REQUIRE_PEERS=1 to run this")
+	}
+	buf := codegentest.Tool(t, "buf")
+	dir, env := newUserModule(t)
+	codegentest.WriteFile(t, filepath.Join(dir, "main.go"), "package main\n\nimport _ \"example.com/user/greeterpb\"\n\nfunc main() {}\n")
+	if err := os.Remove(filepath.Join(dir, "greeter.proto")); err != nil {
+		t.Fatal(err)
+	}
+	const options = "gogreeter/options.proto"
+	codegentest.WriteFile(t, filepath.Join(dir, "proto", "greeter.proto"), inlineProto())
+	codegentest.WriteFile(t, filepath.Join(dir, "third_party", options),
+		codegentest.ReadFile(t, filepath.Join(codegentest.Root(t), "runtime", "options", options)))
+	codegentest.WriteFile(t, filepath.Join(dir, "buf.yaml"), "version: v2\nmodules:\n  - path: proto\n  - path: third_party\n")
+	first, _, _ := strings.Cut(bufGen, "  - local: protoc-gen-gogreeter\n    out: greeter\n")
+	codegentest.WriteFile(t, filepath.Join(dir, "buf.gen.yaml"), first+"inputs:\n  - directory: proto\n")
+	codegentest.Run(t, dir, env, buf, "generate")
+	wantInline(t, dir, env)
+}
+
+func wantInline(t *testing.T, dir string, env []string) {
+	t.Helper()
+	code := codegentest.ReadFile(t, filepath.Join(dir, "greeterpb", "greeter_gogreeter.pb.go"))
+	if !strings.Contains(code, "runtime.UnaryUnary(servicer.SayHello).WithExecutor(runtime.Inline),") {
+		t.Error(code)
+	}
+	codegentest.Run(t, dir, env, "go", "build", "-o", os.DevNull, "./...")
+}
+
 func testGenerateAndBuild(t *testing.T, dir string, env []string, command string, args ...string) {
 	t.Helper()
 	first := codegentest.Run(t, dir, env, command, args...)

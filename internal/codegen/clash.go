@@ -29,6 +29,7 @@ func validate(plugin *protogen.Plugin, files []*File, o *options) error {
 			v.checkMethods(service)
 			for _, method := range service.Methods {
 				v.checkImports(method)
+				v.checkExecutor(method)
 			}
 			if o.skeleton == "" {
 				v.declareService(service)

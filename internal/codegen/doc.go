@@ -8,7 +8,7 @@
 //	run.go, reduce.go                   what protoc sends, without what has no bearing on services
 //	options.go                          what the user asks for
 //	model.go, imports.go, comments.go   what the templates see: every name and every comment is decided here
-//	clash.go, names.go                  whether a Go compiler would take it
+//	clash.go, names.go, executor.go     whether a Go compiler and the runtime would take it
 //	render.go and ../../templates       the text
 //	response.go, annotate.go            what protoc gets
 //

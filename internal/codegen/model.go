@@ -77,6 +77,7 @@ type Method struct {
 	Response         Symbol
 	StreamsRequests  bool
 	StreamsResponses bool
+	Executor         string // Go name in the runtime of where handlers run; empty unless the method says so
 
 	// Names of what is generated.
 	NameConstant string
@@ -204,6 +205,7 @@ func newMethod(s *Service, source *protogen.Method, o *options) *Method {
 		Response:         s.File.symbol(source.Output.GoIdent),
 		StreamsRequests:  source.Desc.IsStreamingClient(),
 		StreamsResponses: source.Desc.IsStreamingServer(),
+		Executor:         executors[executorOption(source)],
 		// A name that protoc-gen-go derives from a message never has a lower-case letter behind an underscore. So this
 		// one is not in its way, nor can the methods A.B_C and A_B.C meet in one constant.
 		NameConstant: s.Name + "_method_" + name,
