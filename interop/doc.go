@@ -1,10 +1,11 @@
 // Package interop proves that real peers and a gogreeter server understand each other. It holds tests only.
 //
-// The peers are grpc-go's client, grpc-python (over the C core), h2load, and a client of our own that speaks single HTTP/2
-// frames, for what a well-behaved client never sends. They call two kinds of servers:
+// The peers are grpc-go's client, grpcurl, grpc-python (over the C core), h2load, and a client of our own that speaks
+// single HTTP/2 frames, for what a well-behaved client never sends. They call two kinds of servers:
 //
 //   - the example servers, built as a user builds them and run as processes of their own (process_test.go):
-//     greeter_test.go, route_guide_test.go, signal_test.go, load_test.go, python_test.go;
+//     greeter_test.go, route_guide_test.go, signal_test.go, load_test.go, python_test.go, and, for the companion
+//     packages, health_test.go and reflection_test.go;
 //   - a servicer that lives in the test process (servicer_test.go), for the facts that the examples have no reason to
 //     show: facts_test.go, deadline_test.go, compression_test.go.
 //

@@ -9,6 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	reflectionpb "google.golang.org/grpc/reflection/grpc_reflection_v1"
+	alphapb "google.golang.org/grpc/reflection/grpc_reflection_v1alpha"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protodesc"
 	"google.golang.org/protobuf/types/descriptorpb"
@@ -27,6 +30,7 @@ func TestExampleServers_AnswerGRPCPython(t *testing.T) {
 		{"greeter.py", "greeter_server", nil},
 		{"slow_greeter.py", "greeter_server", []string{"-delay", "1h"}},
 		{"route_guide.py", "route_guide_server", nil},
+		{"companions.py", "route_guide_server", nil},
 	}
 	overTransports(t, func(t *testing.T, tr transport) {
 		for _, c := range cases {
@@ -75,12 +79,16 @@ func runPython(t *testing.T, python, script string, arguments []string) {
 	}
 }
 
-// writeDescriptors writes the FileDescriptorSet of the examples, from which Python makes the messages.
+// writeDescriptors writes the FileDescriptorSet of the examples, and of health and reflection as grpc-go has them, from
+// which Python makes the messages.
 func writeDescriptors(t *testing.T) string {
 	t.Helper()
 	set := &descriptorpb.FileDescriptorSet{File: []*descriptorpb.FileDescriptorProto{
 		protodesc.ToFileDescriptorProto(new(helloworld.HelloRequest).ProtoReflect().Descriptor().ParentFile()),
 		protodesc.ToFileDescriptorProto(new(routeguide.Point).ProtoReflect().Descriptor().ParentFile()),
+		protodesc.ToFileDescriptorProto(healthpb.File_grpc_health_v1_health_proto),
+		protodesc.ToFileDescriptorProto(reflectionpb.File_grpc_reflection_v1_reflection_proto),
+		protodesc.ToFileDescriptorProto(alphapb.File_grpc_reflection_v1alpha_reflection_proto),
 	}}
 	encoded, err := proto.Marshal(set)
 	if err != nil {

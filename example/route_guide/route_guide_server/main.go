@@ -16,13 +16,16 @@ import (
 
 	routeguide "github.com/gogreeter/gogreeter/example/route_guide"
 	"github.com/gogreeter/gogreeter/runtime"
+	"github.com/gogreeter/gogreeter/runtime/health"
+	"github.com/gogreeter/gogreeter/runtime/reflection"
 )
 
 var (
 	address  = flag.String("addr", "127.0.0.1:50051", "`address` to listen on; port 0 picks a free port")
 	certFile = flag.String("tls-cert", "", "PEM `file` with the certificate chain; serves TLS, together with -tls-key")
 	keyFile  = flag.String("tls-key", "", "PEM `file` with the certificate's private key")
-	grace    = flag.Duration("grace", 5*time.Second, "`time` that running RPCs have to finish once the server is told to stop")
+	drain    = flag.Duration("drain", 0, "`time` to go on serving, as not ready, once the server is told to stop")
+	grace    = flag.Duration("grace", 5*time.Second, "`time` that running RPCs have to finish after that")
 )
 
 func main() {
@@ -33,14 +36,23 @@ func main() {
 	}
 }
 
-// serve returns once a signal has ended the server and its RPCs have finished, or the grace is over.
+// serve returns once a signal has ended the server and its RPCs have finished, or drain and grace are over.
 func serve() error {
 	features, err := routeguide.Features()
 	if err != nil {
 		return err
 	}
-	server := runtime.NewServer(runtime.Options{Grace: *grace})
+	server := runtime.NewServer(runtime.Options{DrainDelay: *drain, Grace: *grace})
 	if err := routeguide.AddRouteGuideToServer(&routeGuide{features: features}, server); err != nil {
+		return err
+	}
+	// Load balancers ask whether the server is ready, and tools such as grpcurl ask what it serves.
+	ready := health.NewServicer()
+	ready.Set(routeguide.RouteGuide_service, health.Serving)
+	if err := health.AddToServer(ready, server); err != nil {
+		return err
+	}
+	if err := reflection.AddToServer(server); err != nil {
 		return err
 	}
 	listening, err := addPort(server)
@@ -48,8 +60,8 @@ func serve() error {
 		return err
 	}
 
-	// The first Ctrl-C ends ctx, and with it Serve begins the grace. From then on signals do again what they do to any
-	// process, so that a second Ctrl-C ends this one at once.
+	// The first Ctrl-C ends ctx, and with it Serve begins to drain, and then the grace. From then on signals do again what
+	// they do to any process, so that a second Ctrl-C ends this one at once.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
