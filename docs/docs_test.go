@@ -24,7 +24,8 @@ var imports = []string{
 	"testing/synctest", "time", "google.golang.org/grpc/codes", "google.golang.org/grpc/credentials",
 	"google.golang.org/grpc/status", "google.golang.org/genproto/googleapis/rpc/errdetails",
 	"github.com/gogreeter/gogreeter/example/helloworld", "github.com/gogreeter/gogreeter/runtime",
-	"github.com/gogreeter/gogreeter/runtime/authcontext", "github.com/gogreeter/gogreeter/runtime/interceptor",
+	"github.com/gogreeter/gogreeter/runtime/authcontext", "github.com/gogreeter/gogreeter/runtime/health",
+	"github.com/gogreeter/gogreeter/runtime/interceptor", "github.com/gogreeter/gogreeter/runtime/reflection",
 	"github.com/gogreeter/gogreeter/runtime/runtimetest",
 }
 
