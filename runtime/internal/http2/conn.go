@@ -282,11 +282,16 @@ func (c *Conn) failStream(e StreamError) error {
 		return ConnError{ErrCodeEnhanceYourCalm, "too many stream errors"}
 	}
 	c.mu.Lock()
-	st := c.streams[e.StreamID]
+	st, idle := c.streams[e.StreamID], c.idleLocked(e.StreamID)
+	if idle && c.stage < draining {
+		c.mu.Unlock()
+		// RFC 9113, Section 6.4: "RST_STREAM frames MUST NOT be sent for a stream in the "idle" state."
+		return ConnError{e.Code, e.Reason}
+	}
 	c.appendControlLocked(appendRSTStream(c.out, e.StreamID, e.Code))
 	if st != nil {
 		c.removeLocked(st, true)
-	} else if !c.idleLocked(e.StreamID) {
+	} else if !idle {
 		c.recent.add(e.StreamID, true)
 	}
 	c.opening = false

@@ -223,6 +223,7 @@ func TestConn_ReactsToFrames(t *testing.T) {
 		{name: "6.3: PRIORITY on stream 0", send: frames(rawFrame(0x2, 0, 0, 1, "\x00")), want: connError(ErrCodeProtocol)},
 		{name: "6.3: PRIORITY of 4 octets", send: onOpen(rawFrame(0x2, 0, 1, 3)), want: streamError(ErrCodeFrameSize)},
 		{name: "6.3: PRIORITY of 6 octets", send: onOpen(rawFrame(0x2, 0, 1, 3, "\x00\x00")), want: streamError(ErrCodeFrameSize)},
+		{name: "6.4: PRIORITY of 4 octets on an idle stream", send: frames(rawFrame(0x2, 0, 1, 3)), want: connError(ErrCodeFrameSize)},
 		{name: "6.4: RST_STREAM on stream 0", send: frames(rawFrame(0x3, 0, 0, 8)), want: connError(ErrCodeProtocol)},
 		{name: "6.4: RST_STREAM of 3 octets", send: onOpen(rawFrame(0x3, 0, 1, "abc")), want: connError(ErrCodeFrameSize)},
 		{name: "6.4: RST_STREAM of 5 octets", send: onOpen(rawFrame(0x3, 0, 1, "abcde")), want: connError(ErrCodeFrameSize)},
