@@ -123,7 +123,35 @@ func (s *Server) addListener(l *listener) error {
 
 func (s *Server) acceptLocked(l *listener) {
 	s.serving++
+	s.accepting++
 	go s.accept(l)
+}
+
+// stop has the listener's accept loop end, which closes it.
+func (l *listener) stop() {
+	switch socket := l.Listener.(type) {
+	case *net.TCPListener:
+		socket.SetDeadline(time.Unix(1, 0))
+	case *net.UnixListener:
+		socket.SetDeadline(time.Unix(1, 0))
+	default:
+		l.Close()
+	}
+}
+
+// stopAccepting closes a listener. The connections in its queue are served before: for their clients connecting has
+// succeeded, and the kernel would reset them. Only when no listener is left are the clients asked to go: those that
+// come back at once are not to meet one that is about to close.
+func (s *Server) stopAccepting(l *listener) {
+	for nc := acceptQueued(l.Listener); nc != nil; nc = acceptQueued(l.Listener) {
+		s.begin(l, nc)
+	}
+	l.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.accepting--
+	s.shutdownLocked()
+	s.endedLocked()
 }
 
 // An accept that fails for want of resources is tried again after a pause that doubles.
@@ -134,7 +162,7 @@ const (
 
 // accept is the accept loop of a port.
 func (s *Server) accept(l *listener) {
-	defer s.ended()
+	defer s.stopAccepting(l)
 	var pause time.Duration
 	for {
 		nc, err := l.Accept()
@@ -166,13 +194,16 @@ func (s *Server) stopping() bool {
 func (s *Server) begin(l *listener, nc net.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.stage >= grace {
+	if s.cutOff {
 		nc.Close()
 		return
 	}
 	s.serving++
 	s.accepted.Add(1)
 	s.handshakes[nc] = struct{}{}
+	if s.stage >= grace {
+		hurry(nc)
+	}
 	go s.serveConn(l, nc)
 }
 
@@ -233,18 +264,26 @@ func (s *Server) promote(nc, ready net.Conn, err error) *connection {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.handshakes, nc)
-	if err != nil || s.stage >= grace {
+	if err != nil || s.cutOff {
 		return nil
 	}
 	c := newConnection(s, ready)
 	s.connections[c] = struct{}{}
+	s.shutdownLocked()
 	return c
 }
 
-// ended is called when an accept loop or a connection has ended.
+// hurry gives a client that is in the middle of its handshake, while the server stops, a second for the rest.
+func hurry(nc net.Conn) { nc.SetReadDeadline(time.Now().Add(time.Second)) }
+
+// ended is called when a connection has ended.
 func (s *Server) ended() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.endedLocked()
+}
+
+func (s *Server) endedLocked() {
 	s.serving--
 	s.maybeTerminateLocked()
 }

@@ -192,6 +192,8 @@ type Server struct {
 	connections map[*connection]struct{}
 	handshakes  map[net.Conn]struct{} // accepted, and not yet connections
 	serving     int                   // accept loops, handshakes and connections that have not ended
+	accepting   int                   // accept loops alone
+	cutOff      bool                  // the grace is over
 	graceTimer  *time.Timer
 	graceEnds   time.Time
 	counted     map[string]*counters // by path of the method; kept when a service is removed
@@ -302,8 +304,8 @@ func (s *Server) Start() error {
 	return nil
 }
 
-// Stop begins to stop the server and returns at once. No new connection is accepted and no new RPC; those that run go
-// on for the time of grace, and are then ended with UNAVAILABLE. Zero or less ends them now. Of several calls the one
+// Stop begins to stop the server and returns at once. The ports are closed, and all clients asked to make no new RPC,
+// those included whose connection waited to be accepted; the RPCs that run go on for the time of grace, and are then ended with UNAVAILABLE. Zero or less ends them now. Of several calls the one
 // whose grace ends first counts. The channel is closed when the last connection has ended; a handler that does not
 // heed its context can outlive that.
 //
@@ -352,20 +354,28 @@ func (s *Server) drain() {
 	}
 }
 
-// beginGraceLocked closes the listeners and asks the clients to open no more streams.
+// beginGraceLocked has the listeners closed, and then the clients asked to open no more streams.
 func (s *Server) beginGraceLocked() {
 	s.stage = grace
 	close(s.closing)
 	for _, l := range s.listeners {
-		l.Close()
+		l.stop()
 	}
 	for nc := range s.handshakes {
-		nc.Close()
+		hurry(nc)
+	}
+	s.shutdownLocked()
+	s.maybeTerminateLocked()
+}
+
+// shutdownLocked asks the clients to open no more streams, once the server accepts no more connections.
+func (s *Server) shutdownLocked() {
+	if s.stage < grace || s.accepting > 0 {
+		return
 	}
 	for c := range s.connections {
 		go c.h2.Shutdown() // a client that does not read must not hold up the others
 	}
-	s.maybeTerminateLocked()
 }
 
 // setGraceLocked has all RPCs cancelled after a time, unless that is going to happen sooner.
@@ -390,6 +400,10 @@ func (s *Server) cancelAll() {
 }
 
 func (s *Server) cancelAllLocked() {
+	s.cutOff = true
+	for nc := range s.handshakes {
+		nc.Close()
+	}
 	for c := range s.connections {
 		go c.cancelAll()
 	}

@@ -1,0 +1,9 @@
+//go:build !linux
+
+package runtime
+
+import "net"
+
+// acceptQueued is only there on Linux. Elsewhere the kernel resets the connections that wait in the queue of a listener
+// when that is closed.
+func acceptQueued(net.Listener) net.Conn { return nil }
