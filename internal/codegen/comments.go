@@ -76,7 +76,8 @@ func methodDoc(m *Method) Doc {
 }
 
 // settled returns the comment as gofmt leaves it. To format it once, with the rest of the file, is not always enough:
-// an empty line that gofmt adds can make it take the next line for a heading, which it marks as one the next time.
+// an empty line that gofmt adds can make it take the next line for a heading, which it marks as one the next time, and
+// of a row of backticks it makes one quotation mark at a time.
 func (d Doc) settled() Doc {
 	var b strings.Builder
 	for _, line := range d {
@@ -84,7 +85,7 @@ func (d Doc) settled() Doc {
 		b.WriteByte('\n')
 	}
 	text := b.String()
-	for range 5 {
+	for range 5 + strings.Count(text, "``") + strings.Count(text, "''") {
 		var parser comment.Parser
 		var printer comment.Printer
 		formatted := string(printer.Comment(parser.Parse(text)))
