@@ -1,0 +1,136 @@
+// Package handover makes listeners that outlive a process, so that a new version of a server can take over from the old
+// one without refusing a connection. What it returns is for [runtime.Server.AddListener].
+//
+// There are two ways. With the first, the listening socket itself passes from process to process: systemd holds it
+// (socket activation), or the old process gives it to the new one, which it starts ([Command]). [Inherited] finds it. At
+// no moment does nobody listen, and connections that wait in the socket's queue are served by whoever accepts them.
+//
+// With the second, each process has a socket of its own at the same address ([Listen], with SO_REUSEPORT), and the kernel
+// distributes new connections among them. The old process serves what is in its socket's queue before it closes it
+// (runtime.Server.Stop does), but a connection that arrives between the last look at the queue and the close is reset.
+// That takes microseconds; Linux closes the gap if the sysctl net.ipv4.tcp_migrate_req is 1, or one uses the first way.
+//
+// docs/operation.md shows both.
+package handover
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// firstDescriptor is SD_LISTEN_FDS_START of sd_listen_fds(3): where passed descriptors begin.
+const firstDescriptor = 3
+
+// The environment in which a process learns how many descriptors it has been passed: by systemd, which says to whom, or by
+// [Command].
+const (
+	fromSystemd = "LISTEN_FDS"
+	systemdPID  = "LISTEN_PID"
+	fromParent  = "GOGREETER_LISTEN_FDS"
+)
+
+// environment is all that has to do with passed descriptors.
+var environment = []string{fromParent, fromSystemd, systemdPID, "LISTEN_FDNAMES"}
+
+var inherited struct {
+	once      sync.Once
+	listeners []net.Listener
+	err       error
+}
+
+// Inherited returns the listeners that were passed to this process, by systemd or by [Command], in the order in which
+// they were passed; none if there are none. Each call returns the same ones. The environment is cleared, so that children of
+// this process do not take them for theirs.
+func Inherited() ([]net.Listener, error) {
+	inherited.once.Do(func() { inherited.listeners, inherited.err = takeOver(firstDescriptor) })
+	return inherited.listeners, inherited.err
+}
+
+// takeOver makes listeners of the descriptors from first on.
+func takeOver(first int) (listeners []net.Listener, err error) {
+	name := fromParent
+	if os.Getenv(name) == "" && os.Getenv(systemdPID) == strconv.Itoa(os.Getpid()) {
+		name = fromSystemd
+	}
+	count := os.Getenv(name)
+	for _, name := range environment {
+		os.Unsetenv(name)
+	}
+	if count == "" {
+		return nil, nil
+	}
+	n, err := strconv.Atoi(count)
+	if err != nil || n < 0 {
+		return nil, fmt.Errorf("handover: %s is %q; it is the number of descriptors", name, count)
+	}
+	for fd := first; fd < first+n; fd++ {
+		l, err := fileListener(fd)
+		if err != nil {
+			for _, l := range listeners {
+				l.Close()
+			}
+			return nil, fmt.Errorf("handover: descriptor %d: %w", fd, err)
+		}
+		listeners = append(listeners, l)
+	}
+	return listeners, nil
+}
+
+// fileListener makes a listener of a descriptor, which is closed: the listener has a duplicate that is closed on exec.
+func fileListener(fd int) (net.Listener, error) {
+	file := os.NewFile(uintptr(fd), "listener")
+	if file == nil {
+		return nil, errors.New("there is no such descriptor")
+	}
+	defer file.Close()
+	return net.FileListener(file)
+}
+
+// Command has a process that is to be started inherit listeners, of the types of package net, as [Inherited] expects
+// it. Each of the two processes has the sockets then: the parent closes its own when it likes, which Server.Stop does, and
+// does not end the other's. The command must have no ExtraFiles yet; after it was started, release closes the duplicates
+// that were made for it. It is for Unix systems.
+//
+// A socket file of a Unix listener is left where it is from now on, whoever closes the listener.
+func Command(command *exec.Cmd, listeners ...net.Listener) (release func(), err error) {
+	if len(command.ExtraFiles) > 0 {
+		return nil, errors.New("handover: the command has ExtraFiles already")
+	}
+	release = func() {
+		for _, file := range command.ExtraFiles {
+			file.Close()
+		}
+	}
+	for _, l := range listeners {
+		source, ok := l.(interface{ File() (*os.File, error) })
+		if !ok {
+			release()
+			return nil, fmt.Errorf("handover: a %T has no descriptor", l)
+		}
+		file, err := source.File()
+		if err != nil {
+			release()
+			return nil, fmt.Errorf("handover: %w", err)
+		}
+		if unix, ok := l.(*net.UnixListener); ok {
+			unix.SetUnlinkOnClose(false)
+		}
+		command.ExtraFiles = append(command.ExtraFiles, file)
+	}
+	if command.Env == nil {
+		command.Env = os.Environ()
+	}
+	command.Env = slices.DeleteFunc(slices.Clone(command.Env), func(entry string) bool {
+		name, _, _ := strings.Cut(entry, "=")
+		return slices.Contains(environment, name)
+	})
+	command.Env = append(command.Env, fromParent+"="+strconv.Itoa(len(listeners)))
+	return release, nil
+}
