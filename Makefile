@@ -81,6 +81,17 @@ lint-proto: bin/buf ## look for what buf complains about in the .proto files
 breaking: bin/buf ## fail if a .proto file breaks what is committed (AGAINST names another revision)
 	bin/buf breaking --against '.git#ref=$(AGAINST)'
 
+.PHONY: checkmodules
+checkmodules: ## fail if a go.mod or go.sum is not tidy, or a downloaded module is not what it was
+	@for module in $(MODULES) tools; do \
+		echo "== go mod tidy -diff and go mod verify in $$module"; \
+		(cd $$module && go mod tidy -diff && go mod verify) || exit 1; \
+	done
+
+.PHONY: vulncheck
+vulncheck: bin/govulncheck ## look for known vulnerabilities; needs the Go vulnerability database (GOGREETER_VULNDB names a copy)
+	@sh tools/vulncheck.sh
+
 .PHONY: fuzz
 fuzz: ## run each fuzz target of the root module for T (30s)
 	@for package in $$(go list ./...); do \
@@ -119,6 +130,9 @@ bin/gofumpt: tools/go.mod
 
 bin/staticcheck: tools/go.mod
 	$(TOOLS) honnef.co/go/tools/cmd/staticcheck
+
+bin/govulncheck: tools/go.mod
+	$(TOOLS) golang.org/x/vuln/cmd/govulncheck
 
 # buf is large. go build names each package on its way, of which every 100th is told.
 bin/buf: tools/go.mod
