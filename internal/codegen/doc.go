@@ -11,6 +11,7 @@
 //	clash.go, names.go, executor.go     whether a Go compiler and the runtime would take it
 //	render.go and ../../templates       the text
 //	response.go, annotate.go            what protoc gets
+//	platform.go                         names of files that mean something to the go command
 //
 // The skeleton mode (skeleton.go, with the user's package in skeleton_source.go and what is added to its files in
 // skeleton_edit.go) takes the place of render.go.

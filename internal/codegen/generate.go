@@ -56,6 +56,7 @@ func generate(
 		}
 		return responseFiles(outputs, "") // They lie in one directory, whatever module= and paths= say.
 	}
+	reportPlatforms(files, reports)
 	outputs, err := render(files, options)
 	if err != nil {
 		return nil, err

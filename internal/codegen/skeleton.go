@@ -223,26 +223,9 @@ func snakeCase(name string) string {
 		b.WriteRune(unicode.ToLower(r))
 	}
 	// A file of that ending would be built for some platform only, or for tests.
-	return strings.TrimSuffix(b.String(), "_") + platformGuard(b.String())
+	trimmed := strings.TrimRight(b.String(), "_")
+	return trimmed + platformGuard(trimmed)
 }
-
-// platformGuard keeps a name such as greeter_linux or greeter_test from meaning something to the go command.
-func platformGuard(name string) string {
-	if i := strings.LastIndexByte(name, '_'); i >= 0 && knownEnding[name[i+1:]] {
-		return "_servicer"
-	}
-	return ""
-}
-
-var knownEnding = func() map[string]bool {
-	known := make(map[string]bool)
-	const all = "test aix android darwin dragonfly freebsd illumos ios js linux netbsd openbsd plan9 solaris unix " +
-		"wasip1 windows 386 amd64 arm arm64 loong64 mips mips64 mips64le mipsle ppc64 ppc64le riscv64 s390x wasm"
-	for _, ending := range strings.Fields(all) {
-		known[ending] = true
-	}
-	return known
-}()
 
 // packageNameFor makes a package name of a directory's.
 func packageNameFor(dir string) string {
