@@ -27,8 +27,8 @@
 // # Facts about the RPC
 //
 // A handler's context is the RPC. Functions of this package take it: [InvocationMetadata], [SendInitialMetadata],
-// [SetTrailingMetadata], [SetCompression], [Method], [Peer], [Cancel]. The packages metadata and peer of
-// google.golang.org/grpc find what they look for in it too. After the handler has returned, the context is done, and
+// [SetTrailingMetadata], [SetCompression], [Method], [Peer], [Cancel], [Stopping]. The packages metadata and peer
+// of google.golang.org/grpc find what they look for in it too. After the handler has returned, the context is done, and
 // stays that of its own RPC.
 //
 // Read next: server.go (stages), connection.go (where RPCs begin), rpc.go (their life), workers.go (where handlers run).
