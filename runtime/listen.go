@@ -292,7 +292,7 @@ func (s *Server) endedLocked() {
 func (s *Server) handshake(l *listener, nc net.Conn) (net.Conn, error) {
 	secure, ok := nc.(*tls.Conn)
 	if l.tls != nil {
-		secure, ok = tls.Server(nc, l.tls), true
+		secure, ok = tls.Server(http2.UnderTLS(nc), l.tls), true
 	}
 	if !ok {
 		return nc, nil

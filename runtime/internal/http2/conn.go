@@ -64,6 +64,8 @@ type Conn struct {
 	received, sent atomic.Uint64 // octets
 	open           atomic.Int32  // streams; written with mu held
 
+	writeRestFunc func() // writeRest, once for all. Owned by the writer.
+
 	mu sync.Mutex
 	// Guarded by mu.
 	streams     map[uint32]*Stream
@@ -77,6 +79,8 @@ type Conn struct {
 	out         []byte // frames that wait for the next write
 	writing     bool   // a goroutine is in flush
 	promised    bool   // a goroutine is going to flush soon
+	restOf      []byte // the out-buffer of which the socket did not take the rest
+	rest        []byte
 	drained     sync.Cond
 	stage       connStage
 	endErr      error       // why the connection ended; nil while it lives

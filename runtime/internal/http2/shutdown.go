@@ -99,7 +99,7 @@ func (c *Conn) halfClose() {
 	case *net.UnixConn:
 		nc.CloseWrite()
 	case *tls.Conn:
-		nc.CloseWrite()
+		c.nc.closeTLS(nc)
 	}
 	c.nc.SetReadDeadline(time.Now().Add(lingerTime))
 }

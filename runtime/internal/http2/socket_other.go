@@ -3,6 +3,7 @@
 package http2
 
 import (
+	"crypto/tls"
 	"net"
 	"time"
 )
@@ -18,10 +19,19 @@ func (s *socket) readAll(buf func() []byte, got func(n int) (more bool), idle fu
 	return readAll(s.Conn, buf, got)
 }
 
-// write writes b and returns what is left of it: nothing, if it may wait. A wait for longer than timeout fails. Only a
-// socket of the system's knows how not to wait.
+// write writes b and returns what is left of it: nothing, if it may wait. A wait for longer than timeout fails. If it
+// may not wait, everything is left of TLS.
 func (s *socket) write(b []byte, timeout time.Duration, wait bool) (rest []byte, err error) {
+	if _, secure := s.Conn.(*tls.Conn); secure && !wait {
+		return b, nil
+	}
 	s.SetWriteDeadline(time.Now().Add(timeout))
 	_, err = s.Conn.Write(b)
 	return nil, err
 }
+
+// closeTLS sends the alert that says that nothing more comes, for which package tls may wait.
+func (s *socket) closeTLS(secure *tls.Conn) { go secure.CloseWrite() }
+
+// UnderTLS returns what a tls.Conn is to be made on, for a connection on it to write without waiting.
+func UnderTLS(nc net.Conn) net.Conn { return nc }

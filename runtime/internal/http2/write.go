@@ -240,7 +240,11 @@ func (c *Conn) writeLocked() {
 		rest, err := c.nc.write(out, timeout, false)
 		c.mu.Lock()
 		if len(rest) > 0 && err == nil {
-			go c.writeRest(out, rest, timeout)
+			c.restOf, c.rest = out, rest
+			if c.writeRestFunc == nil {
+				c.writeRestFunc = c.writeRest
+			}
+			go c.writeRestFunc()
 			return
 		}
 		if !c.wroteLocked(out, err) {
@@ -255,7 +259,11 @@ func (c *Conn) writeLocked() {
 }
 
 // writeRest writes the rest of an out-buffer, however long that takes, and then what was appended meanwhile.
-func (c *Conn) writeRest(out, rest []byte, timeout time.Duration) {
+func (c *Conn) writeRest() {
+	c.mu.Lock()
+	out, rest, timeout := c.restOf, c.rest, c.writeTimeoutLocked()
+	c.restOf, c.rest = nil, nil
+	c.mu.Unlock()
 	_, err := c.nc.write(rest, timeout, true)
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -1,0 +1,156 @@
+package http2
+
+import (
+	"bytes"
+	"crypto/tls"
+	"io"
+	"net"
+	"testing"
+	"time"
+)
+
+// tlsConn serves a connection with TLS on a socket of the system's, as the runtime makes it or, if foreign, as a
+// listener of package tls does.
+func tlsConn(t *testing.T, app Application, config Config, foreign bool) (c *Conn, client *tls.Conn, served chan error) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	nc, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { nc.Close() })
+	accepted, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	below := accepted
+	if !foreign {
+		below = UnderTLS(accepted)
+	}
+	server := tls.Server(below, &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}})
+	client = tls.Client(nc, &tls.Config{InsecureSkipVerify: true})
+	shaken := make(chan error, 1)
+	go func() { shaken <- client.Handshake() }()
+	if err := server.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-shaken; err != nil {
+		t.Fatal(err)
+	}
+	c = NewConn(server, app, config)
+	served = make(chan error, 1)
+	go func() { served <- c.Serve() }()
+	return c, client, served
+}
+
+// TestTLS_Serves has responses of all sizes sealed, and the end of the connection told by an alert.
+func TestTLS_Serves(t *testing.T) {
+	for name, foreign := range map[string]bool{"OurOwn": false, "Foreign": true} {
+		t.Run(name, func(t *testing.T) {
+			app := newTestApp()
+			app.onRequest = func(st *testStream, _ bool) bool {
+				st.replyWith(bytes.Repeat([]byte{byte(st.id)}, 10_000*int(st.id)))
+				return true
+			}
+			c, client, served := tlsConn(t, app, Config{}, foreign)
+			client.Write(tcpGreeting)
+			client.Write(rawFrame(0x4, 0, 0, "\x00\x04", 1<<30))
+			client.Write(rawFrame(0x8, 0, 0, 1<<30))
+			const last = 41
+			for id := uint32(1); id <= last; id += 2 {
+				client.Write(rawFrame(0x1, 0x5, id, okBlock))
+			}
+			replies, ends := make(map[uint32]int), 0
+			header := make([]byte, frameHeaderLen)
+			for {
+				if _, err := io.ReadFull(client, header); err == io.EOF {
+					break // the alert: a bare end of the socket's is another error
+				} else if err != nil {
+					t.Fatal(err)
+				}
+				f, length := parseFrameHeader(header)
+				payload := make([]byte, length)
+				if _, err := io.ReadFull(client, payload); err != nil {
+					t.Fatal(err)
+				}
+				if f.kind == frameData {
+					replies[f.streamID] += bytes.Count(payload, []byte{byte(f.streamID)})
+				}
+				if f.kind == frameHeaders && f.has(flagEndStream) {
+					if ends++; ends == (last+1)/2 {
+						c.End(ErrCodeNo, "")
+					}
+				}
+			}
+			client.Close()
+			mustEnd(t, served)
+			for id := uint32(1); id <= last; id += 2 {
+				if replies[id] != 10_000*int(id) {
+					t.Errorf("stream %d got %d of %d octets", id, replies[id], 10_000*int(id))
+				}
+			}
+		})
+	}
+}
+
+// TestTLS_PeerThatDoesNotReadPinsNobody checks that who flushes comes back, whatever the peer does.
+func TestTLS_PeerThatDoesNotReadPinsNobody(t *testing.T) {
+	for name, foreign := range map[string]bool{"OurOwn": false, "Foreign": true} {
+		t.Run(name, func(t *testing.T) {
+			app := newTestApp()
+			opened := make(chan *testStream, 1)
+			app.onRequest = func(st *testStream, _ bool) bool { opened <- st; return true }
+			c, client, served := tlsConn(t, app, Config{WriteTimeout: time.Hour}, foreign)
+			client.Write(tcpGreeting)
+			client.Write(rawFrame(0x4, 0, 0, "\x00\x04", 1<<30))
+			client.Write(rawFrame(0x8, 0, 0, 1<<30))
+			client.Write(rawFrame(0x1, 0x5, 1, okBlock))
+			st := <-opened
+			back := make(chan struct{})
+			go func() {
+				defer close(back)
+				for range 64 { // far more than the buffers of a socket
+					st.Write(Outgoing{Headers: okHeaders, Data: make([]byte, 1<<20)})
+					c.Flush()
+				}
+			}()
+			select {
+			case <-back:
+			case <-time.After(20 * time.Second):
+				t.Error("a flush does not come back")
+			}
+			c.mu.Lock()
+			out := len(c.out)
+			c.mu.Unlock()
+			if out > 2*outBufferSize {
+				t.Errorf("%d octets are in the out-buffer", out)
+			}
+			c.End(ErrCodeNo, "")
+			mustEnd(t, served) // within lingerTime, not the 5 s that package tls allows, nor WriteTimeout
+		})
+	}
+}
+
+// TestUnderTLS_BoundsKeyUpdates: answers to a peer that does nothing but update its key are not kept without bound.
+func TestUnderTLS_BoundsKeyUpdates(t *testing.T) {
+	a, b := net.Pipe()
+	defer a.Close()
+	defer b.Close()
+	u := &underTLS{Conn: a}
+	u.begin()
+	kept := 0
+	for range 100_000 {
+		n, err := u.Write(make([]byte, 27))
+		if err != nil {
+			break
+		}
+		kept += n
+	}
+	if kept > maxOwnRecords || len(u.records) != kept {
+		t.Errorf("%d octets are kept", kept)
+	}
+}
