@@ -1,48 +1,33 @@
 // Command compare measures gRPC servers side by side: each scenario is put on each server in turn, several rounds, and
-// what is reported are medians and their ratios. It is run from the directory bench and needs h2load; grpc-python takes
-// part if a python3 with grpcio is found.
+// what is reported are medians and their ratios. It is run from the directory bench. A peer that is missing does not
+// take part, and says so; without h2load all load comes from our own frameload.
 //
 //	go run ./compare [-rounds 5] [-only REGEXP] [-servers gogreeter,grpc-go] [-markdown FILE] [-plots DIRECTORY]
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
-
-	"github.com/gogreeter/gogreeter/bench/internal/process"
+	"time"
 )
 
 var (
 	rounds   = flag.Int("rounds", 5, "how often each server is measured in each scenario")
 	only     = flag.String("only", "", "the scenarios whose names match this `regexp`")
 	servers  = flag.String("servers", "", "the servers to compare, separated by commas; empty for all")
-	markdown = flag.String("markdown", "", "write the tables to this `file` too")
+	list     = flag.Bool("list", false, "print the scenarios, and who takes part, and measure nothing")
+	markdown = flag.String("markdown", "", "write the tables to this `file` too, between its markers if it has them")
 	plots    = flag.String("plots", "", "write plots, as SVG, to this `directory`")
-	maxRatio = flag.Float64("max-ratio", 0, "fail if gogreeter's CPU time in a scenario with a bar is more than this many times the bar")
+	save     = flag.String("save", "", "write all samples to this `file`, as JSON, after each round")
+	render   = flag.String("render", "", "measure nothing; make the tables and plots of the samples in this `file`")
+	profiles = flag.String("profiles", "", "write CPU profiles of the Go servers to this `directory`")
+	corpus   = flag.String("corpus", "", "`file` with a CodeGeneratorRequest, to measure the generator too")
+	maxRatio = flag.Float64("max-ratio", 0, "fail if gogreeter is off a bar by more than this many times, or makes more allocations than its bar")
 )
-
-// contender is a server that takes part.
-type contender struct {
-	name      string
-	directory string   // of its main package; empty for a script
-	command   []string // program and flags, once built
-	flags     []string
-	golang    bool // can tell its allocations
-}
-
-var contenders = []contender{
-	{name: "gogreeter", directory: "gogreeter_server", golang: true},
-	{name: "gogreeter inline", directory: "gogreeter_server", flags: []string{"-inline"}, golang: true},
-	{name: "grpc-go", directory: "grpc_go_server", golang: true},
-	{name: "connect-go", directory: "connect_go_server", golang: true},
-	{name: "grpc-python"},
-}
 
 func main() {
 	flag.Parse()
@@ -53,78 +38,64 @@ func main() {
 }
 
 func run() error {
+	r := &results{Samples: make(map[string][]sample), Profiled: *profiles != ""}
+	if *render != "" {
+		if err := r.load(*render); err != nil {
+			return err
+		}
+		return r.report()
+	}
 	pattern, err := regexp.Compile(*only)
 	if err != nil {
 		return fmt.Errorf("-only: %w", err)
 	}
-	work, err := os.MkdirTemp("", "gogreeter-bench-")
+	chosen := slices.DeleteFunc(slices.Clone(scenarios), func(s scenario) bool { return !pattern.MatchString(s.name) })
+	if len(chosen) == 0 {
+		return fmt.Errorf("-only: no scenario matches %q; -list prints them", *only)
+	}
+	if *list {
+		for _, s := range chosen {
+			fmt.Printf("%-50s %v\n", s.name, s.participants())
+		}
+		return nil
+	}
+	b, err := newBench()
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(work)
-	taking, err := build(work)
-	if err != nil {
-		return err
-	}
-	r := &results{contenders: taking}
-	for _, s := range scenarios {
-		if pattern.MatchString(s.name) {
-			r.scenarios = append(r.scenarios, s)
-		}
-	}
-	for round := range *rounds {
-		for i, s := range r.scenarios {
-			for _, c := range taking {
-				if s.skips(c.name) {
-					continue
-				}
-				fmt.Fprintf(os.Stderr, "round %d of %d, scenario %d of %d (%s), %s\n", round+1, *rounds, i+1, len(r.scenarios), s.name, c.name)
-				one, err := measure(work, c, s)
-				if err != nil {
-					return fmt.Errorf("%s, %s: %w", s.name, c.name, err)
-				}
-				r.add(s, c, one)
-			}
-		}
-	}
+	defer b.close()
+	r.describe(b.contenders)
+	b.measureAll(chosen, r)
+	r.Ended, r.LoadAfter = time.Now(), loadAverage()
+	r.save()
 	return r.report()
 }
 
-// build compiles the servers, and finds a Python for the one that is a script.
-func build(work string) ([]contender, error) {
-	var taking []contender
-	wanted := strings.Split(*servers, ",")
-	for _, c := range contenders {
-		if *servers != "" && !slices.Contains(wanted, c.name) {
-			continue
-		}
-		if c.directory == "" {
-			python := findPython()
-			if python == "" {
-				fmt.Fprintln(os.Stderr, "no python3 with grpcio: grpc-python does not take part")
+// measureAll measures every scenario in each round. What fails is kept, and does not keep the rest from being measured.
+func (b *bench) measureAll(chosen []scenario, r *results) {
+	for round := range *rounds {
+		for i, s := range chosen {
+			if s.once && round > 0 {
 				continue
 			}
-			c.command = []string{python, "python_server/server.py"}
-			taking = append(taking, c)
-			continue
-		}
-		program := filepath.Join(work, c.directory)
-		if _, err := os.Stat(program); err != nil {
-			if err := process.Build(c.directory, program); err != nil {
-				return nil, err
+			for _, c := range b.contenders {
+				if !s.hasPart(c.name) {
+					continue
+				}
+				start := time.Now()
+				fmt.Fprintf(os.Stderr, "round %d of %d, scenario %d of %d (%s), %s ", round+1, *rounds, i+1, len(chosen), s.name, c.name)
+				one, err := s.measure(b, c, s)
+				if errors.Is(err, errLeftOut) {
+					fmt.Fprintln(os.Stderr, err)
+				} else if err != nil {
+					fmt.Fprintln(os.Stderr, "FAILED:", err)
+					r.fail(s, c.name, err)
+				} else {
+					fmt.Fprintf(os.Stderr, "%s, %.1f s\n", s.group.format(one), time.Since(start).Seconds())
+					r.add(s, c.name, one)
+				}
 			}
 		}
-		c.command = append([]string{program}, c.flags...)
-		taking = append(taking, c)
+		r.save()
 	}
-	return taking, nil
-}
-
-func findPython() string {
-	for _, python := range []string{"python3", "/usr/bin/python3"} {
-		if exec.Command(python, "-c", "import grpc, google.protobuf").Run() == nil {
-			return python
-		}
-	}
-	return ""
 }

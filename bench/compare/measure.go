@@ -1,29 +1,34 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
-
-	"google.golang.org/protobuf/proto"
 
 	"github.com/gogreeter/gogreeter/bench/internal/frameload"
 	"github.com/gogreeter/gogreeter/bench/internal/h2load"
 	"github.com/gogreeter/gogreeter/bench/internal/process"
+	"github.com/gogreeter/gogreeter/bench/internal/report"
 	"github.com/gogreeter/gogreeter/bench/internal/work"
-	"github.com/gogreeter/gogreeter/example/helloworld"
 )
 
-// sample is what one server did under one load. Figures are for one message: an RPC, where that is unary.
+// sample is what one server did in one scenario. Figures of loads are for one message: an RPC, where that is unary, and
+// else a response, or a request where requests are what there are many of. Its fields have names in JSON; see -save.
 type sample struct {
-	cpu         float64 // µs
-	rate        float64 // messages per second
-	allocations float64 // -1: not known
-	reads       float64 // system calls
-	writes      float64
-	resident    float64       // MiB, at the end
-	p50, p99    time.Duration // 0: not measured
+	CPU         float64 // µs
+	Rate        float64 // messages per second
+	Allocations float64 // -1: not known
+	Reads       float64 // system calls
+	Writes      float64
+	Resident    float64       // MiB, at the end
+	P50, P99    time.Duration // 0: not measured
+
+	KiB  float64 // resident, of an idle piece
+	MiB  float64 // of a file
+	Time float64 // of the generator, next to the other's
 }
 
 // gauge is what is read before and after a load.
@@ -33,28 +38,33 @@ type gauge struct {
 	reads, writes int
 }
 
-// measure starts the server, warms it up with a tenth of the load, and measures it under the whole.
-func measure(directory string, c contender, s scenario) (sample, error) {
-	server, err := process.Start(c.command[0], c.command[1:]...)
+// measureLoad starts the server, warms it up with a tenth of the load, and measures it under the whole.
+func measureLoad(b *bench, c contender, s scenario) (sample, error) {
+	server, err := b.start(c, s)
 	if err != nil {
 		return sample{}, err
 	}
 	defer server.Stop()
-	warm := s
-	warm.load.Rounds = max(1, s.load.Rounds/10)
-	if _, err := put(directory, server.Address, warm); err != nil {
-		return sample{}, err
+	if _, err := b.put(server.Address, s, s.scaled(c.share/10)); err != nil {
+		return sample{}, fmt.Errorf("warming up: %w", err)
 	}
 	before, err := read(server, c)
 	if err != nil {
 		return sample{}, err
 	}
-	result, err := put(directory, server.Address, s)
+	endProfile, err := profile(server, c, s)
+	if err != nil {
+		return sample{}, err
+	}
+	result, err := b.put(server.Address, s, s.scaled(c.share))
 	if err != nil {
 		return sample{}, err
 	}
 	after, err := read(server, c)
 	if err != nil {
+		return sample{}, err
+	}
+	if err := endProfile(); err != nil {
 		return sample{}, err
 	}
 	resident, err := server.Resident()
@@ -63,19 +73,19 @@ func measure(directory string, c contender, s scenario) (sample, error) {
 	}
 	each := func(total float64) float64 { return total / float64(result.Messages) }
 	one := sample{
-		cpu:         each(float64((after.cpu - before.cpu).Microseconds())),
-		rate:        float64(result.Messages) / result.Elapsed.Seconds(),
-		allocations: -1,
-		reads:       each(float64(after.reads - before.reads)),
-		writes:      each(float64(after.writes - before.writes)),
-		resident:    float64(resident) / 1024,
+		CPU:         each(float64((after.cpu - before.cpu).Nanoseconds()) / 1000),
+		Rate:        float64(result.Messages) / result.Elapsed.Seconds(),
+		Allocations: -1,
+		Reads:       each(float64(after.reads - before.reads)),
+		Writes:      each(float64(after.writes - before.writes)),
+		Resident:    float64(resident) / 1024,
 	}
 	if c.golang {
-		one.allocations = each(float64(after.allocations - before.allocations))
+		one.Allocations = each(float64(after.allocations - before.allocations))
 	}
 	if n := len(result.Waits); n > 0 {
 		slices.Sort(result.Waits)
-		one.p50, one.p99 = result.Waits[n/2], result.Waits[n*99/100]
+		one.P50, one.P99 = result.Waits[n/2], result.Waits[n*99/100]
 	}
 	return one, nil
 }
@@ -93,19 +103,53 @@ func read(server *process.Server, c contender) (g gauge, err error) {
 	return g, err
 }
 
-// put puts a scenario's load on a server.
-func put(directory, address string, s scenario) (frameload.Result, error) {
-	if !s.h2 {
-		return s.load.Run(address)
+// profile begins a CPU profile, if they are wanted, and returns what ends it.
+func profile(server *process.Server, c contender, s scenario) (end func() error, err error) {
+	if *profiles == "" || !c.golang {
+		return func() error { return nil }, nil
 	}
-	body := filepath.Join(directory, "request")
-	if err := os.WriteFile(body, s.load.Message, 0o600); err != nil {
+	directory, err := filepath.Abs(*profiles)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(directory, 0o755); err != nil {
+		return nil, err
+	}
+	name := strings.NewReplacer(" ", "_", ",", "", "/", "_").Replace(s.name + "-" + c.name)
+	if err := server.Tell(report.Profile + filepath.Join(directory, name+".pprof")); err != nil {
+		return nil, err
+	}
+	return func() error { return server.Tell(report.EndProfile) }, nil
+}
+
+// put puts a load on a server.
+func (b *bench) put(address string, s scenario, l frameload.Load) (frameload.Result, error) {
+	if s.paths == 1 {
+		l.Path = "/" + work.ManyService + "/" + work.ManyMethod(0)
+	}
+	switch {
+	case s.paths > 1 && !b.h2load:
+		return frameload.Result{}, fmt.Errorf("%w: only h2load calls several methods", errLeftOut)
+	case s.framed || !b.h2load:
+		return l.Run(address)
+	}
+	body := filepath.Join(b.directory, "request")
+	if err := os.WriteFile(body, l.Message, 0o600); err != nil {
 		return frameload.Result{}, err
 	}
-	n := s.load.Connections * s.load.Streams * s.load.Rounds
+	n := l.Connections * l.Streams * l.Rounds
 	load := h2load.Load{
-		Requests: n, Connections: s.load.Connections, Streams: s.load.Streams,
-		Path: s.load.Path, Body: body, Reply: len(lengthPrefixed(reply(s.load.Message))),
+		Requests: n, Connections: l.Connections, Streams: l.Streams, TLS: l.TLS,
+		Path: l.Path, Body: body, Reply: len(lengthPrefixed(work.SayHello(decode(l.Message)))),
+	}
+	for _, f := range l.Fields {
+		load.Fields = append(load.Fields, f.Name+": "+f.Value)
+	}
+	if s.paths > 1 {
+		load.Paths = filepath.Join(b.directory, "paths")
+		if err := os.WriteFile(load.Paths, manyPaths(s.paths, address), 0o600); err != nil {
+			return frameload.Result{}, err
+		}
 	}
 	rate, err := load.Run(address)
 	if err != nil {
@@ -114,11 +158,11 @@ func put(directory, address string, s scenario) (frameload.Result, error) {
 	return frameload.Result{Messages: n, Elapsed: time.Duration(float64(n) / rate * float64(time.Second))}, nil
 }
 
-// reply is what the servers answer to a request of SayHello.
-func reply(request []byte) *helloworld.HelloReply {
-	decoded := new(helloworld.HelloRequest)
-	if err := proto.Unmarshal(request[5:], decoded); err != nil {
-		panic(err) // it is of our making
+// manyPaths returns the first n methods of bench.Many, as h2load reads them.
+func manyPaths(n int, address string) []byte {
+	var lines strings.Builder
+	for i := range n {
+		fmt.Fprintf(&lines, "http://%s/%s/%s\n", address, work.ManyService, work.ManyMethod(i))
 	}
-	return work.SayHello(decoded)
+	return []byte(lines.String())
 }

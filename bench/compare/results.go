@@ -1,35 +1,118 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
+	"debug/buildinfo"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
+	"os/exec"
+	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
 )
 
-// results are all samples, by scenario and server.
+// results are all samples of a run, and what is to be known of it. Exported fields are those of the file of -save.
 type results struct {
-	contenders []contender
-	scenarios  []scenario
-	samples    map[[2]string][]sample
+	Samples map[string][]sample // by scenario and server; see key
+	Rounds  int
+	Failed  []string
+
+	Machine    string
+	Versions   []string
+	Profiled   bool
+	Began      time.Time
+	Ended      time.Time
+	LoadBefore string // load average
+	LoadAfter  string
 }
 
-func (r *results) add(s scenario, c contender, one sample) {
-	if r.samples == nil {
-		r.samples = make(map[[2]string][]sample)
+func key(scenario, contender string) string { return scenario + " | " + contender }
+
+func (r *results) add(s scenario, contender string, one sample) {
+	r.Samples[key(s.name, contender)] = append(r.Samples[key(s.name, contender)], one)
+}
+
+func (r *results) fail(s scenario, contender string, err error) {
+	first, _, _ := strings.Cut(err.Error(), "\n")
+	r.Failed = append(r.Failed, fmt.Sprintf("%s, %s: %s", s.name, contender, first))
+}
+
+// describe notes on which machine, and between which versions, the comparison is.
+func (r *results) describe(contenders []contender) {
+	r.Rounds, r.Began, r.LoadBefore = *rounds, time.Now(), loadAverage()
+	r.Machine = fmt.Sprintf("%d CPUs, %s/%s", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH)
+	r.Versions = []string{"Go " + strings.TrimPrefix(runtime.Version(), "go")}
+	if output, err := exec.Command("h2load", "--version").Output(); err == nil {
+		r.Versions = append(r.Versions, strings.Replace(strings.TrimSpace(string(output)), "nghttp2/", "", 1))
 	}
-	key := [2]string{s.name, c.name}
-	r.samples[key] = append(r.samples[key], one)
+	for _, c := range contenders {
+		if c.name != grpcPython {
+			r.Versions = append(r.Versions, linked(c)...)
+			continue
+		}
+		if output, err := exec.Command(c.command[0], "-c", "import grpc; print(grpc.__version__)").Output(); err == nil {
+			r.Versions = append(r.Versions, grpcPython+" "+strings.TrimSpace(string(output)))
+		}
+	}
+}
+
+// linked returns the version of the peer in a server.
+func linked(c contender) []string {
+	info, err := buildinfo.ReadFile(c.command[0])
+	if err != nil {
+		return nil
+	}
+	for _, module := range info.Deps {
+		if module.Path == peers[c.name] {
+			return []string{c.name + " " + strings.TrimPrefix(module.Version, "v")}
+		}
+	}
+	return nil
+}
+
+var peers = map[string]string{grpcGo: "google.golang.org/grpc", connectGo: "connectrpc.com/connect"}
+
+// loadAverage returns the machine's load of the last 1, 5 and 15 minutes.
+func loadAverage() string {
+	content, err := os.ReadFile("/proc/loadavg")
+	fields := bytes.Fields(content)
+	if err != nil || len(fields) < 3 {
+		return "not known"
+	}
+	return string(bytes.Join(fields[:3], []byte(" ")))
+}
+
+// save writes what there is. A failure to do so is no reason to give up the measurement.
+func (r *results) save() {
+	if *save == "" {
+		return
+	}
+	content, err := json.MarshalIndent(r, "", "\t")
+	if err == nil {
+		err = os.WriteFile(*save, content, 0o644)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "-save:", err)
+	}
+}
+
+func (r *results) load(file string) error {
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(content, r)
 }
 
 // median returns the median of a figure; ok is false if there is none.
 func median[T cmp.Ordered](r *results, scenario, contender string, figure func(sample) T) (value T, ok bool) {
 	var values []T
-	for _, one := range r.samples[[2]string{scenario, contender}] {
+	for _, one := range r.Samples[key(scenario, contender)] {
 		values = append(values, figure(one))
 	}
 	if len(values) == 0 {
@@ -39,26 +122,46 @@ func median[T cmp.Ordered](r *results, scenario, contender string, figure func(s
 	return values[len(values)/2], true
 }
 
-func cpu(one sample) float64 { return one.cpu }
+func (r *results) has(scenario, contender string) bool {
+	return len(r.Samples[key(scenario, contender)]) > 0
+}
 
-// ratio returns how many times a peer's CPU time is the first contender's, or another of ours.
-func (r *results) ratio(s scenario, peer, ours string) (ratio float64, ok bool) {
-	own, ok1 := median(r, s.name, ours, cpu)
-	other, ok2 := median(r, s.name, peer, cpu)
-	if !ok1 || !ok2 || own == 0 {
+// measured returns the scenarios of a group of which there is a sample.
+func (r *results) measured(g group) []scenario {
+	return slices.DeleteFunc(slices.Clone(scenarios), func(s scenario) bool {
+		return s.group != g || !slices.ContainsFunc(s.with, func(contender string) bool { return r.has(s.name, contender) })
+	})
+}
+
+// present returns the servers of which there is a sample in one of the scenarios.
+func (r *results) present(among []scenario) []string {
+	var names []string
+	for _, c := range contenders {
+		if slices.ContainsFunc(among, func(s scenario) bool { return r.has(s.name, c.name) }) {
+			names = append(names, c.name)
+		}
+	}
+	return names
+}
+
+func cpu(one sample) float64 { return one.CPU }
+
+// ratio returns how many times ours a peer's figure is.
+func (r *results) ratio(scenario, peer, ours string, figure func(sample) float64) (ratio float64, ok bool) {
+	own, ok1 := median(r, scenario, ours, figure)
+	other, ok2 := median(r, scenario, peer, figure)
+	if !ok1 || !ok2 || own <= 0 {
 		return 0, false
 	}
 	return other / own, true
 }
 
-// report writes the tables and plots, and fails if a bar is missed by too much.
+// report writes the tables and plots, and fails if something was not measured or a bar is missed by too much.
 func (r *results) report() error {
-	var text strings.Builder
-	r.writeRatios(&text)
-	r.writeFigures(&text)
-	fmt.Print(text.String())
+	text := r.tables()
+	fmt.Print(text)
 	if *markdown != "" {
-		if err := os.WriteFile(*markdown, []byte(text.String()), 0o644); err != nil {
+		if err := place(*markdown, text); err != nil {
 			return err
 		}
 	}
@@ -67,115 +170,21 @@ func (r *results) report() error {
 			return err
 		}
 	}
-	return r.check()
-}
-
-// writeRatios writes the table of CPU time against the peers, with the bars.
-func (r *results) writeRatios(w io.Writer) {
-	fmt.Fprint(w, "| server CPU per message | gogreeter |")
-	for _, c := range r.contenders[1:] {
-		fmt.Fprintf(w, " %s |", c.name)
-	}
-	fmt.Fprintln(w, " bar | reached |")
-	fmt.Fprintln(w, "|---|---:|"+strings.Repeat("---:|", len(r.contenders)-1)+"---|---|")
-	for _, s := range r.scenarios {
-		fmt.Fprintf(w, "| %s |", s.name)
-		for i, c := range r.contenders {
-			value, ok := median(r, s.name, c.name, cpu)
-			switch ratio, _ := r.ratio(s, c.name, r.contenders[0].name); {
-			case !ok:
-				fmt.Fprint(w, " – |")
-			case i == 0:
-				fmt.Fprintf(w, " %.2f µs |", value)
-			default:
-				fmt.Fprintf(w, " %.2f µs (%.1f ×) |", value, ratio)
-			}
-		}
-		bars, reached := r.bars(s)
-		fmt.Fprintf(w, " %s | %s |\n", bars, reached)
-	}
-	fmt.Fprintln(w)
-}
-
-// bars describes the bars of a scenario, and what became of them.
-func (r *results) bars(s scenario) (bars, reached string) {
-	var texts, verdicts []string
-	one := func(peer, ours string, bar float64) {
-		ratio, ok := r.ratio(s, peer, ours)
-		if !ok {
-			return
-		}
-		texts = append(texts, fmt.Sprintf("%s 1/%.3g", peer, 1/bar))
-		verdict := "no"
-		if ratio >= 1/bar {
-			verdict = "yes"
-		}
-		verdicts = append(verdicts, fmt.Sprintf("1/%.1f %s", ratio, verdict))
-	}
-	for _, c := range r.contenders {
-		if bar, ok := s.bars[c.name]; ok {
-			one(c.name, r.contenders[0].name, bar)
-		}
-	}
-	if s.inlineBar > 0 {
-		one("grpc-go", "gogreeter inline", s.inlineBar)
-	}
-	return strings.Join(texts, ", "), strings.Join(verdicts, ", ")
-}
-
-// writeFigures writes everything else that was measured.
-func (r *results) writeFigures(w io.Writer) {
-	fmt.Fprintln(w, "| scenario | server | messages/s | allocations | reads | writes | resident MiB | p50 | p99 |")
-	fmt.Fprintln(w, "|---|---|---:|---:|---:|---:|---:|---:|---:|")
-	for _, s := range r.scenarios {
-		for _, c := range r.contenders {
-			rate, ok := median(r, s.name, c.name, func(one sample) float64 { return one.rate })
-			if !ok {
-				continue
-			}
-			allocations, _ := median(r, s.name, c.name, func(one sample) float64 { return one.allocations })
-			reads, _ := median(r, s.name, c.name, func(one sample) float64 { return one.reads })
-			writes, _ := median(r, s.name, c.name, func(one sample) float64 { return one.writes })
-			resident, _ := median(r, s.name, c.name, func(one sample) float64 { return one.resident })
-			p50, _ := median(r, s.name, c.name, func(one sample) time.Duration { return one.p50 })
-			p99, _ := median(r, s.name, c.name, func(one sample) time.Duration { return one.p99 })
-			fmt.Fprintf(w, "| %s | %s | %.0f | %s | %.3f | %.3f | %.0f | %s | %s |\n", s.name, c.name, rate,
-				dash(allocations >= 0, fmt.Sprintf("%.1f", allocations)), reads, writes, resident,
-				dash(p50 > 0, p50.Round(time.Microsecond).String()), dash(p99 > 0, p99.Round(time.Microsecond).String()))
-		}
-	}
-	if factor, ok := r.slowdown(); ok {
-		fmt.Fprintf(w, "\np99 of a fast method beside a slow one: %.2f × alone (bar: at most 1.5 ×)\n", factor)
-	}
-}
-
-func dash(known bool, text string) string {
-	if !known {
-		return "–"
-	}
-	return text
-}
-
-// slowdown is what slow RPCs on the connection do to the p99 of fast ones.
-func (r *results) slowdown() (factor float64, ok bool) {
-	p99 := func(one sample) float64 { return float64(one.p99) }
-	alone, ok1 := median(r, slowAlone, r.contenders[0].name, p99)
-	beside, ok2 := median(r, slowBeside, r.contenders[0].name, p99)
-	return beside / alone, ok1 && ok2 && alone > 0
-}
-
-// check fails if a ratio is further from its bar than -max-ratio allows. Anything nearer is noise on a shared machine.
-func (r *results) check() error {
-	if *maxRatio == 0 {
-		return nil
-	}
-	var errs []error
-	for _, s := range r.scenarios {
-		for peer, bar := range s.bars {
-			if ratio, ok := r.ratio(s, peer, r.contenders[0].name); ok && 1/ratio > bar**maxRatio {
-				errs = append(errs, fmt.Errorf("%s: CPU time is %.2f of %s's; the bar is %.2f", s.name, 1/ratio, peer, bar))
-			}
-		}
+	errs := []error{r.check()}
+	for _, failed := range r.Failed {
+		errs = append(errs, errors.New(failed))
 	}
 	return errors.Join(errs...)
+}
+
+// What is between the markers in a file is ours; the rest is written by hand.
+var markers = regexp.MustCompile(`(?s)(<!-- begin of what make bench-docs writes -->\n).*(<!-- end of it -->\n)`)
+
+// place writes the text to a file, between its markers if it has them.
+func place(file, text string) error {
+	content, err := os.ReadFile(file)
+	if err == nil && markers.Match(content) {
+		text = markers.ReplaceAllString(string(content), "${1}\n"+strings.ReplaceAll(text, "$", "$$")+"\n${2}")
+	}
+	return os.WriteFile(file, []byte(text), 0o644)
 }

@@ -2,8 +2,12 @@ package main
 
 import (
 	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
 	"strings"
 
+	"golang.org/x/net/http2/hpack"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/gogreeter/gogreeter/bench/internal/frameload"
@@ -11,35 +15,60 @@ import (
 	"github.com/gogreeter/gogreeter/example/helloworld"
 )
 
-// scenario is a load, and what is asked of it.
+// scenario is something to measure, on each server that takes part.
 type scenario struct {
-	name string
-	load frameload.Load
-	h2   bool // h2load makes it; it has no latencies then
+	name    string
+	group   group
+	measure func(b *bench, c contender, s scenario) (sample, error)
+	once    bool // not in each round: it comes out the same
+	with    []string
 
-	// bars hold the largest ratio of gogreeter's CPU time to a peer's.
-	bars      map[string]float64
-	inlineBar float64 // the same for methods marked inline, against grpc-go
+	// Of those that put a load on a server.
+	load        frameload.Load
+	framed      bool // not made by h2load
+	replySize   int  // the request asks for so many responses of this size; 0: it does not ask
+	paths       int  // methods of bench.Many that are called in turn; 0: the load's own path
+	flags       []string
+	environment []string
 
-	withPython bool // grpc-python takes part; it is too slow for most
-	goOnly     bool // connect-go does not take part
+	// Of those that measure memory.
+	pieces  int
+	streams bool // pieces are streams
+	used    bool // each connection has had an RPC
 }
 
-func (s scenario) skips(contender string) bool {
-	switch contender {
-	case "grpc-python":
-		return !s.withPython
-	case "gogreeter inline":
-		return !s.load.Unary || s.load.Slow > 0
-	case "connect-go":
-		return s.goOnly
+// group is a table that scenarios are in.
+type group int
+
+const (
+	perMessage group = iota // CPU time and all else, for each message
+	growth                  // CPU time, as something grows
+	memory                  // KiB of each idle piece
+	size                    // of a file, in MiB
+	generation              // time of the generator, next to protoc-gen-go-grpc's
+)
+
+// format says what a group's figure is for one sample.
+func (g group) format(one sample) string {
+	switch g {
+	case memory:
+		return fmt.Sprintf("%.1f KiB", one.KiB)
+	case size:
+		return fmt.Sprintf("%.2f MiB", one.MiB)
+	case generation:
+		return fmt.Sprintf("%.2f ×", one.Time)
 	}
-	return false
+	return fmt.Sprintf("%.2f µs", one.CPU)
 }
+
+func (s scenario) hasPart(contender string) bool { return slices.Contains(s.with, contender) }
+
+func (s scenario) participants() string { return strings.Join(s.with, ", ") }
 
 const (
 	sayHello    = "/helloworld.Greeter/SayHello"
 	streamReply = "/helloworld.Greeter/SayHelloStreamReply"
+	collect     = "/helloworld.Greeter/CollectHellos"
 	bidiStream  = "/helloworld.Greeter/SayHelloBidiStream"
 )
 
@@ -49,33 +78,75 @@ func unary(name string, connections, streams, requests, octets int) scenario {
 	if octets > 0 {
 		message = request(strings.Repeat("x", octets))
 	}
-	return scenario{name: name, h2: true, load: frameload.Load{
-		Connections: connections, Streams: streams, Rounds: requests / (connections * streams), Unary: true,
-		Path: sayHello, Message: message, Replies: 1,
-	}}
+	return scenario{
+		name: name, measure: measureLoad, with: []string{gogreeter, inline, grpcGo, connectGo},
+		load: frameload.Load{
+			Connections: connections, Streams: streams, Rounds: requests / (connections * streams), Unary: true,
+			Path: sayHello, Message: message, Replies: 1,
+		},
+	}
 }
 
-func (s scenario) against(peer string, bar float64) scenario {
-	bars := map[string]float64{peer: bar}
-	for other, otherBar := range s.bars {
-		bars[other] = otherBar
+// streams is a scenario in which messages go to and fro on a number of streams.
+func streams(name, path string, message []byte, lanes, rounds int) scenario {
+	return scenario{
+		name: name, measure: measureLoad, framed: true, with: []string{gogreeter, grpcGo, connectGo},
+		load: frameload.Load{Connections: 1, Streams: lanes, Rounds: rounds, Path: path, Message: message, Replies: 1},
 	}
-	s.bars = bars
+}
+
+// download is a scenario in which each stream has many responses.
+func download(name string, lanes, replies, octets int) scenario {
+	s := streams(name, streamReply, nil, lanes, 1)
+	s.load.Replies, s.replySize = replies, octets
 	return s
 }
 
-func (s scenario) inline(bar float64) scenario { s.inlineBar = bar; return s }
-func (s scenario) python() scenario            { s.withPython = true; return s }
-
-// framed makes the load with frames of our own, which measures latencies.
-func (s scenario) framed() scenario { s.h2 = false; return s }
-
-// streams is a scenario in which messages go to and fro, or one way.
-func streams(name, path string, message []byte, lanes, rounds, replies int) scenario {
-	return scenario{name: name, load: frameload.Load{
-		Connections: 1, Streams: lanes, Rounds: rounds, Path: path, Message: message, Replies: replies,
-	}}
+// upload is a scenario in which each stream has many requests.
+func upload(name string, lanes, requests, octets int) scenario {
+	s := streams(name, collect, request(strings.Repeat("x", octets)), lanes, requests)
+	s.load.Upload = true
+	return s
 }
+
+func (s scenario) python() scenario { s.with = append(slices.Clone(s.with), grpcPython); return s }
+
+func (s scenario) among(names ...string) scenario { s.with = names; return s }
+
+// byFrames has our own frames make the load, which measures latencies.
+func (s scenario) byFrames() scenario { s.framed = true; return s }
+
+func (s scenario) overTLS() scenario { s.load.TLS = true; return s }
+
+// compressed is for requests and responses that are compressed.
+func (s scenario) compressed() scenario {
+	s.load.Message = gzipped(s.load.Message)
+	s.load.Fields = append(s.load.Fields,
+		hpack.HeaderField{Name: "grpc-encoding", Value: "gzip"}, hpack.HeaderField{Name: "grpc-accept-encoding", Value: "gzip"})
+	s.load.Compressed, s.framed = true, true
+	s.flags = append(s.flags, "-gzip")
+	return s
+}
+
+// whole is what a server in production has to do: an interceptor, a deadline, and the metadata that clients send.
+func (s scenario) whole() scenario {
+	s.flags = append(s.flags, "-intercept")
+	s.load.Fields = []hpack.HeaderField{
+		{Name: "user-agent", Value: "grpc-go/1.85.0"},
+		{Name: "grpc-accept-encoding", Value: "gzip"},
+		{Name: "authorization", Value: "Bearer " + strings.Repeat("0123456789abcdef", 10)},
+	}
+	return s
+}
+
+// deadline adds a deadline that is the same for each RPC.
+func (s scenario) deadline() scenario {
+	s.load.Fields = append(s.load.Fields, hpack.HeaderField{Name: "grpc-timeout", Value: "20S"})
+	return s
+}
+
+// varied adds fields that differ from RPC to RPC, a deadline among them.
+func (s scenario) varied() scenario { s.load.Vary, s.framed = true, true; return s }
 
 // slow adds lanes of slow RPCs.
 func (s scenario) slow(lanes int) scenario {
@@ -83,40 +154,69 @@ func (s scenario) slow(lanes int) scenario {
 	return s
 }
 
-func (s scenario) onlyGo() scenario { s.goOnly = true; return s }
-
-// slowBeside and slowAlone are compared with each other.
-const (
-	slowAlone  = "fast RPCs, 1 x 10"
-	slowBeside = "fast RPCs, 1 x 10, beside 10 of 10 ms"
-)
-
-var scenarios = []scenario{
-	unary("unary small, 1 x 1", 1, 1, 10_000, 0).against("grpc-go", 1/1.3),
-	unary("unary small, 1 x 100", 1, 100, 100_000, 0).against("grpc-go", 1/5.0).inline(1 / 7.0),
-	unary("unary small, 10 x 10", 10, 10, 100_000, 0).against("grpc-go", 1/5.0).against("grpc-python", 1/50.0).python(),
-	unary("unary small, 50 x 20", 50, 20, 100_000, 0).against("grpc-go", 1/5.0),
-	unary("unary small, 50 x 1", 50, 1, 50_000, 0).against("grpc-go", 1/2.2),
-	unary("unary 1 KiB requests, 1 x 100", 1, 100, 100_000, 1<<10),
-	unary("unary 64 KiB requests, 1 x 10", 1, 10, 10_000, 64<<10),
-	unary("unary 1 MiB requests, 1 x 4", 1, 4, 1_000, 1<<20).against("grpc-go", 1/1.5),
-	streams("ping-pong, 1 x 100 streams", bidiStream, request("Ada"), 100, 2_000, 1).against("grpc-go", 1/2.5),
-	streams("ping-pong, 1 x 1 stream", bidiStream, request("Ada"), 1, 10_000, 1),
-	streams("100-octet responses, 1 x 1 stream", streamReply, request(work.RepliesName(300_000, 100)), 1, 1, 300_000).against("grpc-go", 1/1.5),
-	streams("100-octet responses, 1 x 10 streams", streamReply, request(work.RepliesName(30_000, 100)), 10, 1, 30_000).against("grpc-go", 1/1.5),
-	streams("1 MB responses, 1 x 2 streams", streamReply, request(work.RepliesName(500, 1_000_000)), 2, 1, 500).against("grpc-go", 1/1.5),
-	unary(slowAlone, 1, 10, 30_000, 0).framed().onlyGo(),
-	unary(slowBeside, 1, 10, 30_000, 0).framed().slow(10).onlyGo(),
+// grows is a scenario of the table of growth.
+func (s scenario) grows(environment ...string) scenario {
+	s.group, s.environment = growth, environment
+	return s.among(gogreeter, grpcGo)
 }
+
+// methods registers n more methods, and calls some of them in turn.
+func (s scenario) methods(n, called int) scenario {
+	s.flags, s.paths = []string{"-methods", fmt.Sprint(n)}, called
+	return s.grows()
+}
+
+// idle is a scenario of memory.
+func idle(name string, pieces int) scenario {
+	return scenario{name: name, group: memory, measure: measureIdle, pieces: pieces, with: []string{gogreeter, grpcGo, connectGo}}
+}
+
+// scaled returns the load with a share of its messages.
+func (s scenario) scaled(share float64) frameload.Load {
+	l := s.load
+	scale := func(n int) int { return max(1, int(float64(n)*share)) }
+	if s.replySize > 0 {
+		l.Replies = scale(l.Replies)
+		l.Message = request(work.RepliesName(l.Replies, s.replySize))
+	} else {
+		l.Rounds = scale(l.Rounds)
+	}
+	if l.Upload {
+		var collection work.Collection
+		name := decode(l.Message)
+		for range l.Rounds {
+			collection.Add(name)
+		}
+		l.Reply = lengthPrefixed(collection.Reply())
+	}
+	return l
+}
+
+// errLeftOut is of a scenario that needs something which there is not.
+var errLeftOut = errors.New("left out")
 
 // request returns SayHello's request as a Length-Prefixed-Message.
 func request(name string) []byte { return lengthPrefixed(&helloworld.HelloRequest{Name: name}) }
+
+// decode is the reverse.
+func decode(message []byte) *helloworld.HelloRequest {
+	decoded := new(helloworld.HelloRequest)
+	if err := proto.Unmarshal(message[5:], decoded); err != nil {
+		panic(err) // it is of our making
+	}
+	return decoded
+}
 
 func lengthPrefixed(message proto.Message) []byte {
 	encoded, err := proto.Marshal(message)
 	if err != nil {
 		panic(err) // a string that is not UTF-8: not ours
 	}
-	prefix := binary.BigEndian.AppendUint32([]byte{0}, uint32(len(encoded)))
-	return append(prefix, encoded...)
+	return prefixed(0, encoded)
+}
+
+// prefixed returns a Length-Prefixed-Message with a Compressed-Flag.
+func prefixed(flag byte, content []byte) []byte {
+	prefix := binary.BigEndian.AppendUint32([]byte{flag}, uint32(len(content)))
+	return append(prefix, content...)
 }

@@ -3,56 +3,87 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"flag"
 	"fmt"
-	"net"
 	"os"
+	"time"
 
-	"github.com/gogreeter/gogreeter/bench/internal/report"
+	"github.com/gogreeter/gogreeter/bench/internal/serve"
 	"github.com/gogreeter/gogreeter/bench/internal/work"
 	"github.com/gogreeter/gogreeter/example/helloworld"
 	"github.com/gogreeter/gogreeter/runtime"
 )
 
-var (
-	address = flag.String("addr", "127.0.0.1:50051", "`address` to listen on; port 0 picks a free port")
-	inline  = flag.Bool("inline", false, "run SayHello inline")
-)
+var inline = flag.Bool("inline", false, "run SayHello inline")
 
 func main() {
 	flag.Parse()
-	if err := serve(); err != nil {
+	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "gogreeter_server:", err)
 		os.Exit(1)
 	}
 }
 
-func serve() error {
-	options := runtime.Options{}
+func run() error {
+	server := runtime.NewServer(options())
+	if err := helloworld.AddGreeterToServer(greeter{}, server); err != nil {
+		return err
+	}
+	if err := addMany(server, *serve.Methods); err != nil {
+		return err
+	}
+	listener, config, err := serve.Listen()
+	if err != nil {
+		return err
+	}
+	served := listener
+	if config != nil {
+		served = tls.NewListener(listener, config)
+	}
+	if err := server.AddListener(served); err != nil {
+		return err
+	}
+	serve.Announce(listener)
+	return server.Serve(context.Background())
+}
+
+func options() runtime.Options {
+	var options runtime.Options
 	if *inline {
 		options.Methods = map[string]runtime.MethodOptions{
 			"/helloworld.Greeter/SayHello": {Executor: runtime.Inline},
 		}
 	}
-	server := runtime.NewServer(options)
-	if err := helloworld.AddGreeterToServer(greeter{}, server); err != nil {
-		return err
+	if *serve.Gzip {
+		options.Compression = runtime.Gzip
 	}
-	listener, err := net.Listen("tcp", *address)
-	if err != nil {
-		return err
+	if *serve.Intercept {
+		options.Interceptors = []runtime.Interceptor{intercept}
 	}
-	if err := server.AddListener(listener); err != nil {
-		return err
-	}
-	fmt.Printf("listening on %s\n", listener.Addr())
-	report.Allocations()
-	return server.Serve(context.Background())
+	return options
 }
 
-type greeter struct {
-	helloworld.UnimplementedGreeterServicer
+func intercept(ctx context.Context, call *runtime.Call, next runtime.Next) error {
+	start := time.Now()
+	err := next(ctx, call)
+	serve.Observe(call.Method(), start, err)
+	return err
 }
+
+// addMany adds a service with n methods.
+func addMany(server *runtime.Server, n int) error {
+	if n == 0 {
+		return nil
+	}
+	methods := make(map[string]*runtime.MethodHandler, n)
+	for i := range n {
+		methods[work.ManyMethod(i)] = runtime.UnaryUnary(greeter{}.SayHello)
+	}
+	return server.AddService(runtime.Service{Name: work.ManyService, Methods: methods})
+}
+
+type greeter struct{}
 
 func (greeter) SayHello(_ context.Context, request *helloworld.HelloRequest) (*helloworld.HelloReply, error) {
 	return work.SayHello(request), nil
@@ -66,6 +97,17 @@ func (greeter) SayHelloStreamReply(_ context.Context, request *helloworld.HelloR
 		}
 	}
 	return err
+}
+
+func (greeter) CollectHellos(_ context.Context, requests runtime.RequestIterator[helloworld.HelloRequest]) (*helloworld.HelloReply, error) {
+	var collection work.Collection
+	for request, err := range requests.All() {
+		if err != nil {
+			return nil, err
+		}
+		collection.Add(request)
+	}
+	return collection.Reply(), nil
 }
 
 func (greeter) SayHelloBidiStream(_ context.Context, requests runtime.RequestIterator[helloworld.HelloRequest], replies runtime.ResponseStream[helloworld.HelloReply]) error {

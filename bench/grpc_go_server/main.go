@@ -7,41 +7,72 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"os"
-	"os/signal"
-	"syscall"
+	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	_ "google.golang.org/grpc/encoding/gzip" // for those who send it, and then for the responses too
 
-	"github.com/gogreeter/gogreeter/bench/internal/report"
+	"github.com/gogreeter/gogreeter/bench/internal/grpcgreeter"
+	"github.com/gogreeter/gogreeter/bench/internal/serve"
 	"github.com/gogreeter/gogreeter/bench/internal/work"
 	"github.com/gogreeter/gogreeter/example/helloworld"
 )
 
-var address = flag.String("addr", "127.0.0.1:50051", "`address` to listen on; port 0 picks a free port")
-
 func main() {
 	flag.Parse()
-	if err := serve(); err != nil {
+	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "grpc_go_server:", err)
 		os.Exit(1)
 	}
 }
 
-func serve() error {
-	listener, err := net.Listen("tcp", *address)
+func run() error {
+	listener, config, err := serve.Listen()
 	if err != nil {
 		return err
 	}
-	server := grpc.NewServer()
-	server.RegisterService(&greeterDesc, greeter{})
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, server.Stop)
-	fmt.Printf("listening on %s\n", listener.Addr())
-	report.Allocations()
+	var options []grpc.ServerOption
+	if config != nil {
+		options = append(options, grpc.Creds(credentials.NewTLS(config)))
+	}
+	if *serve.Intercept {
+		options = append(options, grpc.UnaryInterceptor(intercept), grpc.StreamInterceptor(interceptStream))
+	}
+	server := grpc.NewServer(options...)
+	server.RegisterService(&grpcgreeter.ServiceDesc, greeter{})
+	addMany(server, *serve.Methods)
+	serve.Announce(listener)
 	return server.Serve(listener)
+}
+
+func intercept(ctx context.Context, request any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	start := time.Now()
+	response, err := next(ctx, request)
+	serve.Observe(info.FullMethod, start, err)
+	return response, err
+}
+
+func interceptStream(server any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+	start := time.Now()
+	err := next(server, stream)
+	serve.Observe(info.FullMethod, start, err)
+	return err
+}
+
+// addMany adds a service with n methods.
+func addMany(server *grpc.Server, n int) {
+	if n == 0 {
+		return
+	}
+	desc := grpc.ServiceDesc{ServiceName: work.ManyService, HandlerType: (*grpcgreeter.Server)(nil)}
+	for i := range n {
+		name := work.ManyMethod(i)
+		handler := grpcgreeter.SayHello("/" + work.ManyService + "/" + name)
+		desc.Methods = append(desc.Methods, grpc.MethodDesc{MethodName: name, Handler: handler})
+	}
+	server.RegisterService(&desc, greeter{})
 }
 
 type greeter struct{}
@@ -50,54 +81,38 @@ func (greeter) SayHello(_ context.Context, request *helloworld.HelloRequest) (*h
 	return work.SayHello(request), nil
 }
 
-// greeterDesc is what protoc-gen-go-grpc generates, for the methods that are called.
-var greeterDesc = grpc.ServiceDesc{
-	ServiceName: "helloworld.Greeter",
-	HandlerType: (*any)(nil),
-	Methods:     []grpc.MethodDesc{{MethodName: "SayHello", Handler: handleSayHello}},
-	Streams: []grpc.StreamDesc{
-		{StreamName: "SayHelloStreamReply", Handler: handleStreamReply, ServerStreams: true},
-		{StreamName: "SayHelloBidiStream", Handler: handleBidiStream, ServerStreams: true, ClientStreams: true},
-	},
-}
-
-func handleSayHello(servicer any, ctx context.Context, decode func(any) error, intercept grpc.UnaryServerInterceptor) (any, error) {
-	request := new(helloworld.HelloRequest)
-	if err := decode(request); err != nil {
-		return nil, err
-	}
-	if intercept == nil {
-		return servicer.(greeter).SayHello(ctx, request)
-	}
-	info := &grpc.UnaryServerInfo{Server: servicer, FullMethod: "/helloworld.Greeter/SayHello"}
-	return intercept(ctx, request, info, func(ctx context.Context, request any) (any, error) {
-		return servicer.(greeter).SayHello(ctx, request.(*helloworld.HelloRequest))
-	})
-}
-
-func handleStreamReply(_ any, stream grpc.ServerStream) error {
-	request := new(helloworld.HelloRequest)
-	if err := stream.RecvMsg(request); err != nil {
-		return err
-	}
+func (greeter) SayHelloStreamReply(request *helloworld.HelloRequest, stream grpc.ServerStreamingServer[helloworld.HelloReply]) error {
 	n, reply, err := work.Replies(request)
 	for range n {
-		if err := stream.SendMsg(reply); err != nil {
+		if err := stream.Send(reply); err != nil {
 			return err
 		}
 	}
 	return err
 }
 
-func handleBidiStream(_ any, stream grpc.ServerStream) error {
+func (greeter) CollectHellos(stream grpc.ClientStreamingServer[helloworld.HelloRequest, helloworld.HelloReply]) error {
+	var collection work.Collection
 	for {
-		request := new(helloworld.HelloRequest)
-		if err := stream.RecvMsg(request); err == io.EOF {
+		request, err := stream.Recv()
+		if err == io.EOF {
+			return stream.SendAndClose(collection.Reply())
+		} else if err != nil {
+			return err
+		}
+		collection.Add(request)
+	}
+}
+
+func (greeter) SayHelloBidiStream(stream grpc.BidiStreamingServer[helloworld.HelloRequest, helloworld.HelloReply]) error {
+	for {
+		request, err := stream.Recv()
+		if err == io.EOF {
 			return nil
 		} else if err != nil {
 			return err
 		}
-		if err := stream.SendMsg(work.SayHello(request)); err != nil {
+		if err := stream.Send(work.SayHello(request)); err != nil {
 			return err
 		}
 	}

@@ -2,12 +2,14 @@
 package h2load
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Load is a number of equal unary RPCs.
@@ -15,11 +17,23 @@ type Load struct {
 	Requests    int
 	Connections int
 	Streams     int // open at once on each connection
+	TLS         bool
 
-	Path  string // of the method
-	Body  string // file with the request, as a Length-Prefixed-Message
-	Reply int    // bytes of the response, as a Length-Prefixed-Message
+	Path   string   // of the method
+	Paths  string   // file with several paths, one a line, that are called in turn; Path is not used then
+	Fields []string // header fields beside those that gRPC asks for, as "name: value"
+	Body   string   // file with the request, as a Length-Prefixed-Message
+	Reply  int      // bytes of the response, as a Length-Prefixed-Message
 }
+
+// Found reports whether h2load is installed.
+func Found() bool {
+	_, err := exec.LookPath("h2load")
+	return err == nil
+}
+
+// timeLimit is what no load takes: nothing hangs.
+const timeLimit = 3 * time.Minute
 
 var rate = regexp.MustCompile(`finished in .*, ([0-9.]+) req/s`)
 
@@ -28,10 +42,9 @@ var rate = regexp.MustCompile(`finished in .*, ([0-9.]+) req/s`)
 // h2load sees that each :status is 2xx, but not grpc-status, which is in the trailers. A failed RPC has no message in its
 // response, though: if the DATA frames have the bytes of all replies, all RPCs have succeeded.
 func (l Load) Run(address string) (float64, error) {
-	command := exec.Command("h2load",
-		fmt.Sprint("-n", l.Requests), fmt.Sprint("-c", l.Connections), fmt.Sprint("-m", l.Streams),
-		"-H", "te: trailers", "-H", "content-type: application/grpc", "-d", l.Body,
-		"http://"+address+l.Path)
+	ctx, cancel := context.WithTimeout(context.Background(), timeLimit)
+	defer cancel()
+	command := exec.CommandContext(ctx, "h2load", l.arguments(address)...)
 	command.Stderr = os.Stderr
 	output, err := command.Output()
 	if err != nil {
@@ -51,4 +64,22 @@ func (l Load) Run(address string) (float64, error) {
 		return 0, fmt.Errorf("h2load did not say how fast it was:\n%s", output)
 	}
 	return strconv.ParseFloat(string(match[1]), 64)
+}
+
+func (l Load) arguments(address string) []string {
+	arguments := []string{
+		fmt.Sprint("-n", l.Requests), fmt.Sprint("-c", l.Connections), fmt.Sprint("-m", l.Streams),
+		"-H", "te: trailers", "-H", "content-type: application/grpc", "-d", l.Body,
+	}
+	for _, field := range l.Fields {
+		arguments = append(arguments, "-H", field)
+	}
+	base := "http://" + address
+	if l.TLS {
+		base = "https://" + address
+	}
+	if l.Paths != "" {
+		return append(arguments, "-B", base, "-i", l.Paths)
+	}
+	return append(arguments, base+l.Path)
 }

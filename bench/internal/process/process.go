@@ -3,15 +3,16 @@ package process
 
 import (
 	"bufio"
-	"bytes"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
+
+	"github.com/gogreeter/gogreeter/bench/internal/report"
 )
 
 // Server is a running server.
@@ -23,35 +24,38 @@ type Server struct {
 }
 
 // Build compiles the main package in directory, in the module it belongs to, to the file output.
-func Build(directory, output string) error {
-	command := exec.Command("go", "build", "-C", directory, "-o", output, ".")
+func Build(directory, output string, flags ...string) error {
+	arguments := append([]string{"build", "-C", directory, "-o", output}, flags...)
+	command := exec.Command("go", append(arguments, ".")...)
 	if complaint, err := command.CombinedOutput(); err != nil {
 		return fmt.Errorf("building %s: %w\n%s", directory, err, complaint)
 	}
 	return nil
 }
 
-// Start starts a server on a free port and waits until it says "listening on <address>".
-func Start(program string, flags ...string) (*Server, error) {
-	command := exec.Command(program, append(flags, "-addr", "127.0.0.1:0")...)
-	command.Stderr = os.Stderr
-	stdin, err := command.StdinPipe()
+// Start starts a server on a free port and waits until it says "listening on <address>". The command is the program and
+// its flags; environment is added to ours.
+func Start(command, environment []string) (*Server, error) {
+	server := exec.Command(command[0], append(slices.Clone(command[1:]), "-addr", "127.0.0.1:0")...)
+	server.Env = append(os.Environ(), environment...)
+	server.Stderr = os.Stderr
+	stdin, err := server.StdinPipe()
 	if err != nil {
 		return nil, err
 	}
-	stdout, err := command.StdoutPipe()
+	stdout, err := server.StdoutPipe()
 	if err != nil {
 		return nil, err
 	}
-	if err := command.Start(); err != nil {
+	if err := server.Start(); err != nil {
 		return nil, err
 	}
-	s := &Server{command: command, stdin: stdin, stdout: bufio.NewReader(stdout)}
+	s := &Server{command: server, stdin: stdin, stdout: bufio.NewReader(stdout)}
 	line, err := s.stdout.ReadString('\n')
 	address, isAddress := strings.CutPrefix(line, "listening on ")
 	if err != nil || !isAddress {
 		s.Stop()
-		return nil, fmt.Errorf("%s did not say where it listens, but %q", program, line)
+		return nil, fmt.Errorf("%s did not say where it listens, but %q", command[0], line)
 	}
 	s.Address = strings.TrimSpace(address)
 	return s, nil
@@ -63,42 +67,31 @@ func (s *Server) Stop() {
 	s.command.Wait()
 }
 
-// clockTick is the unit of times in /proc: USER_HZ, which is 100 on every architecture that Go runs on.
-const clockTick = 10 * time.Millisecond
-
-// CPU returns the user and system time that the server has taken since its start, to 10 ms.
-func (s *Server) CPU() (time.Duration, error) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.command.Process.Pid))
-	if err != nil {
-		return 0, err
-	}
-	// The second field is the name of the program in parentheses, which may contain anything; utime and stime are the
-	// 14th and 15th field, see proc_pid_stat(5).
-	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-	if len(fields) < 13 {
-		return 0, fmt.Errorf("cannot read %q", stat)
-	}
-	total := time.Duration(0)
-	for _, field := range fields[11:13] {
-		ticks, err := strconv.ParseInt(string(field), 10, 64)
-		if err != nil {
-			return 0, fmt.Errorf("cannot read %q: %w", stat, err)
-		}
-		total += time.Duration(ticks) * clockTick
-	}
-	return total, nil
-}
-
-// Allocations returns how many allocations a Go server has made since its start; see package report.
-func (s *Server) Allocations() (uint64, error) {
-	if _, err := io.WriteString(s.stdin, "\n"); err != nil {
-		return 0, err
+// Ask has a Go server answer a question of package report.
+func (s *Server) Ask(question string) (answer string, err error) {
+	if _, err := io.WriteString(s.stdin, question+"\n"); err != nil {
+		return "", err
 	}
 	line, err := s.stdout.ReadString('\n')
+	return strings.TrimSpace(line), err
+}
+
+// Tell is Ask where the answer has to be "done".
+func (s *Server) Tell(question string) error {
+	answer, err := s.Ask(question)
+	if err == nil && answer != "done" {
+		err = fmt.Errorf("asked for %q, the server said %q", question, answer)
+	}
+	return err
+}
+
+// Allocations returns how many allocations a Go server has made since its start.
+func (s *Server) Allocations() (uint64, error) {
+	answer, err := s.Ask(report.Allocations)
 	if err != nil {
 		return 0, err
 	}
-	return strconv.ParseUint(strings.TrimSpace(line), 10, 64)
+	return strconv.ParseUint(answer, 10, 64)
 }
 
 // Calls returns how often the server has read and written since its start (system calls, files included).

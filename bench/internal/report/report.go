@@ -1,5 +1,5 @@
-// Package report lets a server under measurement say how much it has allocated: it answers each line on its standard
-// input with the number of allocations since its start.
+// Package report lets a server under measurement answer questions about itself: one line on its standard input, one on
+// its standard output.
 package report
 
 import (
@@ -7,15 +7,58 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/debug"
+	"runtime/pprof"
+	"strings"
 )
 
-// Allocations answers in the background until the standard input ends.
-func Allocations() {
+// Questions. The answer to Allocations is their number since the start of the server; to anything else it is "done", or
+// the error.
+const (
+	Allocations = "allocations"
+	Collect     = "collect"  // collect garbage, and give the memory back to the system
+	Profile     = "profile " // and a file: begin a CPU profile
+	EndProfile  = "end profile"
+)
+
+// Answer answers in the background until the standard input ends.
+func Answer() {
 	go func() {
 		for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
-			var stats runtime.MemStats
-			runtime.ReadMemStats(&stats)
-			fmt.Println(stats.Mallocs)
+			fmt.Println(answer(lines.Text()))
 		}
 	}()
+}
+
+func answer(question string) any {
+	file, isProfile := strings.CutPrefix(question, Profile)
+	switch {
+	case question == Allocations:
+		var stats runtime.MemStats
+		runtime.ReadMemStats(&stats)
+		return stats.Mallocs
+	case question == Collect:
+		// What is in a sync.Pool takes two collections, and a stack is halved by each.
+		for range 5 {
+			runtime.GC()
+		}
+		debug.FreeOSMemory()
+	case isProfile:
+		if err := profile(file); err != nil {
+			return err
+		}
+	case question == EndProfile:
+		pprof.StopCPUProfile()
+	default:
+		return fmt.Errorf("what is %q?", question)
+	}
+	return "done"
+}
+
+func profile(file string) error {
+	f, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	return pprof.StartCPUProfile(f)
 }

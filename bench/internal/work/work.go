@@ -15,16 +15,33 @@ const (
 	SlowTime = 10 * time.Millisecond
 )
 
+// Echo begins a name that is greeted whole, however long it is.
+const Echo = "echo "
+
 // SayHello answers one request.
 func SayHello(request *helloworld.HelloRequest) *helloworld.HelloReply {
 	name := request.GetName()
 	switch {
 	case name == SlowName:
 		time.Sleep(SlowTime)
-	case len(name) > 1<<10:
+	case len(name) > 1<<10 && !strings.HasPrefix(name, Echo):
 		name = fmt.Sprint(len(name), " octets") // a large request has a small reply
 	}
 	return &helloworld.HelloReply{Message: "Hello, " + name + "!"}
+}
+
+// Collection is what CollectHellos keeps of the requests.
+type Collection struct{ Names, Octets int }
+
+// Add takes a request.
+func (c *Collection) Add(request *helloworld.HelloRequest) {
+	c.Names++
+	c.Octets += len(request.GetName())
+}
+
+// Reply greets all of them.
+func (c *Collection) Reply() *helloworld.HelloReply {
+	return &helloworld.HelloReply{Message: fmt.Sprintf("Hello, %d names of %d octets!", c.Names, c.Octets)}
 }
 
 // Replies reads a request for a stream of replies, which names their number and their size, and makes one.
@@ -38,3 +55,9 @@ func Replies(request *helloworld.HelloRequest) (n int, reply *helloworld.HelloRe
 
 // RepliesName is the name that asks for n replies of a size.
 func RepliesName(n, size int) string { return fmt.Sprintf("%d,%d", n, size) }
+
+// ManyService is a service with as many methods as wanted, all of which say hello.
+const ManyService = "bench.Many"
+
+// ManyMethod is the name of the i-th method.
+func ManyMethod(i int) string { return fmt.Sprint("SayHello", i) }

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// bar is something that gogreeter is to reach.
+type bar struct {
+	what   string
+	figure func(r *results) (value float64, ok bool) // the smaller the better
+	limit  float64
+	format func(value float64) string
+	exact  bool // the same in each run, on whatever machine
+}
+
+// The formats of figures and bars.
+func part(value float64) string  { return fmt.Sprintf("1/%.1f", 1/value) }
+func times(value float64) string { return fmt.Sprintf("%.2f ×", value) }
+func kib(value float64) string   { return fmt.Sprintf("%.1f KiB", value) }
+func count(value float64) string { return fmt.Sprintf("%.1f", value) }
+
+// bars are all bars that concern speed, memory and size.
+var bars = []bar{
+	cpuBar(unary1x100, gogreeter, grpcGo, 1/5.0),
+	cpuBar(unary10x10, gogreeter, grpcGo, 1/5.0),
+	cpuBar(unary50x20, gogreeter, grpcGo, 1/5.0),
+	cpuBar(unary50x1, gogreeter, grpcGo, 1/2.2),
+	cpuBar(unary1x1, gogreeter, grpcGo, 1/1.3),
+	cpuBar(unary1x100, inline, grpcGo, 1/7.0),
+	cpuBar(unary10x10, gogreeter, grpcPython, 1/50.0),
+	allocationBar(unary1x1, 8),
+	allocationBar(unary10x10, 8),
+	cpuBar(pingPong100, gogreeter, grpcGo, 1/2.5),
+	cpuBar(download100, gogreeter, grpcGo, 1/1.5),
+	cpuBar(downloads100, gogreeter, grpcGo, 1/1.5),
+	cpuBar(upload1MiB, gogreeter, grpcGo, 1/1.5),
+	cpuBar(uploads1MB, gogreeter, grpcGo, 1/1.5),
+	cpuBar(downloads1MB, gogreeter, grpcGo, 1/1.5),
+	{what: "p99 of a fast method beside a slow one, next to alone", figure: slowdown, limit: 1.5, format: times},
+	memoryBar(idleConnections, 8),
+	memoryBar(usedConnections, 8),
+	{what: binarySize + ", next to grpc-go's", figure: sizeRatio, limit: 0.7, format: times, exact: true},
+	{what: generator + ", time next to protoc-gen-go-grpc's", figure: generatorRatio, limit: 0.7, format: times},
+}
+
+// cpuBar is a bar for CPU time next to a peer's.
+func cpuBar(scenario, ours, peer string, limit float64) bar {
+	what := fmt.Sprintf("CPU time, %s, next to %s's", scenario, peer)
+	if ours == inline {
+		what = fmt.Sprintf("CPU time, %s, inline, next to %s's", scenario, peer)
+	}
+	figure := func(r *results) (float64, bool) {
+		ratio, ok := r.ratio(scenario, peer, ours, cpu)
+		return 1 / ratio, ok
+	}
+	return bar{what: what, figure: figure, limit: limit, format: part}
+}
+
+func allocationBar(scenario string, limit float64) bar {
+	figure := func(r *results) (float64, bool) {
+		return median(r, scenario, gogreeter, func(one sample) float64 { return one.Allocations })
+	}
+	return bar{what: "allocations, " + scenario, figure: figure, limit: limit, format: count, exact: true}
+}
+
+func memoryBar(scenario string, limit float64) bar {
+	figure := func(r *results) (float64, bool) {
+		return median(r, scenario, gogreeter, func(one sample) float64 { return one.KiB })
+	}
+	return bar{what: "memory, " + scenario, figure: figure, limit: limit, format: kib}
+}
+
+// slowdown is what slow RPCs on the connection do to the p99 of fast ones.
+func slowdown(r *results) (factor float64, ok bool) {
+	p99 := func(one sample) float64 { return float64(one.P99) }
+	alone, ok1 := median(r, slowAlone, gogreeter, p99)
+	beside, ok2 := median(r, slowBeside, gogreeter, p99)
+	return beside / alone, ok1 && ok2 && alone > 0
+}
+
+func sizeRatio(r *results) (float64, bool) {
+	ratio, ok := r.ratio(binarySize, grpcGo, gogreeter, func(one sample) float64 { return one.MiB })
+	return 1 / ratio, ok
+}
+
+func generatorRatio(r *results) (float64, bool) {
+	return median(r, generator, gogreeter, func(one sample) float64 { return one.Time })
+}
+
+// writeBars writes the table of the bars; those of which nothing was measured are in it as well.
+func (r *results) writeBars(w *strings.Builder) {
+	fmt.Fprint(w, "| what | figure | bar | reached |\n|---|---:|---:|---|\n")
+	for _, b := range bars {
+		figure, reached := "–", "not measured"
+		if value, ok := b.figure(r); ok {
+			figure, reached = b.format(value), "**no**"
+			if value <= b.limit {
+				reached = "yes"
+			}
+		}
+		fmt.Fprintf(w, "| %s | %s | at most %s | %s |\n", b.what, figure, b.format(b.limit), reached)
+	}
+	fmt.Fprintln(w)
+}
+
+// check fails if a figure is further from its bar than -max-ratio allows, since anything nearer is noise on a shared
+// machine; a figure without noise has to reach its bar.
+func (r *results) check() error {
+	if *maxRatio == 0 {
+		return nil
+	}
+	var errs []error
+	for _, b := range bars {
+		limit := b.limit * *maxRatio
+		if b.exact {
+			limit = b.limit
+		}
+		if value, ok := b.figure(r); ok && value > limit {
+			errs = append(errs, fmt.Errorf("%s: %s; the bar is %s", b.what, b.format(value), b.format(b.limit)))
+		}
+	}
+	return errors.Join(errs...)
+}

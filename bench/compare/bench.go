@@ -1,0 +1,143 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gogreeter/gogreeter/bench/internal/h2load"
+	"github.com/gogreeter/gogreeter/bench/internal/process"
+)
+
+// contender is a server that takes part.
+type contender struct {
+	name      string
+	directory string   // of its main package; empty for a script
+	command   []string // program and flags, once built
+	flags     []string
+	golang    bool    // answers the questions of package report
+	share     float64 // of a load that it is given; slow servers need less for the same precision
+}
+
+var contenders = []contender{
+	{name: gogreeter, directory: "gogreeter_server", golang: true, share: 1},
+	{name: inline, directory: "gogreeter_server", flags: []string{"-inline"}, golang: true, share: 1},
+	{name: grpcGo, directory: "grpc_go_server", golang: true, share: 0.5},
+	{name: connectGo, directory: "connect_go_server", golang: true, share: 0.25},
+	{name: grpcPython, share: 0.05},
+}
+
+// The names of the servers.
+const (
+	gogreeter  = "gogreeter"
+	inline     = "gogreeter inline"
+	grpcGo     = "grpc-go"
+	connectGo  = "connect-go"
+	grpcPython = "grpc-python"
+)
+
+// bench is what measurements need.
+type bench struct {
+	directory   string // for files; it goes with the bench
+	contenders  []contender
+	certificate string // PEM file with a certificate and its key
+	h2load      bool   // is installed
+	programs    map[string]string
+}
+
+// newBench builds the servers. One that cannot be built does not take part; without gogreeter there is nothing to compare.
+func newBench() (b *bench, err error) {
+	b = &bench{h2load: h2load.Found(), programs: make(map[string]string)}
+	if !b.h2load {
+		fmt.Fprintln(os.Stderr, "no h2load: frameload makes its load instead")
+	}
+	if b.directory, err = os.MkdirTemp("", "gogreeter-bench-"); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			b.close()
+		}
+	}()
+	b.certificate = filepath.Join(b.directory, "certificate.pem")
+	if err := makeCertificate(b.certificate); err != nil {
+		return nil, err
+	}
+	for _, c := range contenders {
+		if *servers != "" && !slices.Contains(strings.Split(*servers, ","), c.name) {
+			continue
+		}
+		if c.command, err = b.command(c); err != nil {
+			fmt.Fprintf(os.Stderr, "%s does not take part: %v\n", c.name, err)
+			continue
+		}
+		b.contenders = append(b.contenders, c)
+	}
+	if len(b.contenders) == 0 {
+		return nil, errors.New("no server takes part")
+	}
+	return b, nil
+}
+
+func (b *bench) close() { os.RemoveAll(b.directory) }
+
+// command builds a server, or finds a Python for the one that is a script.
+func (b *bench) command(c contender) ([]string, error) {
+	if c.directory == "" {
+		for _, python := range pythons {
+			if exec.Command(python, "-c", "import grpc, google.protobuf").Run() == nil {
+				return []string{python, "python_server/server.py"}, nil
+			}
+		}
+		return nil, errors.New("no python3 has grpcio and protobuf")
+	}
+	program := filepath.Join(b.directory, c.directory)
+	if _, err := os.Stat(program); err != nil {
+		if err := process.Build(c.directory, program); err != nil {
+			return nil, err
+		}
+	}
+	return append([]string{program}, c.flags...), nil
+}
+
+var pythons = []string{"python3", "/usr/bin/python3"}
+
+// start starts a contender as a scenario wants it.
+func (b *bench) start(c contender, s scenario) (*process.Server, error) {
+	command := append(slices.Clone(c.command), s.flags...)
+	if s.load.TLS {
+		command = append(command, "-tls", b.certificate)
+	}
+	return process.Start(command, s.environment)
+}
+
+// makeCertificate writes a certificate that is signed by its own key, and the key.
+func makeCertificate(file string) error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"bench"}, NotAfter: time.Now().Add(24 * time.Hour)}
+	certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return err
+	}
+	encoded, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return err
+	}
+	content := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate})
+	content = append(content, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: encoded})...)
+	return os.WriteFile(file, content, 0o600)
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+
+	"github.com/gogreeter/gogreeter/bench/internal/work"
+)
+
+// The names of scenarios that bars and plots refer to.
+const (
+	unary1x1     = "unary small, 1 x 1"
+	unary1x100   = "unary small, 1 x 100"
+	unary10x10   = "unary small, 10 x 10"
+	unary50x20   = "unary small, 50 x 20"
+	unary50x1    = "unary small, 50 x 1"
+	upload1MiB   = "unary 1 MiB requests, 1 x 4"
+	pingPong100  = "ping-pong, 1 x 100 streams"
+	download100  = "100-octet responses, 1 x 1 stream"
+	downloads100 = "100-octet responses, 1 x 10 streams"
+	downloads1MB = "1 MB responses, 1 x 2 streams"
+	uploads1MB   = "1 MB requests, 1 x 2 streams"
+	slowAlone    = "fast RPCs, 1 x 10"
+	slowBeside   = "fast RPCs, 1 x 10, beside 10 of 10 ms"
+
+	idleConnections = "idle connection, settings exchanged"
+	usedConnections = "idle connection, after an RPC"
+	idleStreams     = "idle stream, after a message each way"
+	binarySize      = "stripped helloworld server"
+	generator       = "generating for the corpus"
+)
+
+// scenarios are all there are. Loads are sized so that each takes a second or two.
+var scenarios = []scenario{
+	unary(unary1x1, 1, 1, 10_000, 0),
+	unary(unary1x100, 1, 100, 100_000, 0),
+	unary(unary10x10, 10, 10, 100_000, 0).python(),
+	unary(unary50x20, 50, 20, 100_000, 0),
+	unary(unary50x1, 50, 1, 50_000, 0),
+	unary("unary small, 10 x 10, interceptor, deadline, usual metadata", 10, 10, 100_000, 0).whole().deadline().python(),
+	unary("unary small, 10 x 10, the same, and fields that vary", 10, 10, 100_000, 0).whole().varied().python(),
+	unary("unary small, 10 x 10, TLS", 10, 10, 100_000, 0).overTLS().python(),
+	unary("unary small, 50 x 1, TLS", 50, 1, 50_000, 0).overTLS(),
+	unary("unary 1 KiB requests, 1 x 100", 1, 100, 100_000, 1<<10),
+	unary("unary 64 KiB requests, 1 x 10", 1, 10, 10_000, 64<<10),
+	unary(upload1MiB, 1, 4, 1_000, 1<<20),
+	echo("unary 1 KB of text each way, gzip, 10 x 10", 10, 10, 20_000, 1_000).compressed().python(),
+	echo("unary 64 KB of text each way, gzip, 1 x 10", 1, 10, 400, 64_000).compressed(),
+	streams(pingPong100, bidiStream, request("Ada"), 100, 2_000).python(),
+	streams("ping-pong, 1 x 1 stream", bidiStream, request("Ada"), 1, 10_000),
+	download(download100, 1, 300_000, 100),
+	download(downloads100, 10, 30_000, 100),
+	download(downloads1MB, 2, 500, 1_000_000),
+	download("1 MB responses, 1 x 2 streams, TLS", 2, 300, 1_000_000).overTLS(),
+	upload("100-octet requests, 1 x 10 streams", 10, 30_000, 100),
+	upload(uploads1MB, 2, 500, 1_000_000),
+	upload("1 MB requests, 1 x 2 streams, TLS", 2, 300, 1_000_000).overTLS(),
+	unary(slowAlone, 1, 10, 30_000, 0).byFrames().among(gogreeter, inline, grpcGo),
+	unary(slowBeside, 1, 10, 30_000, 0).byFrames().slow(10).among(gogreeter, grpcGo),
+
+	unary("10 x 10, GOMAXPROCS=1", 10, 10, 60_000, 0).grows("GOMAXPROCS=1"),
+	unary("10 x 10, GOMAXPROCS=2", 10, 10, 60_000, 0).grows("GOMAXPROCS=2"),
+	unary("10 x 10, 1 more method, called", 10, 10, 60_000, 0).methods(1, 1),
+	unary("10 x 10, 100 more methods, one called", 10, 10, 60_000, 0).methods(100, 1),
+	unary("10 x 10, 100 more methods, called in turn", 10, 10, 60_000, 0).methods(100, 100),
+	unary("10 x 10, 10,000 more methods, one called", 10, 10, 60_000, 0).methods(10_000, 1),
+	unary("10 x 10, 10,000 more methods, called in turn", 10, 10, 60_000, 0).methods(10_000, 10_000),
+	unary("1,000 lanes on 1 connection", 1, 1_000, 60_000, 0).grows(),
+	unary("1,000 lanes on 10 connections", 10, 100, 60_000, 0).grows(),
+	unary("1,000 lanes on 100 connections", 100, 10, 60_000, 0).grows(),
+	unary("1,000 lanes on 1,000 connections", 1_000, 1, 60_000, 0).grows(),
+
+	idle(idleConnections, 5_000),
+	idle(usedConnections, 5_000).afterUse(),
+	idle(idleStreams, 10_000).ofStreams(),
+
+	{name: binarySize, group: size, measure: measureSize, once: true, with: []string{gogreeter, grpcGo}},
+	{name: generator, group: generation, measure: measureGenerator, once: true, with: []string{gogreeter}},
+}
+
+func (s scenario) afterUse() scenario  { s.used = true; return s }
+func (s scenario) ofStreams() scenario { s.streams = true; return s }
+
+// echo is a scenario of unary RPCs whose requests and responses are as large as each other, and text.
+func echo(name string, connections, streams, requests, octets int) scenario {
+	s := unary(name, connections, streams, requests, 0)
+	s.load.Message = request(work.Echo + text(octets))
+	return s
+}
+
+// text returns words, always the same, which gzip makes about a third of.
+func text(octets int) string {
+	random := rand.New(rand.NewPCG(1, 2))
+	var words strings.Builder
+	for words.Len() < octets {
+		fmt.Fprintf(&words, "%s %d, ", []string{"servicer", "stub", "channel", "message", "metadata"}[random.IntN(5)], random.IntN(1000))
+	}
+	return words.String()[:octets]
+}
+
+// gzipped returns a Length-Prefixed-Message that is compressed.
+func gzipped(message []byte) []byte {
+	var compressed bytes.Buffer
+	w := gzip.NewWriter(&compressed)
+	if _, err := w.Write(message[5:]); err != nil {
+		panic(err) // a buffer takes all
+	}
+	if err := w.Close(); err != nil {
+		panic(err)
+	}
+	return prefixed(1, compressed.Bytes())
+}
