@@ -101,17 +101,25 @@ fuzz: ## run each fuzz target of the root module for T (30s)
 		done; \
 	done
 
+SMALL = ^unary small, [0-9]* x [0-9]*$$
+
 .PHONY: bench-quick
 bench-quick: ## compare CPU per RPC with grpc-go under h2load, in ROUNDS (5) rounds
-	cd bench && go run ./compare -rounds $(ROUNDS) -servers gogreeter,grpc-go -only '^unary small'
+	cd bench && go run ./compare -rounds $(ROUNDS) -servers gogreeter,grpc-go -only '$(SMALL)'
 
 .PHONY: bench
 bench: ## compare with grpc-go, connect-go and grpc-python in all scenarios, in ROUNDS (5) rounds
-	cd bench && go run ./compare -rounds $(ROUNDS) -markdown ../bin/performance.md -plots ../bin/plots
+	mkdir -p bin
+	cd bench && go run ./compare -rounds $(ROUNDS) -save ../bin/bench.json -markdown ../bin/performance.md -plots ../bin/plots
+
+.PHONY: bench-docs
+bench-docs: ## the same, into docs/performance.md, between its markers, and docs/plots
+	mkdir -p bin
+	cd bench && go run ./compare -rounds $(ROUNDS) -save ../bin/bench.json -markdown ../docs/performance.md -plots ../docs/plots
 
 .PHONY: bench-ratio
-bench-ratio: ## one quick round against grpc-go; fails only if a ratio is off its bar by more than twice
-	cd bench && go run ./compare -rounds 1 -servers gogreeter,grpc-go -only '^unary small' -max-ratio 2
+bench-ratio: ## one quick round against grpc-go; fails only if a ratio is off its bar by more than twice, or on allocations
+	cd bench && go run ./compare -rounds 1 -servers gogreeter,grpc-go -only '$(SMALL)' -max-ratio 2
 
 .PHONY: bench-codegen
 bench-codegen: ## compare the plugin with protoc-gen-go-grpc on the request in GOGREETER_CORPUS

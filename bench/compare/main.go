@@ -25,7 +25,7 @@ var (
 	save     = flag.String("save", "", "write all samples to this `file`, as JSON, after each round")
 	render   = flag.String("render", "", "measure nothing; make the tables and plots of the samples in this `file`")
 	profiles = flag.String("profiles", "", "write CPU profiles of the Go servers to this `directory`")
-	corpus   = flag.String("corpus", "", "`file` with a CodeGeneratorRequest, to measure the generator too")
+	corpus   = flag.String("corpus", os.Getenv("GOGREETER_CORPUS"), "`file` with a CodeGeneratorRequest, to measure the generator too")
 	maxRatio = flag.Float64("max-ratio", 0, "fail if gogreeter is off a bar by more than this many times, or makes more allocations than its bar")
 )
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -12,9 +13,9 @@ func (r *results) tables() string {
 	r.writeRun(&w)
 	w.WriteString("### Bars\n\n")
 	r.writeBars(&w)
-	r.writeCPU(&w, "CPU time of the server, for each message", r.measured(perMessage))
-	r.writeCPU(&w, "CPU time as something grows, for each small unary RPC", r.measured(growth))
-	r.writeMemory(&w)
+	r.writeCPU(&w, "CPU time of the server, for each message", r.measured(perMessage), "cpu.svg")
+	r.writeCPU(&w, "CPU time as something grows, for each small unary RPC", r.measured(growth), "growth.svg")
+	r.writeMemory(&w, "memory.svg")
 	r.writeSizes(&w)
 	r.writeFigures(&w, append(r.measured(perMessage), r.measured(growth)...))
 	return w.String()
@@ -37,18 +38,22 @@ func (r *results) writeRun(w *strings.Builder) {
 	}
 }
 
-// header writes a table's title and first lines.
-func header(w *strings.Builder, title, first string, columns []string) {
-	fmt.Fprintf(w, "### %s\n\n| %s | %s |\n|---|%s\n", title, first, strings.Join(columns, " | "), strings.Repeat("---:|", len(columns)))
+// header writes a table's title, its chart if it has one, and its first lines.
+func header(w *strings.Builder, title, chart, first string, columns []string) {
+	fmt.Fprintf(w, "### %s\n\n", title)
+	if chart != "" && *plots != "" {
+		fmt.Fprintf(w, "![%s](%s/%s)\n\n", title, filepath.Base(*plots), chart)
+	}
+	fmt.Fprintf(w, "| %s | %s |\n|---|%s\n", first, strings.Join(columns, " | "), strings.Repeat("---:|", len(columns)))
 }
 
 // writeCPU writes a table of CPU time, with how many times ours the peers' is.
-func (r *results) writeCPU(w *strings.Builder, title string, rows []scenario) {
+func (r *results) writeCPU(w *strings.Builder, title string, rows []scenario, chart string) {
 	if len(rows) == 0 {
 		return
 	}
 	columns := r.present(rows)
-	header(w, title, "scenario", columns)
+	header(w, title, chart, "scenario", columns)
 	for _, s := range rows {
 		fmt.Fprintf(w, "| %s |", s.name)
 		for _, name := range columns {
@@ -68,13 +73,13 @@ func (r *results) writeCPU(w *strings.Builder, title string, rows []scenario) {
 	fmt.Fprintln(w)
 }
 
-func (r *results) writeMemory(w *strings.Builder) {
+func (r *results) writeMemory(w *strings.Builder, chart string) {
 	rows := r.measured(memory)
 	if len(rows) == 0 {
 		return
 	}
 	columns := r.present(rows)
-	header(w, "Resident memory for each", "what", columns)
+	header(w, "Resident memory for each", chart, "what", columns)
 	for _, s := range rows {
 		fmt.Fprintf(w, "| %s (%d of them) |", s.name, affordable(s.pieces))
 		for _, name := range columns {
@@ -92,7 +97,7 @@ func (r *results) writeSizes(w *strings.Builder) {
 		return
 	}
 	columns := r.present(rows)
-	header(w, "Size of the program", "what", columns)
+	header(w, "Size of the program", "", "what", columns)
 	for _, s := range rows {
 		fmt.Fprintf(w, "| %s |", s.name)
 		for _, name := range columns {
@@ -109,7 +114,7 @@ func (r *results) writeFigures(w *strings.Builder, rows []scenario) {
 	if len(rows) == 0 {
 		return
 	}
-	header(w, "Everything else that was measured, for each message", "scenario",
+	header(w, "Everything else that was measured, for each message", "throughput.svg", "scenario",
 		[]string{"server", "messages/s", "allocations", "reads", "writes", "resident MiB", "p50", "p99"})
 	for _, s := range rows {
 		for _, c := range contenders {
