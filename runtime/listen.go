@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/http2"
+	"github.com/gogreeter/gogreeter/runtime/internal/socket"
 )
 
 // listener is a port of the server.
@@ -292,7 +293,7 @@ func (s *Server) endedLocked() {
 func (s *Server) handshake(l *listener, nc net.Conn) (net.Conn, error) {
 	secure, ok := nc.(*tls.Conn)
 	if l.tls != nil {
-		secure, ok = tls.Server(http2.UnderTLS(nc), l.tls), true
+		secure, ok = tls.Server(socket.UnderTLS(nc), l.tls), true
 	}
 	if !ok {
 		return nc, nil

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/socket"
 )
 
 // Application is what a connection hands its requests to. Its methods are called by the reader goroutine.
@@ -42,7 +44,7 @@ type Conn struct {
 	// Immutable after NewConn.
 	config Config
 	app    Application
-	nc     *socket
+	nc     *socket.Socket
 
 	// Owned by the reader.
 	prefaced bool   // the client's preface has come
@@ -103,7 +105,7 @@ func NewConn(nc net.Conn, app Application, config Config) *Conn {
 	c := &Conn{
 		config:     config.withDefaults(),
 		app:        app,
-		nc:         newSocket(nc),
+		nc:         socket.New(nc),
 		streams:    make(map[uint32]*Stream),
 		peerWindow: defaultWindow,
 		outWindow:  defaultWindow,
@@ -182,7 +184,7 @@ func (c *Conn) serve() error {
 		c.onInput(0) // what the reader that was here before has left
 	}
 	for {
-		err := c.nc.readAll(c.readSpace, c.onInput, c.onIdle)
+		err := c.nc.ReadAll(c.readSpace, c.onInput, c.onIdle)
 		if err == nil {
 			return ConnError{ErrCodeProtocol, "no HTTP/2 client preface"}
 		}

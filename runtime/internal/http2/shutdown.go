@@ -1,10 +1,6 @@
 package http2
 
-import (
-	"crypto/tls"
-	"net"
-	"time"
-)
+import "time"
 
 // shutdownPing is the payload of the PING between the two GOAWAY frames of a shutdown.
 var shutdownPing = [8]byte{'s', 'h', 'u', 't', 'd', 'o', 'w', 'n'}
@@ -93,14 +89,7 @@ func (c *Conn) setEndErrLocked(err error) {
 // socket at once could destroy what it has not read yet: data that arrives on a closed socket is answered with a TCP
 // reset.
 func (c *Conn) halfClose() {
-	switch nc := c.nc.Conn.(type) {
-	case *net.TCPConn:
-		nc.CloseWrite()
-	case *net.UnixConn:
-		nc.CloseWrite()
-	case *tls.Conn:
-		c.nc.closeTLS(nc)
-	}
+	c.nc.CloseWrite()
 	c.nc.SetReadDeadline(time.Now().Add(lingerTime))
 }
 

@@ -7,6 +7,8 @@ import (
 	"net"
 	"testing"
 	"time"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/socket"
 )
 
 // tlsConn serves a connection with TLS on a socket of the system's, as the runtime makes it or, if foreign, as a
@@ -29,7 +31,7 @@ func tlsConn(t *testing.T, app Application, config Config, foreign bool) (c *Con
 	}
 	below := accepted
 	if !foreign {
-		below = UnderTLS(accepted)
+		below = socket.UnderTLS(accepted)
 	}
 	server := tls.Server(below, &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}})
 	client = tls.Client(nc, &tls.Config{InsecureSkipVerify: true})
@@ -132,25 +134,5 @@ func TestTLS_PeerThatDoesNotReadPinsNobody(t *testing.T) {
 			c.End(ErrCodeNo, "")
 			mustEnd(t, served) // within lingerTime, not the 5 s that package tls allows, nor WriteTimeout
 		})
-	}
-}
-
-// TestUnderTLS_BoundsKeyUpdates: answers to a peer that does nothing but update its key are not kept without bound.
-func TestUnderTLS_BoundsKeyUpdates(t *testing.T) {
-	a, b := net.Pipe()
-	defer a.Close()
-	defer b.Close()
-	u := &underTLS{Conn: a}
-	u.begin()
-	kept := 0
-	for range 100_000 {
-		n, err := u.Write(make([]byte, 27))
-		if err != nil {
-			break
-		}
-		kept += n
-	}
-	if kept > maxOwnRecords || len(u.records) != kept {
-		t.Errorf("%d octets are kept", kept)
 	}
 }

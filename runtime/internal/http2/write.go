@@ -237,7 +237,7 @@ func (c *Conn) writeLocked() {
 		out, timeout := c.out, c.writeTimeoutLocked()
 		c.out = nil
 		c.mu.Unlock()
-		rest, err := c.nc.write(out, timeout, false)
+		rest, err := c.nc.Write(out, timeout, false)
 		c.mu.Lock()
 		if len(rest) > 0 && err == nil {
 			c.restOf, c.rest = out, rest
@@ -264,7 +264,7 @@ func (c *Conn) writeRest() {
 	out, rest, timeout := c.restOf, c.rest, c.writeTimeoutLocked()
 	c.restOf, c.rest = nil, nil
 	c.mu.Unlock()
-	_, err := c.nc.write(rest, timeout, true)
+	_, err := c.nc.Write(rest, timeout, true)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.wroteLocked(out, err) {
@@ -293,7 +293,7 @@ func (c *Conn) wroteLocked(out []byte, err error) bool {
 	c.out = nil
 	c.stage = lingering
 	c.setEndErrLocked(err)
-	c.nc.abort() // ends the reader, which does the rest
+	c.nc.Abort() // ends the reader, which does the rest
 	return false
 }
 

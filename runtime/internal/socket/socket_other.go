@@ -1,0 +1,38 @@
+//go:build !linux
+
+package socket
+
+import (
+	"crypto/tls"
+	"net"
+	"time"
+)
+
+// Socket reads and writes a connection.
+type Socket struct{ net.Conn }
+
+// New returns a socket that reads and writes nc.
+func New(nc net.Conn) *Socket { return &Socket{nc} }
+
+// ReadAll calls got for each piece of input, until got reports false, the input ends or reading fails. buf is asked
+// for memory before each read. idle is for systems where a connection can wait without memory.
+func (s *Socket) ReadAll(buf func() []byte, got func(n int) (more bool), idle func()) error {
+	return readAll(s.Conn, buf, got)
+}
+
+// Write writes b and returns what is left of it: nothing, if it may wait. A wait for longer than timeout fails. If it
+// may not wait, everything is left of TLS.
+func (s *Socket) Write(b []byte, timeout time.Duration, wait bool) (rest []byte, err error) {
+	if _, secure := s.Conn.(*tls.Conn); secure && !wait {
+		return b, nil
+	}
+	s.SetWriteDeadline(time.Now().Add(timeout))
+	_, err = s.Conn.Write(b)
+	return nil, err
+}
+
+// closeTLS sends the alert that says that nothing more comes, for which package tls may wait.
+func (s *Socket) closeTLS(secure *tls.Conn) { go secure.CloseWrite() }
+
+// UnderTLS returns what a tls.Conn is to be made on, for a connection on it to write without waiting.
+func UnderTLS(nc net.Conn) net.Conn { return nc }
