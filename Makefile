@@ -13,6 +13,9 @@ RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 T      ?= 30s
 ROUNDS ?= 5
 
+# Packages of tests that have a target of their own, and are no part of make test.
+SUITES := /interop/(parity|h2spec|conformance|grpcinterop)$$
+
 # What the .proto files are compared with.
 AGAINST ?= HEAD
 
@@ -31,12 +34,27 @@ demo: generate ## .proto in, a server out: generate, build, serve, call in all f
 test: notices ## run all tests of all modules, with the race detector
 	@for module in $(MODULES); do \
 		echo "== go test $(RACE) ./... in $$module"; \
-		(cd $$module && go vet ./... && go test $(RACE) -timeout 20m $$(go list ./... | grep -v /parity$$)) || exit 1; \
+		(cd $$module && go vet ./... && go test $(RACE) -timeout 20m $$(go list ./... | grep -vE '$(SUITES)')) || exit 1; \
 	done
 
 .PHONY: parity
 parity: notices ## play the behaviors of grpc-python's server against both servers, with both clients
 	cd interop && go test $(RACE) -timeout 20m ./parity
+
+.PHONY: h2spec
+h2spec: ## play all cases of h2spec against the example server, over h2c and TLS; and for comparison against others
+	cd interop && go test $(RACE) -count=1 -timeout 20m -v ./h2spec | $(TALLIES)
+
+.PHONY: conformance
+conformance: notices ## play the gRPC conformance suite against a server on the runtime; and for comparison against grpc-go
+	cd interop && go test $(RACE) -count=1 -timeout 20m -v ./conformance/... | $(TALLIES)
+
+.PHONY: interop
+interop: notices ## play gRPC's interop tests, by grpc-go's client and grpc-python, against a server on the runtime
+	cd interop && go test $(RACE) -count=1 -timeout 20m -v ./grpcinterop/... | $(TALLIES)
+
+# Leaves out of go test -v what has passed, but for the sums. It fails as go test does, and if nothing was tested.
+TALLIES = awk '/^ *(=== |--- PASS)/ { next } /^FAIL/ { failed = 1 } /^ok/ { ok = 1 } { print; fflush() } END { exit failed || !ok }'
 
 .PHONY: short
 short: notices ## run the quick tests of the root module
