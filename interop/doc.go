@@ -10,7 +10,8 @@
 //     show: facts_test.go, deadline_test.go, compression_test.go.
 //
 // bad_input_test.go is what both make of mistakes and of broken input. The package parity below plays the behaviors of
-// grpc-python's server, row by row, against both servers with both clients (docs/parity.md).
+// grpc-python's server, row by row, against both servers with both clients (docs/parity.md). The packages h2spec,
+// conformance and grpcinterop play suites that others have written (docs/conformance.md).
 //
 // It is a module of its own so that the peers stay out of the module graph of gogreeter's users. It doesn't test
 // speed (see bench/) and doesn't repeat the runtime's own tests: what a peer cannot see is not looked at here.
