@@ -7,6 +7,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"golang.org/x/net/http2"
 	"google.golang.org/grpc/codes"
@@ -233,7 +234,7 @@ func TestMessage_Undecodable(t *testing.T) {
 			client.call("/t.S/Unary", request).result().want(codes.Internal, "Exception deserializing request!")
 			st := client.call("/t.S/Stream", "\x0a\x01a", request)
 			st.result().want(codes.Internal, "Exception deserializing request!")
-			client.ping()
+			synctest.Wait() // the handler goes on after the status has been sent
 			wantStatus(t, iteratorErr, codes.Internal, "Exception deserializing request!")
 			if got := len(s.log.lines("Exception deserializing message!")); got != 2 {
 				t.Errorf("%d records in the log:\n%v", got, s.log)
