@@ -227,3 +227,40 @@ func TestRPC_SlowReader(t *testing.T) {
 		})
 	}
 }
+
+// TestCompression_SetAfterTheFirst has an interceptor choose a compression when the only response has been encoded.
+func TestCompression_SetAfterTheFirst(t *testing.T) {
+	tests := []struct {
+		name     string
+		option   Compression
+		set      Compression
+		ok       bool
+		encoding string
+		flag     string
+	}{
+		{"NoneAfterGzip", Gzip, NoCompression, false, "gzip", "\x01"},
+		{"DeflateAfterGzip", Gzip, Deflate, false, "gzip", "\x01"},
+		{"TheSame", Gzip, Gzip, true, "gzip", "\x01"},
+		{"GzipAfterNone", NoCompression, Gzip, true, "gzip", "\x00"},
+	}
+	for _, tt := range tests {
+		runInBubble(t, tt.name, func(t *testing.T) {
+			options := intercept(func(ctx context.Context, call *Call, next Next) error {
+				err := next(ctx, call)
+				if setErr := SetCompression(ctx, tt.set); setErr == nil != tt.ok {
+					t.Errorf("SetCompression returned %v", setErr)
+				}
+				return err
+			})
+			options.Compression = tt.option
+			st := newTestServer(t, options, handlers{"M": echo()}).dial().open("/t.S/M", "grpc-accept-encoding", "gzip,deflate")
+			st.send(strings.Repeat("x", 1000))
+			st.halfClose()
+			r := st.result()
+			encoding, _ := field(r.headers, "grpc-encoding")
+			if code, details := r.status(); code != codes.OK || encoding != tt.encoding || string(r.flags) != tt.flag {
+				t.Errorf("%v %q, grpc-encoding %q, flags %q", code, details, encoding, r.flags)
+			}
+		})
+	}
+}

@@ -19,8 +19,8 @@ import (
 // the request has come.
 type Interceptor func(ctx context.Context, call *Call, next Next) error
 
-// Next is the rest of the chain: the interceptors after this one, and then the handler. Its error is the status that
-// the RPC is going to have: nil is OK.
+// Next is the rest of the chain: the interceptors after this one, and then the handler, whose response has been encoded
+// when it returns. Its error is the status that the RPC is going to have: nil is OK.
 type Next func(ctx context.Context, call *Call) error
 
 // Call is an RPC, as an interceptor sees it. It is used by one goroutine at a time, and not after the interceptor has
@@ -31,7 +31,11 @@ type Call struct {
 	method     *method // nil: not known
 	onRequest  []func(ctx context.Context, request any) error
 	onResponse []func(ctx context.Context, response any) error
-	response   any // of a method with one
+
+	// Of a method with one response.
+	response any
+	encoded  []byte  // the response, encoded; nil: there is none
+	worker   *worker // whose buffer encoded may be
 }
 
 // Method returns the full path of the method, "/package.Service/Method".
@@ -96,11 +100,13 @@ func (c *Call) OnResponse(f func(ctx context.Context, response any) error) {
 	c.onResponse = append(c.onResponse, f)
 }
 
-// Response returns the response of a method with one, once next has returned; nil if there is none.
+// Response returns the response of a method with one, once next has returned; nil if there is none. It has been encoded:
+// to change it, use OnResponse, or change it and call Respond with it.
 func (c *Call) Response() any { return c.response }
 
 // Respond answers with a response in the handler's place, or, after next, instead of the handler's response. For a
-// method with a stream of responses, it sends one of them.
+// method with a stream of responses, it sends one of them. An error says why the response cannot be sent; returned, it
+// is the status of the RPC.
 func (c *Call) Respond(ctx context.Context, response any) error {
 	codec, err := codecFor(response)
 	if err != nil {
@@ -109,8 +115,24 @@ func (c *Call) Respond(ctx context.Context, response any) error {
 	if c.method != nil && c.method.responseStreaming {
 		return c.rpc.send(ctx, codec, response)
 	}
-	c.response = response
-	return nil
+	return c.encode(ctx, codec, response)
+}
+
+// encode makes response the only response of the RPC.
+func (c *Call) encode(ctx context.Context, codec *codec, response any) (err error) {
+	c.drop()
+	if c.encoded, err = c.rpc.encode(ctx, c.worker, codec, response); err == nil {
+		c.response = response
+	}
+	return err
+}
+
+// drop takes the response back.
+func (c *Call) drop() {
+	if c.encoded != nil {
+		c.worker.putBuffer(c.encoded)
+	}
+	c.response, c.encoded = nil, nil
 }
 
 // chain composes interceptors, the first of which is outermost, around the handler. It is done once for a server.
@@ -139,30 +161,31 @@ func callHandler(ctx context.Context, call *Call) error {
 	if call.rpc.over() {
 		return call.rpc.endError() // whatever the handler returned, it was too late
 	}
-	if err != nil {
+	if err != nil || call.method.responseStreaming {
 		return err
 	}
-	if response == nil && !call.method.responseStreaming {
-		return call.rpc.unserializable(noResponse)
-	}
-	call.response = response
-	return nil
+	return call.encode(ctx, call.method.responses, response)
 }
 
-// intercepted runs the chain, and returns what a handler's behavior would.
-func (r *rpc) intercepted(next Next) (response any, err error) {
-	call := &Call{rpc: r, path: r.def.path, method: r.method}
+// intercepted runs the chain, and returns what answer does.
+func (r *rpc) intercepted(w *worker, next Next) (response []byte, err error) {
+	call := &Call{rpc: r, path: r.def.path, method: r.method, worker: w}
 	r.call = call
 	if err := next(r, call); err != nil {
+		call.drop()
 		return nil, err
 	}
 	r.mu.Lock()
 	r.method = call.method
 	r.mu.Unlock()
-	if r.method == nil && call.response == nil {
+	switch {
+	case call.encoded != nil:
+	case r.method == nil:
 		return nil, outcome{code: codes.Internal, details: "an interceptor answered a method that is not known with neither a response nor an error"}.err()
+	case !r.method.responseStreaming:
+		return nil, r.unserializable(noResponse)
 	}
-	return call.response, nil
+	return call.encoded, nil
 }
 
 // observe calls hooks with a message.

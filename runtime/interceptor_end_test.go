@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
 // TestCall_ShortenDeadline has interceptors set deadlines beside the client's. The handler does not heed its context.
@@ -109,4 +110,72 @@ func TestCall_SetMethodInline(t *testing.T) {
 		c.call("/t.S/Inline", "x").result().want(codes.Internal, "an RPC that runs inline cannot be handed to a method that streams")
 		c.call("/t.S/Stream", "x").result().want(codes.OK, "", "x")
 	})
+}
+
+// TestNext_ReturnsWhetherTheResponseCanBeSent has responses that cannot be encoded, or are too large, which interceptors
+// see, and may answer otherwise.
+func TestNext_ReturnsWhetherTheResponseCanBeSent(t *testing.T) {
+	tooLarge := "Sent message larger than max (4 vs. 3)"
+	tests := []struct {
+		name    string
+		handler *MethodHandler
+		after   func(ctx context.Context, call *Call, err error) error // what the interceptor makes of next's error
+		seen    codes.Code
+		code    codes.Code
+		details string
+		message []string
+	}{
+		{"Fits", answering(rawOf("abc")), nil, codes.OK, codes.OK, "", []string{"abc"}},
+		{"TooLarge", answering(rawOf("abcd")), nil, codes.ResourceExhausted, codes.ResourceExhausted, tooLarge, nil},
+		{"NotUTF8", answering(wrapperspb.String("\xff")), nil, codes.Internal, codes.Internal, "Failed to serialize response!", nil},
+		{
+			"Replaced", answering(rawOf("abcd")),
+			func(ctx context.Context, call *Call, _ error) error { return call.Respond(ctx, rawOf("abc")) },
+			codes.ResourceExhausted, codes.OK, "",
+			[]string{"abc"},
+		},
+		{
+			"ReplacedByTooLarge", answering(rawOf("abc")),
+			func(ctx context.Context, call *Call, _ error) error { return call.Respond(ctx, rawOf("abcd")) },
+			codes.OK, codes.ResourceExhausted, tooLarge, nil,
+		},
+		{
+			"Withdrawn", answering(rawOf("abc")),
+			func(context.Context, *Call, error) error { return status.Error(codes.Aborted, "changed my mind") },
+			codes.OK, codes.Aborted, "changed my mind", nil,
+		},
+		{
+			"Forgiven", answering(rawOf("abcd")),
+			func(context.Context, *Call, error) error { return nil },
+			codes.ResourceExhausted, codes.Internal, "Failed to serialize response!", nil,
+		},
+	}
+	for _, tt := range tests {
+		runInBubble(t, tt.name, func(t *testing.T) {
+			seen := codes.Unknown
+			options := intercept(func(ctx context.Context, call *Call, next Next) error {
+				err := next(ctx, call)
+				if seen = status.Code(err); seen != codes.OK && call.Response() != nil {
+					t.Errorf("the response is %v after %v", call.Response(), err)
+				}
+				if tt.after != nil {
+					return tt.after(ctx, call, err)
+				}
+				return err
+			})
+			options.MaxSendMessageBytes = 3
+			c := newTestServer(t, options, handlers{"M": tt.handler}).dial()
+			for range 2 { // the second with what the first has left of the worker's buffer
+				c.call("/t.S/M", "x").result().want(tt.code, tt.details, tt.message...)
+				if seen != tt.seen {
+					t.Errorf("Next returned %v, want %v", seen, tt.seen)
+				}
+			}
+		})
+	}
+}
+
+// answering returns a handler with always the same response.
+func answering[T any](response *T) *MethodHandler {
+	return UnaryUnary(func(context.Context, *raw) (*T, error) { return response, nil })
 }

@@ -117,8 +117,10 @@ func (r *rpc) appendMessage(ctx context.Context, b []byte, c *codec, response an
 	if err != nil {
 		return b, r.unserializable(err)
 	}
-	if compression := Compression(r.compression.Load()); compression != NoCompression && !r.plainNext.Swap(false) {
-		b = compression.appendSmaller(b, start)
+	if r.compression.Load() != 0 && !r.plainNext.Swap(false) {
+		if c := Compression(r.compression.Or(compressionFixed) &^ compressionFixed); c != NoCompression {
+			b = c.appendSmaller(b, start)
+		}
 	}
 	size := len(b) - start - prefixLen
 	if limit := r.conn.server.options.MaxSendMessageBytes; limit > 0 && size > limit {

@@ -13,28 +13,34 @@ var outcomeUnserializable = outcome{code: codes.Internal, details: "Failed to se
 
 const noResponse = "the handler returned neither a response nor an error"
 
-// complete ends the RPC with what its handler returned.
-func (r *rpc) complete(w *worker, response any, err error) {
+// encode encodes the only response of a method, into the worker's buffer if that is large enough. Its error carries the
+// status that the RPC should end with.
+func (r *rpc) encode(ctx context.Context, w *worker, c *codec, response any) ([]byte, error) {
+	if response == nil {
+		return nil, r.unserializable(noResponse)
+	}
+	data, err := r.appendMessage(ctx, w.takeBuffer(), c, response)
+	if err != nil {
+		w.putBuffer(data)
+		return nil, err
+	}
+	return data, nil
+}
+
+// complete ends the RPC: with an error, with its only response, or after the responses of a stream.
+func (r *rpc) complete(w *worker, response []byte, err error) {
 	switch {
 	case err != nil:
 		r.finish(outcomeOf(err))
 	case response != nil:
 		r.respond(w, response)
-	case r.method.responseStreaming:
-		r.finish(outcome{})
 	default:
-		r.fail(r.unserializable(noResponse))
+		r.finish(outcome{})
 	}
 }
 
-// respond ends the RPC with its only response.
-func (r *rpc) respond(w *worker, response any) {
-	data, err := r.appendMessage(r, w.takeBuffer(), r.responseCodec(response), response)
-	if err != nil {
-		w.putBuffer(data)
-		r.finish(outcomeOf(err))
-		return
-	}
+// respond ends the RPC with its only response, which is in a buffer of the worker's.
+func (r *rpc) respond(w *worker, data []byte) {
 	r.mu.Lock()
 	if r.isOver {
 		r.mu.Unlock()
@@ -47,16 +53,6 @@ func (r *rpc) respond(w *worker, response any) {
 	if !kept {
 		w.putBuffer(data)
 	}
-}
-
-// responseCodec returns the codec of a response: the method's, unless an interceptor answered with a message of its
-// own.
-func (r *rpc) responseCodec(response any) *codec {
-	if r.call == nil {
-		return r.method.responses
-	}
-	c, _ := codecFor(response) // Respond has seen to it that there is one
-	return c
 }
 
 // send sends one response of a stream.
@@ -151,13 +147,18 @@ func (r *rpc) endErrorLocked() error {
 	return r.ending.err()
 }
 
+// compressionFixed is set with rpc.compression once a response has been compressed, which grpc-encoding has to agree with.
+const compressionFixed = 1 << 8
+
+func (r *rpc) responseCompression() Compression { return Compression(r.compression.Load() &^ compressionFixed) }
+
 // headersLocked returns the field block that precedes the first message, or nil if it has been sent.
 func (r *rpc) headersLocked() []byte {
 	if r.headersSent {
 		return nil
 	}
 	r.headersSent = true
-	return responseHeaders[r.compression.Load()]
+	return responseHeaders[r.responseCompression()]
 }
 
 func (r *rpc) trailersLocked(o outcome) []byte {

@@ -42,7 +42,7 @@ type rpc struct {
 	postponed bool // def's refusal is the answer, once the request has ended
 
 	begun       atomic.Bool   // the RPC is counted; before, it cannot be ended from outside
-	compression atomic.Uint32 // of responses
+	compression atomic.Uint32 // of responses, and compressionFixed
 	plainNext   atomic.Bool   // the next response is not compressed
 	sending     atomic.Bool   // a response has been sent since the last request was taken
 
@@ -264,17 +264,23 @@ func (r *rpc) run(w *worker) {
 		}
 		r.recovered(reason)
 	}()
-	var response any
-	var err error
-	if next := r.conn.server.chain; next != nil {
-		response, err = r.intercepted(next)
-	} else {
-		response, err = r.method.behavior(r, r)
-	}
+	response, err := r.answer(w)
 	r.release() // before the client can know that there is room for another RPC
 	released = true
 	r.complete(w, response, err)
 	answered = true
+}
+
+// answer runs the handler, within the interceptors if there are any. It returns the response of a method with one, encoded.
+func (r *rpc) answer(w *worker) (response []byte, err error) {
+	if next := r.conn.server.chain; next != nil {
+		return r.intercepted(w, next)
+	}
+	message, err := r.method.behavior(r, r)
+	if err != nil || r.method.responseStreaming {
+		return nil, err
+	}
+	return r.encode(r, w, r.method.responses, message)
 }
 
 // recovered ends the RPC of a handler that did not return. reason is nil if it called runtime.Goexit.

@@ -115,7 +115,7 @@ func (c *servicerContext) SendInitialMetadata(md Metadata) error {
 		return errors.New("Initial metadata no longer allowed!")
 	}
 	r.headersSent = true
-	block := appendMetadata(appendResponseHeaders(nil, Compression(r.compression.Load())), md)
+	block := appendMetadata(appendResponseHeaders(nil, r.responseCompression()), md)
 	r.stream.Write(http2.Outgoing{Headers: block})
 	r.mu.Unlock()
 	r.conn.h2.Flush()
@@ -151,8 +151,15 @@ func (c *servicerContext) SetCompression(compression Compression) error {
 		// gRPC compression.md: a server must not use what the client has not announced.
 		compression = NoCompression
 	}
-	c.compression.Store(uint32(compression))
-	return nil
+	for {
+		old := c.compression.Load()
+		if old&compressionFixed != 0 && Compression(old&^compressionFixed) != compression {
+			return errors.New("gogreeter: the compression can no longer be set: a response has been compressed")
+		}
+		if c.compression.CompareAndSwap(old, old&compressionFixed|uint32(compression)) {
+			return nil
+		}
+	}
 }
 
 func (c *servicerContext) DisableNextMessageCompression() error {
