@@ -305,9 +305,9 @@ func (s *Server) Start() error {
 }
 
 // Stop begins to stop the server and returns at once. The ports are closed, and all clients asked to make no new RPC,
-// those included whose connection waited to be accepted; the RPCs that run go on for the time of grace, and are then ended with UNAVAILABLE. Zero or less ends them now. Of several calls the one
-// whose grace ends first counts. The channel is closed when the last connection has ended; a handler that does not
-// heed its context can outlive that.
+// those included whose connection waited to be accepted; the RPCs that run go on for the time of grace, and are then
+// ended with UNAVAILABLE. Zero or less ends them now. Of several calls the one whose grace ends first counts. The channel
+// is closed when the last connection has ended; a handler that does not heed its context can outlive that.
 //
 // A server that was not started stays as it is, and the channel is closed already.
 func (s *Server) Stop(graceTime time.Duration) (terminatedCh <-chan struct{}) {

@@ -9,7 +9,30 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/descriptorpb"
+
+	"github.com/gogreeter/gogreeter/runtime"
 )
+
+// Registrar adds services to a server under other names. Their RPCs never wait for one of runtime.Options.Workers.
+type Registrar struct {
+	Server runtime.Registrar
+	File   protoreflect.FileDescriptor // which declares the services
+	As     Name
+}
+
+// AddService implements runtime.Registrar.
+func (r Registrar) AddService(service runtime.Service) error {
+	file, err := File(r.File, r.As)
+	if err != nil {
+		return err
+	}
+	service.Descriptor = file.Services().ByName(service.Descriptor.Name())
+	service.Name = string(service.Descriptor.FullName())
+	for name, handler := range service.Methods {
+		service.Methods[name] = handler.WithExecutor(runtime.Unbounded)
+	}
+	return r.Server.AddService(service)
+}
 
 // Name is what a file is called.
 type Name struct {

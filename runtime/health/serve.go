@@ -31,25 +31,15 @@ func AddToServer(servicer *Servicer, server runtime.Registrar) error {
 	if s, ok := server.(interface{ Draining() <-chan struct{} }); ok {
 		served.draining = s.Draining()
 	}
-	return healthv1.AddHealthToServer(served, realName{server})
-}
-
-// realName registers the service under the name that clients know.
-type realName struct{ server runtime.Registrar }
-
-// AddService implements runtime.Registrar.
-func (r realName) AddService(service runtime.Service) error {
-	file, err := renamed.File(healthv1.File_gogreeter_health_v1_health_proto, renamed.Name{
-		Path: "grpc/health/v1/health.proto", Package: "grpc.health.v1", GoPackage: "google.golang.org/grpc/health/grpc_health_v1",
+	return healthv1.AddHealthToServer(served, renamed.Registrar{
+		Server: server,
+		File:   healthv1.File_gogreeter_health_v1_health_proto,
+		As: renamed.Name{
+			Path:      "grpc/health/v1/health.proto",
+			Package:   "grpc.health.v1",
+			GoPackage: "google.golang.org/grpc/health/grpc_health_v1",
+		},
 	})
-	if err != nil {
-		return err
-	}
-	service.Name, service.Descriptor = ServiceName, file.Services().Get(0)
-	for name, handler := range service.Methods {
-		service.Methods[name] = handler.WithExecutor(runtime.Unbounded)
-	}
-	return r.server.AddService(service)
 }
 
 // served is a servicer as one server serves it.

@@ -31,33 +31,18 @@ func AddToServer(server Server) error {
 	}
 	s := &servicer{cache{server: server}}
 	for _, version := range []string{"v1", "v1alpha"} {
-		if err := reflectionv1.AddServerReflectionToServer(s, realName{server, version}); err != nil {
+		err := reflectionv1.AddServerReflectionToServer(s, renamed.Registrar{
+			Server: server,
+			File:   reflectionv1.File_gogreeter_reflection_v1_reflection_proto,
+			As: renamed.Name{
+				Path:      "grpc/reflection/" + version + "/reflection.proto",
+				Package:   protoreflect.FullName("grpc.reflection." + version),
+				GoPackage: "google.golang.org/grpc/reflection/grpc_reflection_" + version,
+			},
+		})
+		if err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// realName registers the service under the name that clients know.
-type realName struct {
-	server  runtime.Registrar
-	version string
-}
-
-// AddService implements runtime.Registrar.
-func (r realName) AddService(service runtime.Service) error {
-	file, err := renamed.File(reflectionv1.File_gogreeter_reflection_v1_reflection_proto, renamed.Name{
-		Path:      "grpc/reflection/" + r.version + "/reflection.proto",
-		Package:   protoreflect.FullName("grpc.reflection." + r.version),
-		GoPackage: "google.golang.org/grpc/reflection/grpc_reflection_" + r.version,
-	})
-	if err != nil {
-		return err
-	}
-	service.Descriptor = file.Services().Get(0)
-	service.Name = string(service.Descriptor.FullName())
-	for name, handler := range service.Methods {
-		service.Methods[name] = handler.WithExecutor(runtime.Unbounded)
-	}
-	return r.server.AddService(service)
 }
