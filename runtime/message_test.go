@@ -162,6 +162,7 @@ func TestMessage_SendLimitAfterResponses(t *testing.T) {
 			})})
 		s.dial().call("/t.S/M", "").result().
 			want(codes.ResourceExhausted, "Sent message larger than max (4 vs. 3)", "one")
+		synctest.Wait() // the handler goes on when the status has been sent
 		if errs[0] != nil || errs[1] == nil || errs[2] == nil {
 			t.Errorf("Send returned %q", errs)
 		}
