@@ -129,6 +129,26 @@ func TestServer_PortsAtEveryStage(t *testing.T) {
 	}
 }
 
+// TestServer_StopBeforeStart closes the ports, and leaves a server that can be started with others.
+func TestServer_StopBeforeStart(t *testing.T) {
+	s := NewServer(Options{})
+	check(t, s.AddService(Service{Name: "t.S", Methods: handlers{"M": echo()}}))
+	port, err := s.AddInsecurePort("127.0.0.1:0")
+	check(t, err)
+	wantClosed(t, "the end of a server that has not begun", s.Stop(time.Minute))
+	other := NewServer(Options{})
+	_, err = other.AddInsecurePort(fmt.Sprintf("127.0.0.1:%d", port))
+	check(t, err)
+	other.Stop(0)
+	l := newPipeListener()
+	check(t, s.AddListener(l))
+	check(t, s.Start())
+	c := newTestClient(t, l.dial())
+	c.call("/t.S/M", "x").result().want(codes.OK, "", "x")
+	c.close()
+	wantClosed(t, "termination", s.Stop(0))
+}
+
 // TestServer_NilListener is refused.
 func TestServer_NilListener(t *testing.T) {
 	if err := NewServer(Options{}).AddListener(nil); err == nil {

@@ -213,7 +213,7 @@ func NewServer(options Options) *Server {
 		other:       &counters{},
 	}
 	s.counted = map[string]*counters{otherMethods: s.other}
-	s.logger = s.options.Logger
+	s.logger = slog.New(guardedLog{s.options.Logger.Handler()})
 	s.chain = chain(options.Interceptors)
 	if options.Workers > 0 {
 		s.dispatch = &dispatcher{pool: &s.workers, limit: options.Workers}
@@ -309,11 +309,16 @@ func (s *Server) Start() error {
 // ended with UNAVAILABLE. Zero or less ends them now. Of several calls the one whose grace ends first counts. The channel
 // is closed when the last connection has ended; a handler that does not heed its context can outlive that.
 //
-// A server that was not started stays as it is, and the channel is closed already.
+// A server that was not started closes its ports too, and the channel is closed already. It can still be started; ports
+// have to be added anew.
 func (s *Server) Stop(graceTime time.Duration) (terminatedCh <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stage == stopped {
+		for _, l := range s.listeners {
+			l.Close()
+		}
+		s.listeners = nil
 		closed := make(chan struct{})
 		close(closed)
 		return closed

@@ -131,6 +131,11 @@ func (c *Conn) openStream(id uint32, block []byte, endStream, selfDep bool) erro
 	if !ignored {
 		c.maxStreamID, c.opening = id, true // failStream, or what follows, makes opening false again
 	}
+	if id == maxWindow {
+		// RFC 9113, Section 5.1.1: a client that has used up the stream identifiers needs a new connection. Shutdown says
+		// so, and serves this one.
+		c.shutdownLocked("no stream identifiers are left")
+	}
 	c.mu.Unlock()
 	switch {
 	case ignored:

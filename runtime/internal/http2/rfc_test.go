@@ -288,7 +288,26 @@ func TestConn_ReactsToStreamStates(t *testing.T) {
 
 		{name: "5.1.1: even stream", send: frames(rawFrame(0x1, 0x5, 2, okBlock)), want: connError(ErrCodeProtocol)},
 		{name: "5.1.1: HEADERS on a stream that was skipped", send: after5(rawFrame(0x1, 0x5, 3, okBlock)), want: connError(ErrCodeProtocol)},
-		{name: "5.1.1: the last stream there can be", send: frames(rawFrame(0x1, 0x5, 1<<31-1, okBlock)), want: func(p *peer) { p.wantReply(1<<31-1, ""); p.wantNothing() }},
+		{name: "5.1.1: the last stream there can be", send: frames(rawFrame(0x1, 0x5, 1<<31-1, okBlock)), want: func(p *peer) {
+			ping := p.wantShutdown()
+			p.wantReply(1<<31-1, "")
+			p.wantNothing()
+			p.writeFrame(0x6, flagAck, 0, ping)
+			p.wantSecondGoAway(1<<31 - 1)
+			p.wantGoodEnd()
+		}},
+		{name: "5.1.1: the last stream there can be, refused", config: Config{MaxConcurrentStreams: 1}, send: func(p *peer) {
+			p.open(1)
+			p.writeFrame(0x1, 0x5, 1<<31-1, okBlock)
+		}, want: func(p *peer) {
+			ping := p.wantShutdown()
+			p.wantRSTStream(1<<31-1, ErrCodeRefusedStream)
+			p.writeFrame(0x6, flagAck, 0, ping)
+			p.wantSecondGoAway(1<<31 - 1)
+			p.writeData(1, true, "abc")
+			p.wantReply(1, "abc")
+			p.wantGoodEnd()
+		}},
 		{name: "5.1.2: more streams than announced", config: Config{MaxConcurrentStreams: 2}, send: func(p *peer) {
 			p.open(3)
 			p.open(5)
