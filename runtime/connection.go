@@ -25,6 +25,9 @@ type connection struct {
 	flush       bool          // something was written that no worker will flush
 	inline      *inlineRunner // the reader's
 
+	intake   intake
+	holdback holdback
+
 	running atomic.Int64 // RPCs not yet released, those included whose client has given up
 
 	alarmMu sync.Mutex
@@ -36,6 +39,7 @@ type connection struct {
 func newConnection(s *Server, nc net.Conn) *connection {
 	c := &connection{server: s, nc: nc}
 	c.dispatch = &dispatcher{pool: &s.workers, conn: c}
+	c.intake.limit = s.options.MaxBufferedRequestBytes
 	c.h2 = http2.NewConn(nc, c, s.options.transport())
 	return c
 }
@@ -73,19 +77,26 @@ func (c *connection) NewStream(request *http2.Request) *http2.Stream {
 	return &r.stream
 }
 
+// dispatcherOf returns the queue for the RPCs of a method, those that run inline apart.
+func (c *connection) dispatcherOf(m *method) *dispatcher {
+	switch {
+	case m != nil && m.dispatch != nil:
+		return m.dispatch
+	case m != nil && m.unbounded || c.server.dispatch == nil:
+		return c.dispatch
+	}
+	return c.server.dispatch
+}
+
 // dispatchRPC has an RPC run where its method wants it.
 func (c *connection) dispatchRPC(r *rpc) {
-	switch {
-	case r.method != nil && r.method.inline.Load():
+	if r.method != nil && r.method.inline.Load() {
 		c.flush = true // before: the handler may end this goroutine
 		c.inline.run(r)
 		return
-	case r.method != nil && r.method.dispatch != nil:
-		r.method.dispatch.push(r, r, 1)
-		return
-	case r.method != nil && r.method.unbounded:
-	case c.server.dispatch != nil:
-		c.server.dispatch.push(r, r, 1)
+	}
+	if d := c.dispatcherOf(r.method); d != c.dispatch {
+		d.push(r, r, 1)
 		return
 	}
 	if c.first == nil {

@@ -151,7 +151,9 @@ func (r *rpc) decodeRequest(ctx context.Context, c *codec, into any) error {
 		}
 	}
 	r.request = message{}
-	return r.decode(ctx, c, m, into)
+	err := r.decode(ctx, c, m, into)
+	r.took(m)
+	return err
 }
 
 // decode decodes a request. Its error carries the status that the RPC should end with.

@@ -41,10 +41,11 @@ type rpc struct {
 	deaf      bool // what still comes is thrown away
 	postponed bool // def's refusal is the answer, once the request has ended
 
-	begun       atomic.Bool   // the RPC is counted; before, it cannot be ended from outside
-	compression atomic.Uint32 // of responses, and compressionFixed
-	plainNext   atomic.Bool   // the next response is not compressed
-	sending     atomic.Bool   // a response has been sent since the last request was taken
+	begun       atomic.Bool                 // the RPC is counted; before, it cannot be ended from outside
+	compression atomic.Uint32               // of responses, and compressionFixed
+	plainNext   atomic.Bool                 // the next response is not compressed
+	sending     atomic.Bool                 // a response has been sent since the last request was taken
+	large       atomic.Pointer[reservation] // nil: no large request has come; stored by the reader
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -152,8 +153,8 @@ func (r *rpc) HandleData(data []byte, endStream bool) {
 			r.failFromReader(*bad)
 		case done:
 			r.deliver(r.in.current)
-		case !endStream && r.in.missing > 0 && r.stream.Expect(r.in.missing):
-			r.conn.flush = true
+		case !endStream && r.in.missing > 0:
+			r.expectRest()
 		}
 	}
 	if endStream && !r.deaf {
@@ -174,6 +175,9 @@ func (r *rpc) requestBuffer() []byte {
 func (r *rpc) deliver(m message) {
 	r.requests++
 	r.in.current = message{}
+	if v := r.large.Load(); v != nil {
+		r.conn.intake.arrived(v)
+	}
 	if r.requestStreaming {
 		r.mu.Lock()
 		r.queue = append(r.queue, m)
@@ -244,6 +248,9 @@ func (r *rpc) dispatch() {
 
 // run runs the handler.
 func (r *rpc) run(w *worker) {
+	if r.conn.hold(r) {
+		return
+	}
 	if r.over() {
 		r.release() // its deadline passed, or the client gave up, before its turn came
 		return
@@ -306,6 +313,9 @@ func panicText(reason any) string {
 func (r *rpc) release() {
 	r.conn.running.Add(-1)
 	r.conn.server.active.Add(-1)
+	if v := r.large.Load(); v != nil {
+		r.conn.intake.settle(v)
+	}
 }
 
 func (r *rpc) over() bool {
@@ -338,6 +348,8 @@ func (r *rpc) endLocked(o outcome, cause error) {
 	r.count(m, o.code)
 	if !dispatched {
 		r.release()
+	} else if v := r.large.Load(); v != nil && r.requestStreaming {
+		r.conn.intake.settle(v) // the queue is gone
 	}
 }
 
@@ -406,7 +418,15 @@ func (r *rpc) nextMessage() (message, error) {
 	if credit > 0 && r.stream.Consumed(credit) {
 		r.conn.h2.Flush()
 	}
+	r.took(m)
 	return m, nil
+}
+
+// took is called when the handler has taken a request.
+func (r *rpc) took(m message) {
+	if v := r.large.Load(); v != nil && isLarge(len(m.data)) {
+		r.conn.intake.taken(v, len(m.data))
+	}
 }
 
 // creditAtOnce is how many octets a handler takes before they are given back to the flow-control window: an eighth of

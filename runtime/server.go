@@ -50,6 +50,18 @@ type Options struct {
 	// Default no bound.
 	MaxSendMessageBytes int
 
+	// MaxBufferedRequestBytes bounds what is kept, for each connection, of requests that are under way or wait for their
+	// handler, as far as these are larger than the flow-control window of their stream (64 KiB). Those beyond it are not
+	// refused: flow control holds them back until handlers have taken earlier ones. Default 64 MiB; a negative value is
+	// no bound.
+	MaxBufferedRequestBytes int
+
+	// MaxUnreadResponseBytes bounds what is kept, for each connection, of responses whose handlers have returned and that
+	// the client does not take. Further RPCs of the connection do not begin until that is less, although their deadlines
+	// run; a client that takes nothing for the time of WriteTimeout then loses its connection. Default 64 MiB; a negative
+	// value is no bound.
+	MaxUnreadResponseBytes int
+
 	// Compression is how responses are compressed, for clients that accept it, unless [SetCompression] says otherwise.
 	Compression Compression
 
@@ -103,6 +115,8 @@ const (
 	defaultGrace          = 5 * time.Second
 	defaultReceiveMessage = 4 << 20
 	defaultStreams        = 1000
+	defaultRequestBytes   = 64 << 20
+	streamWindow          = 1<<16 - 1
 	defaultSetupTimeout   = 10 * time.Second
 )
 
@@ -115,6 +129,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxReceiveMessageBytes == 0 {
 		o.MaxReceiveMessageBytes = defaultReceiveMessage
+	}
+	if o.MaxBufferedRequestBytes == 0 {
+		o.MaxBufferedRequestBytes = defaultRequestBytes
 	}
 	if o.MaxConcurrentStreams <= 0 {
 		o.MaxConcurrentStreams = defaultStreams
@@ -130,6 +147,8 @@ func (o *Options) transport() http2.Config {
 	return http2.Config{
 		MaxConcurrentStreams: o.MaxConcurrentStreams,
 		MaxHeaderListBytes:   o.MaxMetadataBytes,
+		StreamWindow:         streamWindow,
+		MaxUnreadBytes:       o.MaxUnreadResponseBytes,
 		SetupTimeout:         o.SetupTimeout,
 		WriteTimeout:         o.WriteTimeout,
 		MaxIdle:              c.MaxIdle,

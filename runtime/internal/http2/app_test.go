@@ -2,6 +2,7 @@ package http2
 
 import (
 	"fmt"
+	"sync/atomic"
 	"testing"
 )
 
@@ -11,6 +12,8 @@ type testApp struct {
 	streams map[uint32]*testStream
 	all     []*testStream
 	flush   bool
+
+	relieved atomic.Int32 // calls of Relieved
 
 	// The script. What is nil does nothing but the default.
 	accept    func(*Request) bool
@@ -49,6 +52,8 @@ func (a *testApp) EndBatch() (flush bool) {
 	flush, a.flush = a.flush, false
 	return flush
 }
+
+func (a *testApp) Relieved() { a.relieved.Add(1) }
 
 func (st *testStream) HandleRequest(endStream bool) {
 	st.app.streams[st.id] = st

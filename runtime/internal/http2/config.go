@@ -1,6 +1,9 @@
 package http2
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // Config holds the limits of a connection. The zero value of a field means its default.
 type Config struct {
@@ -23,6 +26,11 @@ type Config struct {
 	// MaxPendingBytes is how much data a stream keeps for want of flow-control window before [Stream.WaitRoom] waits.
 	// Default 64 KiB.
 	MaxPendingBytes int
+
+	// MaxUnreadBytes is how much of responses that are complete may wait for the peer's flow-control window before the
+	// connection is [Conn.Congested]. If nothing goes out for WriteTimeout then, the connection ends. Default 64 MiB; a
+	// negative value is no limit.
+	MaxUnreadBytes int
 
 	// SetupTimeout is the time from the start of the connection to the peer's first SETTINGS frame. Default 10 s.
 	SetupTimeout time.Duration
@@ -54,6 +62,10 @@ func (c Config) withDefaults() Config {
 	c.StreamWindow = min(c.StreamWindow, maxWindow)
 	c.ConnWindow = max(defaultWindow, min(c.ConnWindow, maxWindow))
 	setDefault(&c.MaxPendingBytes, 64<<10)
+	if c.MaxUnreadBytes < 0 {
+		c.MaxUnreadBytes = math.MaxInt
+	}
+	setDefault(&c.MaxUnreadBytes, 64<<20)
 	setDefault(&c.SetupTimeout, 10*time.Second)
 	setDefault(&c.WriteTimeout, 30*time.Second)
 	if c.KeepaliveTime < 0 {

@@ -19,6 +19,10 @@ type Application interface {
 	// EndBatch is called when everything that was readable has been processed, before the reader waits for more. It
 	// reports whether the application wrote something that nobody else is going to flush.
 	EndBatch() (flush bool)
+
+	// Relieved is called after [Conn.Congested] has reported true, once the connection is not congested any more. It has
+	// a goroutine of its own.
+	Relieved()
 }
 
 // StreamHandler receives what happens on a stream. Its methods are called by the reader goroutine and must not block.
@@ -65,6 +69,7 @@ type Conn struct {
 
 	received, sent atomic.Uint64 // octets
 	open           atomic.Int32  // streams; written with mu held
+	unread         atomic.Int64  // octets that wait of responses that are complete; written with mu held
 
 	writeRestFunc func() // writeRest, once for all. Owned by the writer.
 
@@ -87,6 +92,7 @@ type Conn struct {
 	stage       connStage
 	endErr      error       // why the connection ended; nil while it lives
 	timer       *time.Timer // ends the wait for the PING of a shutdown
+	congestion  congestion
 }
 
 // connStage is how far the end of a connection has come. It only grows.
@@ -141,6 +147,7 @@ func (c *Conn) Serve() error {
 		c.timer.Stop()
 	}
 	c.stage = lingering
+	c.congestion.stopWatch()
 	if c.endErr != nil {
 		err = c.endErr
 	}

@@ -86,6 +86,7 @@ func (st *Stream) Write(o Outgoing) (kept bool, err error) {
 	st.finish = true
 	if st.backlog.size > 0 {
 		st.trailers = append([]byte(nil), o.Trailers...)
+		c.addUnreadLocked(st.backlog.size)
 		return kept, nil
 	}
 	c.appendEndLocked(st, o.Trailers)

@@ -102,6 +102,7 @@ func (c *Conn) appendFrameLocked(st *Stream, data []byte, limit int) int {
 	}
 	c.out = append(appendFrameHeader(c.out, frameData, 0, st.id, n), data[:n]...)
 	c.outWindow -= int32(n)
+	c.congestion.sent += uint64(n)
 	c.answered = true
 	st.outDelta -= int64(n)
 	return n
@@ -144,6 +145,9 @@ func (c *Conn) removeLocked(st *Stream, byUs bool) {
 	if st.state.bits.Load()&closed != closed {
 		st.state.set(reset)
 	}
+	if st.finish && st.backlog.size > 0 {
+		c.subUnreadLocked(st.backlog.size)
+	}
 	st.backlog.clear()
 	c.roomLocked(st)
 	c.endIfDrainedLocked()
@@ -179,7 +183,11 @@ func (c *Conn) pumpLocked() {
 		if c.out == nil {
 			c.out = newOut()
 		}
-		st.backlog.advance(c.appendFrameLocked(st, st.backlog.next(), minMaxFrameSize))
+		n := c.appendFrameLocked(st, st.backlog.next(), minMaxFrameSize)
+		st.backlog.advance(n)
+		if st.finish {
+			c.subUnreadLocked(n)
+		}
 		if st.backlog.size <= c.config.MaxPendingBytes {
 			c.roomLocked(st)
 		}

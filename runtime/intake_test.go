@@ -1,0 +1,242 @@
+package runtime
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/net/http2"
+	"google.golang.org/grpc/codes"
+)
+
+// intakeOf returns what the only connection of a server has reserved for large requests, and how many of them wait.
+func intakeOf(t *testing.T, s *testServer) (reserved, waiting int) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.connections) != 1 {
+		t.Fatalf("there are %d connections", len(s.connections))
+	}
+	for c := range s.connections {
+		c.intake.mu.Lock()
+		defer c.intake.mu.Unlock()
+		return c.intake.reserved, len(c.intake.waiting)
+	}
+	return 0, 0
+}
+
+func wantIntake(t *testing.T, s *testServer, reserved, waiting int) {
+	t.Helper()
+	synctest.Wait()
+	if r, w := intakeOf(t, s); r != reserved || w != waiting {
+		t.Errorf("%d octets are reserved and %d requests wait; want %d and %d", r, w, reserved, waiting)
+	}
+}
+
+// TestIntake_TakesTurns has more large requests on their way than the budget holds: all are served, and at no time is more
+// reserved.
+func TestIntake_TakesTurns(t *testing.T) {
+	const limit, size, calls = 1 << 20, 300_000, 20
+	for _, c := range cardinalities {
+		runInBubble(t, c.name, func(t *testing.T) {
+			var s *testServer
+			s = newTestServer(t, Options{MaxBufferedRequestBytes: limit}, handlers{"M": handlerOf(c, func(c *testCall) error {
+				if reserved, _ := intakeOf(t, s); reserved > limit {
+					t.Errorf("%d octets are reserved", reserved)
+				}
+				requests, err := c.drain()
+				if err != nil {
+					return err
+				}
+				return c.send(rawOf(fmt.Sprint(len(requests), len(requests[0]))))
+			})})
+			client := s.dial()
+			message := lpm(0, string(make([]byte, size)))
+			messages := 1
+			if c.requestStreaming {
+				messages = 3
+			}
+			var wg sync.WaitGroup
+			for range calls {
+				st := client.open("/t.S/M")
+				wg.Go(func() {
+					for range messages {
+						st.sendPatiently(message)
+					}
+					st.halfClose()
+					st.result().want(codes.OK, "", fmt.Sprint(messages, size))
+				})
+			}
+			wg.Wait()
+			wantIntake(t, s, 0, 0)
+		})
+	}
+}
+
+// TestIntake_MakesRoom has a request that waits for room, and looks when it gets it.
+func TestIntake_MakesRoom(t *testing.T) {
+	const limit, size = 1 << 20, 700_000
+	message := lpm(0, string(make([]byte, size)))
+	part := message[:60_000]
+	type step func(t *testing.T, s *testServer, first *testStream)
+	tests := []struct {
+		name   string
+		method string
+		fields []string
+		step   step
+	}{
+		{"Served", "Unary", nil, func(t *testing.T, s *testServer, first *testStream) {
+			first.sendPatiently(message[len(part):])
+			first.halfClose()
+			first.result().want(codes.OK, "", "")
+		}},
+		{"Cancelled", "Unary", nil, func(t *testing.T, s *testServer, first *testStream) { first.cancel() }},
+		{"Cut", "Unary", nil, func(t *testing.T, s *testServer, first *testStream) {
+			first.halfClose()
+			first.result().want(codes.Internal, "the request ended in the middle of a message")
+		}},
+		{"Deadline", "Unary", []string{"grpc-timeout", "1S"}, func(t *testing.T, s *testServer, first *testStream) {
+			first.result().want(codes.DeadlineExceeded, outcomeDeadline.details)
+		}},
+		{"TakenByItsHandler", "Reads", nil, func(t *testing.T, s *testServer, first *testStream) {
+			first.sendPatiently(message[len(part):])
+		}},
+		{"LeftByItsHandler", "Returns", nil, func(t *testing.T, s *testServer, first *testStream) {
+			first.sendPatiently(message[len(part):])
+			first.c.ping()
+			wantIntake(t, s, size, 1) // it is in the queue
+		}},
+		{"CancelledInTheQueue", "Waits", nil, func(t *testing.T, s *testServer, first *testStream) {
+			first.sendPatiently(message[len(part):])
+			first.c.ping()
+			wantIntake(t, s, size, 1)
+			first.cancel()
+		}},
+		{"HandlerIsGone", "Ends", nil, func(t *testing.T, s *testServer, first *testStream) {
+			first.sendPatiently(message[len(part):])
+			first.halfClose()
+			first.c.ping()
+			wantIntake(t, s, size, 1)
+		}},
+	}
+	for _, tt := range tests {
+		runInBubble(t, tt.name, func(t *testing.T) {
+			stream := func(f func(ctx context.Context, requests RequestIterator[raw]) error) *MethodHandler {
+				return StreamUnary(func(ctx context.Context, requests RequestIterator[raw]) (*raw, error) {
+					return rawOf(""), f(ctx, requests)
+				})
+			}
+			s := newTestServer(t, Options{MaxBufferedRequestBytes: limit}, handlers{
+				"Unary": UnaryUnary(func(context.Context, *raw) (*raw, error) { return rawOf(""), nil }),
+				"Reads": stream(func(ctx context.Context, requests RequestIterator[raw]) error {
+					_, err := requests.Next()
+					<-ctx.Done()
+					return err
+				}),
+				"Returns": stream(func(context.Context, RequestIterator[raw]) error {
+					time.Sleep(time.Minute)
+					return nil
+				}),
+				"Waits": stream(func(ctx context.Context, requests RequestIterator[raw]) error {
+					<-ctx.Done()
+					return nil
+				}),
+				"Ends": stream(func(context.Context, RequestIterator[raw]) error {
+					time.Sleep(time.Minute)
+					panic("boom")
+				}),
+			})
+			client := s.dial()
+			first := client.open("/t.S/"+tt.method, tt.fields...)
+			first.sendPatiently(part)
+			client.ping()
+			wantIntake(t, s, size, 0)
+			left := client.open("/t.S/Unary") // waits in between, and gives up
+			left.sendPatiently(message[:65535])
+			second := client.open("/t.S/Unary")
+			second.sendPatiently(message[:65535])
+			client.ping()
+			wantIntake(t, s, size, 2)
+			left.cancel()
+			client.ping()
+			wantIntake(t, s, size, 1)
+			if second.credits != 0 {
+				t.Errorf("there is a window of %d octets", second.credits)
+			}
+			small := client.open("/t.S/Unary")
+			small.sendPatiently(lpm(0, string(make([]byte, 65000)))) // goes past those that wait
+			small.halfClose()
+			small.result().want(codes.OK, "", "")
+			tt.step(t, s, first)
+			second.sendPatiently(message[65535:])
+			second.halfClose()
+			second.result().want(codes.OK, "", "")
+			first.cancel()
+			client.ping()
+			wantIntake(t, s, 0, 0)
+		})
+	}
+}
+
+// TestIntake_LargerThanItsLimit takes a request that is larger than the whole budget, and a second one after it.
+func TestIntake_LargerThanItsLimit(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newTestServer(t, Options{MaxBufferedRequestBytes: 1000}, handlers{"M": echo()})
+		client := s.dial()
+		message := string(make([]byte, 200_000))
+		var wg sync.WaitGroup
+		for range 3 {
+			st := client.open("/t.S/M")
+			wg.Go(func() {
+				st.sendPatiently(lpm(0, message))
+				st.halfClose()
+				st.result().want(codes.OK, "", message)
+			})
+		}
+		wg.Wait()
+		wantIntake(t, s, 0, 0)
+	})
+}
+
+// TestIntake_NoBound reserves nothing.
+func TestIntake_NoBound(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newTestServer(t, Options{MaxBufferedRequestBytes: -1}, handlers{"M": echo()})
+		client := s.dial()
+		part := lpm(0, string(make([]byte, 4<<20)))[:100_000]
+		for range 20 {
+			client.open("/t.S/M").sendPatiently(part)
+		}
+		client.ping()
+		wantIntake(t, s, 0, 0)
+	})
+}
+
+// TestIntake_ConnectionEnds leaves nothing behind.
+func TestIntake_ConnectionEnds(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newTestServer(t, Options{MaxBufferedRequestBytes: 1 << 20}, handlers{"M": echo()})
+		client := s.dial()
+		for range 5 {
+			client.open("/t.S/M").sendPatiently(lpm(0, string(make([]byte, 900_000)))[:60_000])
+		}
+		client.ping()
+		wantIntake(t, s, 900_000, 4)
+		var conn *connection
+		s.mu.Lock()
+		for conn = range s.connections {
+		}
+		s.mu.Unlock()
+		client.do(func(f *http2.Framer) { f.WriteGoAway(0, 0, nil) })
+		client.close()
+		synctest.Wait()
+		conn.intake.mu.Lock()
+		defer conn.intake.mu.Unlock()
+		if conn.intake.reserved != 0 || len(conn.intake.waiting) != 0 || s.active.Load() != 0 {
+			t.Errorf("%d octets are reserved and %d requests wait", conn.intake.reserved, len(conn.intake.waiting))
+		}
+	})
+}
