@@ -183,10 +183,10 @@ func (c *Conn) processRSTStream(f frame) error {
 	if st == nil {
 		return nil
 	}
+	st.Handler.HandleClose(ResetError{ErrCode(binary.BigEndian.Uint32(f.payload))})
 	if !c.takeReset() {
 		return ConnError{ErrCodeEnhanceYourCalm, "too many streams reset"}
 	}
-	st.Handler.HandleClose(ResetError{ErrCode(binary.BigEndian.Uint32(f.payload))})
 	return nil
 }
 
