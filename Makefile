@@ -14,7 +14,7 @@ T      ?= 30s
 ROUNDS ?= 5
 
 # Packages of tests that have a target of their own, and are no part of make test.
-SUITES := /interop/(parity|h2spec|conformance|grpcinterop)$$
+SUITES := /interop/(parity|h2spec|conformance|grpcinterop|restarts|faults)$$
 
 # What the .proto files are compared with.
 AGAINST ?= HEAD
@@ -53,6 +53,10 @@ conformance: notices ## play the gRPC conformance suite against a server on the 
 interop: notices ## play gRPC's interop tests, by grpc-go's client and grpc-python, against a server on the runtime
 	cd interop && go test $(RACE) -count=1 -timeout 20m -v ./grpcinterop/... | $(TALLIES)
 
+.PHONY: restarts
+restarts: notices ## exchange servers under load, directly and behind nginx; no RPC may fail
+	cd interop && go test $(RACE) -count=1 -timeout 20m -v ./restarts | $(TALLIES)
+
 # Leaves out of go test -v what has passed, but for the sums. It fails as go test does, and if nothing was tested.
 TALLIES = awk '/^ *(=== |--- PASS)/ { next } /^FAIL/ { failed = 1 } /^ok/ { ok = 1 } { print; fflush() } END { exit failed || !ok }'
 
@@ -64,8 +68,8 @@ short: notices ## run the quick tests of the root module
 .PHONY: notices
 notices: ## say what is missing on this machine, and what that means for the tests
 	@test -n "$(RACE)" || echo "no C compiler: the tests run without the race detector"
-	@for peer in protoc h2load; do \
-		command -v $$peer >/dev/null || echo "no $$peer: the tests that need it are skipped"; \
+	@for peer in protoc h2load nginx; do \
+		PATH=$$PATH:/usr/sbin command -v $$peer >/dev/null || echo "no $$peer: the tests that need it are skipped"; \
 	done
 	@{ python3 -c 'import grpc' || /usr/bin/python3 -c 'import grpc'; } 2>/dev/null || \
 		echo "no grpc-python: the tests that need it are skipped"

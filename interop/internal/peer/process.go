@@ -3,7 +3,6 @@ package peer
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"io"
 	"os"
 	"os/exec"
@@ -31,7 +30,8 @@ func BuildServer(t testing.TB, directory string) string {
 func Build(t testing.TB, directory string, arguments ...string) string {
 	t.Helper()
 	into := t.TempDir() + string(filepath.Separator)
-	output, err := exec.Command("go", append([]string{"build", "-C", directory, "-o", into}, arguments...)...).CombinedOutput()
+	arguments = append([]string{"build", "-C", directory, "-o", into}, arguments...)
+	output, err := exec.Command("go", arguments...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("building %s %v: %v\n%s", directory, arguments, err, output)
 	}
@@ -46,46 +46,122 @@ func Build(t testing.TB, directory string, arguments ...string) string {
 // SIGTERM, and must end with exit code 0 and nothing on standard error.
 func Serve(t testing.TB, program string, arguments ...string) (address string) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	command := exec.CommandContext(ctx, program, arguments...)
+	p := Start(t, exec.Command(program, arguments...))
+	t.Cleanup(func() { p.Stop(t) })
+	return p.Address
+}
+
+// Process is a server that runs as a process of its own.
+type Process struct {
+	*exec.Cmd
+	Address string // where it says it listens
+
+	in         io.Writer
+	lines      chan string // of its standard output, after the first
+	complaints bytes.Buffer
+	ended      chan struct{} // closed when the process has, and complaints are complete
+}
+
+// Start starts a server that says "listening on ADDRESS". If it runs when the test ends, it is killed.
+func Start(t testing.TB, command *exec.Cmd) *Process {
+	t.Helper()
+	p := &Process{Cmd: command, lines: make(chan string, 100), ended: make(chan struct{})}
+	if command.Env == nil {
+		command.Env = os.Environ()
+	}
 	// A program built with the race detector waits a second before it exits, by default.
-	command.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
-	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
-	command.WaitDelay = patience
-	var complaints bytes.Buffer
-	command.Stderr = &complaints
-	stdout, err := command.StdoutPipe()
+	command.Env = append(command.Env, "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
+	command.Stderr = &p.complaints
+	var stdout io.Reader
+	in, err := command.StdinPipe()
+	if err == nil {
+		stdout, err = command.StdoutPipe()
+	}
 	if err == nil {
 		err = command.Start()
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	firstLine, ended := make(chan string, 1), make(chan struct{})
-	go func() {
-		lines := bufio.NewReader(stdout)
-		line, _ := lines.ReadString('\n')
-		firstLine <- line
-		io.Copy(io.Discard, lines)
-		command.Wait() // its error is that of ctx, even if the program has ended well
-		close(ended)
-	}()
+	p.in = in
+	go p.read(stdout)
 	t.Cleanup(func() {
-		cancel()
-		<-ended
-		if code := command.ProcessState.ExitCode(); code != 0 || complaints.Len() > 0 {
-			t.Errorf("%s ended with exit code %d, and said: %s", program, code, &complaints)
-		}
+		command.Process.Kill()
+		<-p.ended
 	})
-	select {
-	case line := <-firstLine:
-		address, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "listening on ")
-		if !ok {
-			t.Fatalf("%s's first line is %q, want listening on ADDRESS", program, line)
+	p.Address = p.listening(t)
+	return p
+}
+
+func (p *Process) read(stdout io.Reader) {
+	for lines := bufio.NewScanner(stdout); lines.Scan(); {
+		select {
+		case p.lines <- lines.Text():
+		default: // nobody asks for them
 		}
-		return address
+	}
+	close(p.lines)
+	p.Wait() // what it returns is in ProcessState
+	close(p.ended)
+}
+
+func (p *Process) listening(t testing.TB) (address string) {
+	t.Helper()
+	line := p.Line(t)
+	address, ok := strings.CutPrefix(line, "listening on ")
+	if !ok {
+		t.Fatalf("%s says %q, want listening on ADDRESS", p.Path, line)
+	}
+	return address
+}
+
+// Line returns the next line of the server's standard output.
+func (p *Process) Line(t testing.TB) string {
+	t.Helper()
+	select {
+	case line, ok := <-p.lines:
+		if !ok {
+			<-p.ended
+			t.Fatalf("%s has ended with %v, and said: %s", p.Path, p.ProcessState, &p.complaints)
+		}
+		return line
 	case <-time.After(patience):
-		t.Fatalf("%s did not say where it listens", program)
+		t.Fatalf("%s says nothing", p.Path)
+		return ""
+	}
+}
+
+// Ask writes a line to the server's standard input, and returns the line with which it answers.
+func (p *Process) Ask(t testing.TB, question string) (answer string) {
+	t.Helper()
+	if _, err := io.WriteString(p.in, question+"\n"); err != nil {
+		t.Fatal(err)
+	}
+	return p.Line(t)
+}
+
+// Stop sends SIGTERM. The server must end with exit code 0 and nothing on standard error.
+func (p *Process) Stop(t testing.TB) {
+	t.Helper()
+	p.Process.Signal(syscall.SIGTERM)
+	if said := p.WaitEnd(t); said != "" {
+		t.Errorf("%s said: %s", p.Path, said)
+	}
+	if code := p.ProcessState.ExitCode(); code != 0 {
+		t.Errorf("%s ended with %v", p.Path, p.ProcessState)
+	}
+}
+
+// WaitEnd waits for the server's end, and returns what it has written to standard error.
+func (p *Process) WaitEnd(t testing.TB) (complaints string) {
+	t.Helper()
+	select {
+	case <-p.ended:
+		return p.complaints.String()
+	case <-time.After(patience):
+		p.Process.Signal(syscall.SIGQUIT) // it says where its goroutines are
+		<-p.ended
+		t.Fatalf("%s does not end: %s", p.Path, &p.complaints)
 		return ""
 	}
 }
