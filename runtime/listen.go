@@ -18,7 +18,10 @@ import (
 // listener is a port of the server.
 type listener struct {
 	net.Listener
-	tls *tls.Config // nil: h2c by prior knowledge
+
+	// secure makes a TLS connection. nil: there is none to make. It is a function so that the linker leaves TLS out of
+	// programs that do not use it, which is a quarter of a small server.
+	secure func(nc net.Conn) net.Conn
 }
 
 // AddInsecurePort binds an address at once and serves it, without TLS, once the server is started, or right away if it
@@ -38,7 +41,13 @@ func (s *Server) AddSecurePort(address string, config *tls.Config) (port int, er
 	case len(config.Certificates) == 0 && config.GetCertificate == nil && config.GetConfigForClient == nil:
 		return 0, fmt.Errorf("gogreeter: port %q: the TLS configuration has no certificate", address)
 	}
-	return s.addPort(address, tlsConfig(config))
+	return s.addPort(address, overTLS(config))
+}
+
+// overTLS makes TLS connections, by a user's configuration completed for HTTP/2.
+func overTLS(config *tls.Config) func(net.Conn) net.Conn {
+	config = tlsConfig(config)
+	return func(nc net.Conn) net.Conn { return tls.Server(socket.UnderTLS(nc), config) }
 }
 
 // tlsConfig completes a user's configuration for HTTP/2.
@@ -67,7 +76,7 @@ func (s *Server) AddListener(l net.Listener) error {
 	return s.addListener(&listener{Listener: l})
 }
 
-func (s *Server) addPort(address string, config *tls.Config) (port int, err error) {
+func (s *Server) addPort(address string, secure func(net.Conn) net.Conn) (port int, err error) {
 	network, target, err := splitAddress(address)
 	if err != nil {
 		return 0, fmt.Errorf("gogreeter: cannot bind %q: %w", address, err)
@@ -77,7 +86,7 @@ func (s *Server) addPort(address string, config *tls.Config) (port int, err erro
 	if err != nil {
 		return 0, fmt.Errorf("gogreeter: cannot bind %q: %w", address, err)
 	}
-	if err := s.addListener(&listener{l, config}); err != nil {
+	if err := s.addListener(&listener{l, secure}); err != nil {
 		l.Close()
 		return 0, err
 	}
@@ -291,10 +300,10 @@ func (s *Server) endedLocked() {
 
 // handshake does what TLS needs before HTTP/2 can begin.
 func (s *Server) handshake(l *listener, nc net.Conn) (net.Conn, error) {
-	secure, ok := nc.(*tls.Conn)
-	if l.tls != nil {
-		secure, ok = tls.Server(socket.UnderTLS(nc), l.tls), true
+	if l.secure != nil {
+		nc = l.secure(nc)
 	}
+	secure, ok := nc.(socket.TLS)
 	if !ok {
 		return nc, nil
 	}

@@ -150,7 +150,9 @@ func (r *rpc) endErrorLocked() error {
 // compressionFixed is set with rpc.compression once a response has been compressed, which grpc-encoding has to agree with.
 const compressionFixed = 1 << 8
 
-func (r *rpc) responseCompression() Compression { return Compression(r.compression.Load() &^ compressionFixed) }
+func (r *rpc) responseCompression() Compression {
+	return Compression(r.compression.Load() &^ compressionFixed)
+}
 
 // headersLocked returns the field block that precedes the first message, or nil if it has been sent.
 func (r *rpc) headersLocked() []byte {

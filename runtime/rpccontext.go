@@ -2,7 +2,6 @@ package runtime
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"time"
 
@@ -11,6 +10,7 @@ import (
 	"google.golang.org/grpc/peer"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/http2"
+	"github.com/gogreeter/gogreeter/runtime/internal/socket"
 )
 
 // The rpc is its handler's context. What costs something to make exists only once somebody has asked for it.
@@ -93,7 +93,7 @@ func (c *servicerContext) Stopping() <-chan struct{}    { return c.conn.server.c
 func (c *servicerContext) Peer() *peer.Peer {
 	nc := c.conn.nc
 	p := &peer.Peer{Addr: nc.RemoteAddr(), LocalAddr: nc.LocalAddr()}
-	if secure, ok := nc.(*tls.Conn); ok {
+	if secure, ok := nc.(socket.TLS); ok {
 		p.AuthInfo = credentials.TLSInfo{
 			State:          secure.ConnectionState(),
 			CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity},

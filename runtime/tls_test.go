@@ -62,7 +62,7 @@ func secureServer(t *testing.T, config *tls.Config, methods handlers) *testServe
 	t.Helper()
 	s := newTestServer(t, Options{SetupTimeout: 3 * time.Second}, methods)
 	secure := newPipeListener()
-	check(t, s.addListener(&listener{secure, tlsConfig(config)}))
+	check(t, s.addListener(&listener{secure, overTLS(config)}))
 	s.listener = secure
 	return s
 }

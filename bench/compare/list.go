@@ -78,6 +78,7 @@ var scenarios = []scenario{
 	idle(idleStreams, 10_000).ofStreams(),
 
 	{name: binarySize, group: size, measure: measureSize, once: true, with: []string{gogreeter, grpcGo}},
+	{name: binarySize + " with TLS", group: size, measure: measureSize, once: true, with: []string{gogreeter, grpcGo}, flags: []string{"-tags=secure"}},
 	{name: generator, group: generation, measure: measureGenerator, once: true, with: []string{gogreeter}},
 }
 

@@ -13,8 +13,8 @@ import (
 )
 
 // measureSize builds a small server as one is shipped, and returns how large its file is.
-func measureSize(b *bench, c contender, _ scenario) (sample, error) {
-	flags := []string{"-trimpath", "-ldflags=-s -w"}
+func measureSize(b *bench, c contender, s scenario) (sample, error) {
+	flags := append([]string{"-trimpath", "-ldflags=-s -w"}, s.flags...)
 	directory := "size/gogreeter"
 	if c.name == grpcGo {
 		directory = "size/grpc_go"

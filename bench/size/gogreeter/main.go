@@ -15,7 +15,7 @@ func main() {
 	if err := helloworld.AddGreeterToServer(greeter{}, server); err != nil {
 		log.Fatal(err)
 	}
-	port, err := server.AddInsecurePort("127.0.0.1:0")
+	port, err := addPort(server)
 	if err != nil {
 		log.Fatal(err)
 	}

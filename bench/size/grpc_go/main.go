@@ -16,7 +16,10 @@ import (
 )
 
 func main() {
-	server := grpc.NewServer()
+	server, err := newServer()
+	if err != nil {
+		log.Fatal(err)
+	}
 	server.RegisterService(&grpcgreeter.ServiceDesc, greeter{})
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

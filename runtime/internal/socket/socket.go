@@ -5,10 +5,20 @@
 package socket
 
 import (
+	"context"
 	"crypto/tls"
 	"net"
 	"time"
 )
+
+// TLS is a connection with TLS: a *tls.Conn, and known by its methods, so that the linker can leave TLS out.
+type TLS interface {
+	net.Conn
+	HandshakeContext(ctx context.Context) error
+	ConnectionState() tls.ConnectionState
+	NetConn() net.Conn
+	CloseWrite() error
+}
 
 // Abort makes the reader's next read fail. It is for whoever finds the connection broken, and holds a lock: Close
 // waits until a read or write under way has ended, and with TLS writes an alert.
@@ -38,7 +48,7 @@ func (s *Socket) CloseWrite() {
 		nc.CloseWrite()
 	case *net.UnixConn:
 		nc.CloseWrite()
-	case *tls.Conn:
+	case TLS:
 		s.closeTLS(nc)
 	}
 }

@@ -1,7 +1,6 @@
 package socket
 
 import (
-	"crypto/tls"
 	"io"
 	"net"
 	"os"
@@ -40,7 +39,7 @@ type Socket struct {
 // New returns a socket that reads and writes nc.
 func New(nc net.Conn) *Socket {
 	s := &Socket{Conn: nc, raw: rawConn(nc)}
-	if secure, ok := nc.(*tls.Conn); ok {
+	if secure, ok := nc.(TLS); ok {
 		if s.tls, ok = secure.NetConn().(*underTLS); ok {
 			s.raw = s.tls.raw
 			s.tls.begin()
@@ -106,7 +105,7 @@ func (s *Socket) readSome(fd uintptr) (done bool) {
 // system's knows how not to wait; of TLS on another, everything is left; and a connection of any other kind waits.
 func (s *Socket) Write(b []byte, timeout time.Duration, wait bool) (rest []byte, err error) {
 	if s.raw == nil {
-		if _, secure := s.Conn.(*tls.Conn); secure && !wait {
+		if _, secure := s.Conn.(TLS); secure && !wait {
 			return b, nil
 		}
 		s.SetWriteDeadline(time.Now().Add(timeout))

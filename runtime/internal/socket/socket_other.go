@@ -3,7 +3,6 @@
 package socket
 
 import (
-	"crypto/tls"
 	"net"
 	"time"
 )
@@ -23,7 +22,7 @@ func (s *Socket) ReadAll(buf func() []byte, got func(n int) (more bool), idle fu
 // Write writes b and returns what is left of it: nothing, if it may wait. A wait for longer than timeout fails. If it
 // may not wait, everything is left of TLS.
 func (s *Socket) Write(b []byte, timeout time.Duration, wait bool) (rest []byte, err error) {
-	if _, secure := s.Conn.(*tls.Conn); secure && !wait {
+	if _, secure := s.Conn.(TLS); secure && !wait {
 		return b, nil
 	}
 	s.SetWriteDeadline(time.Now().Add(timeout))
@@ -32,7 +31,7 @@ func (s *Socket) Write(b []byte, timeout time.Duration, wait bool) (rest []byte,
 }
 
 // closeTLS sends the alert that says that nothing more comes, for which package tls may wait.
-func (s *Socket) closeTLS(secure *tls.Conn) { go secure.CloseWrite() }
+func (s *Socket) closeTLS(secure TLS) { go secure.CloseWrite() }
 
 // UnderTLS returns what a tls.Conn is to be made on, for a connection on it to write without waiting.
 func UnderTLS(nc net.Conn) net.Conn { return nc }

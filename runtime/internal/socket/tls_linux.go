@@ -1,7 +1,6 @@
 package socket
 
 import (
-	"crypto/tls"
 	"errors"
 	"net"
 	"sync"
@@ -11,7 +10,7 @@ import (
 )
 
 // closeTLS sends the alert that says that nothing more comes. Package tls would wait for up to 5 s to do so.
-func (s *Socket) closeTLS(secure *tls.Conn) {
+func (s *Socket) closeTLS(secure TLS) {
 	if s.tls == nil {
 		go secure.CloseWrite()
 		return
