@@ -139,6 +139,10 @@ bench-docs: ## the same, into docs/performance.md, between its markers, and docs
 	mkdir -p bin
 	cd bench && go run ./compare -rounds $(ROUNDS) -save ../bin/bench.json -markdown ../docs/performance.md -plots ../docs/plots
 
+.PHONY: bench-tricks
+bench-tricks: ## measure what each trick of the runtime gains, into docs/performance.md
+	cd bench && go run ./compare -ablate -rounds $(ROUNDS) -markdown ../docs/performance.md
+
 .PHONY: bench-ratio
 bench-ratio: ## one quick round against grpc-go; fails only if a ratio is off its bar by more than twice, or on allocations
 	cd bench && go run ./compare -rounds 1 -servers gogreeter,grpc-go -only '$(SMALL)' -max-ratio 2

@@ -12,19 +12,21 @@ import (
 
 // The names of scenarios that bars and plots refer to.
 const (
-	unary1x1     = "unary small, 1 x 1"
-	unary1x100   = "unary small, 1 x 100"
-	unary10x10   = "unary small, 10 x 10"
-	unary50x20   = "unary small, 50 x 20"
-	unary50x1    = "unary small, 50 x 1"
-	upload1MiB   = "unary 1 MiB requests, 1 x 4"
-	pingPong100  = "ping-pong, 1 x 100 streams"
-	download100  = "100-octet responses, 1 x 1 stream"
-	downloads100 = "100-octet responses, 1 x 10 streams"
-	downloads1MB = "1 MB responses, 1 x 2 streams"
-	uploads1MB   = "1 MB requests, 1 x 2 streams"
-	slowAlone    = "fast RPCs, 1 x 10"
-	slowBeside   = "fast RPCs, 1 x 10, beside 10 of 10 ms"
+	unary1x1      = "unary small, 1 x 1"
+	unary1x100    = "unary small, 1 x 100"
+	unary10x10    = "unary small, 10 x 10"
+	unary50x20    = "unary small, 50 x 20"
+	unary50x1     = "unary small, 50 x 1"
+	usualRPC      = "unary small, 10 x 10, interceptor, deadline, usual metadata"
+	unary10x10TLS = "unary small, 10 x 10, TLS"
+	upload1MiB    = "unary 1 MiB requests, 1 x 4"
+	pingPong100   = "ping-pong, 1 x 100 streams"
+	download100   = "100-octet responses, 1 x 1 stream"
+	downloads100  = "100-octet responses, 1 x 10 streams"
+	downloads1MB  = "1 MB responses, 1 x 2 streams"
+	uploads1MB    = "1 MB requests, 1 x 2 streams"
+	slowAlone     = "fast RPCs, 1 x 10"
+	slowBeside    = "fast RPCs, 1 x 10, beside 10 of 10 ms"
 
 	idleConnections = "idle connection, settings exchanged"
 	usedConnections = "idle connection, after an RPC"
@@ -40,9 +42,9 @@ var scenarios = []scenario{
 	unary(unary10x10, 10, 10, 100_000, 0).python(),
 	unary(unary50x20, 50, 20, 100_000, 0),
 	unary(unary50x1, 50, 1, 50_000, 0),
-	unary("unary small, 10 x 10, interceptor, deadline, usual metadata", 10, 10, 100_000, 0).whole().deadline().python(),
+	unary(usualRPC, 10, 10, 100_000, 0).whole().deadline().python(),
 	unary("unary small, 10 x 10, the same, and fields that vary", 10, 10, 100_000, 0).whole().varied().python(),
-	unary("unary small, 10 x 10, TLS", 10, 10, 100_000, 0).overTLS().python(),
+	unary(unary10x10TLS, 10, 10, 100_000, 0).overTLS().python(),
 	unary("unary small, 50 x 1, TLS", 50, 1, 50_000, 0).overTLS(),
 	unary("unary 1 KiB requests, 1 x 100", 1, 100, 100_000, 1<<10),
 	unary("unary 64 KiB requests, 1 x 10", 1, 10, 10_000, 64<<10),

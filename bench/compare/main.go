@@ -25,6 +25,7 @@ var (
 	save     = flag.String("save", "", "write all samples to this `file`, as JSON, after each round")
 	render   = flag.String("render", "", "measure nothing; make the tables and plots of the samples in this `file`")
 	profiles = flag.String("profiles", "", "write CPU profiles of the Go servers to this `directory`")
+	without  = flag.Bool("ablate", false, "measure what each trick of the runtime gains, instead of the scenarios; -only chooses tricks")
 	corpus   = flag.String("corpus", os.Getenv("GOGREETER_CORPUS"), "`file` with a CodeGeneratorRequest, to measure the generator too")
 	maxRatio = flag.Float64("max-ratio", 0, "fail if gogreeter is off a bar by more than this many times, or makes more allocations than its bar")
 )
@@ -48,6 +49,9 @@ func run() error {
 	pattern, err := regexp.Compile(*only)
 	if err != nil {
 		return fmt.Errorf("-only: %w", err)
+	}
+	if *without {
+		return measureTricks(r, pattern)
 	}
 	chosen := slices.DeleteFunc(slices.Clone(scenarios), func(s scenario) bool { return !pattern.MatchString(s.name) })
 	if len(chosen) == 0 {

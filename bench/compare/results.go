@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -161,7 +160,7 @@ func (r *results) report() error {
 	text := r.tables()
 	fmt.Print(text)
 	if *markdown != "" {
-		if err := place(*markdown, text); err != nil {
+		if err := place(*markdown, "make bench-docs", text); err != nil {
 			return err
 		}
 	}
@@ -177,14 +176,14 @@ func (r *results) report() error {
 	return errors.Join(errs...)
 }
 
-// What is between the markers in a file is ours; the rest is written by hand.
-var markers = regexp.MustCompile(`(?s)(<!-- begin of what make bench-docs writes -->\n).*(<!-- end of it -->\n)`)
-
-// place writes the text to a file, between its markers if it has them.
-func place(file, text string) error {
+// place writes the text to a file, between the markers of the command that writes it if it has them: the rest is written
+// by hand.
+func place(file, command, text string) error {
 	content, err := os.ReadFile(file)
-	if err == nil && markers.Match(content) {
-		text = markers.ReplaceAllString(string(content), "${1}\n"+strings.ReplaceAll(text, "$", "$$")+"\n${2}")
+	begin, end := "<!-- begin of what "+command+" writes -->\n", "<!-- end of it -->\n"
+	before, rest, found := strings.Cut(string(content), begin)
+	if _, after, ended := strings.Cut(rest, end); err == nil && found && ended {
+		text = before + begin + "\n" + text + "\n" + end + after
 	}
 	return os.WriteFile(file, []byte(text), 0o644)
 }

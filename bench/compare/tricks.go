@@ -1,0 +1,95 @@
+package main
+
+// trick is something that makes the runtime faster or smaller, with what to change in its source to be without it. The
+// server that is built so is not meant for anything but the comparison.
+type trick struct {
+	name     string // as docs/performance.md has it
+	scenario string // where it counts
+	edits    []edit
+}
+
+// edit replaces a text, which occurs once in a file.
+type edit struct{ file, old, new string }
+
+// Directories of the runtime, seen from the directory bench.
+const (
+	rt     = "../runtime/"
+	h2     = rt + "internal/http2/"
+	sock   = rt + "internal/socket/"
+	buffer = rt + "internal/buffer/"
+)
+
+// tricks are all that have a price in lines, in the order in which an RPC meets them.
+var tricks = []trick{
+	{
+		"the system's read and write are called without package net", unary50x1,
+		[]edit{{sock + "socket_linux.go", "raw: rawConn(nc)", "raw: nil"}},
+	},
+	{
+		"a connection that waits has no read buffer", usedConnections,
+		[]edit{{h2 + "conn.go", "if c.start == c.end && c.buf != nil {", "if false {"}},
+	},
+	{
+		"a field block that repeats is not decoded again", unary10x10,
+		[]edit{{h2 + "headers.go", "if d.memoRequest != nil && string(block) == string(d.memoBlock) {", "if false {"}},
+	},
+	{
+		"the request of the last stream is taken without a lock", unary1x100,
+		[]edit{{h2 + "process.go", "if st = c.last; endStream &&", "if st = c.last; false && endStream &&"}},
+	},
+	{
+		"a small request is kept in its RPC", unary10x10,
+		[]edit{{rt + "rpc.go", "return r.inline[:0]", "return nil"}},
+	},
+	{
+		"one timer watches the deadlines of a connection", usualRPC,
+		[]edit{
+			{rt + "rpc.go", "r.conn.watchDeadline(r.deadline)", "r.timer = time.AfterFunc(r.def.timeout, r.conn.onAlarm)"},
+			{rt + "rpc.go", "	stream http2.Stream\n", "	stream http2.Stream\n	timer  *time.Timer\n"},
+			{rt + "rpc.go", "	after, callbacks, dispatched, m := ", "	if r.timer != nil {\n		r.timer.Stop()\n	}\n	after, callbacks, dispatched, m := "},
+		},
+	},
+	{
+		"a batch of RPCs wakes one worker", unary1x100,
+		[]edit{{rt + "dispatcher.go", "if d.waking || d.head == nil ||", "if d.head == nil ||"}},
+	},
+	{
+		"workers stay, and their stacks with them", unary50x1,
+		[]edit{{rt + "workers.go", "	if p.closed {\n		return false", "	if true {\n		return false"}},
+	},
+	{
+		"a worker has a buffer for responses", unary10x10,
+		[]edit{{rt + "workers.go", "	b := w.buffer[:0]\n", "	b := []byte(nil)\n"}},
+	},
+	{
+		"the usual field blocks of responses are ready-made", unary10x10,
+		[]edit{
+			{rt + "response.go", "return okTrailers", "return appendTrailers(nil, o, r.trailing)"},
+			{rt + "response.go", "return responseHeaders[r.responseCompression()]", "return appendResponseHeaders(nil, r.responseCompression())"},
+		},
+	},
+	{
+		"the responses of a batch leave in one write", unary1x100,
+		[]edit{{rt + "dispatcher.go", "if !promised {", "if promised || !promised {"}},
+	},
+	{
+		"the responses of several streams leave in one write", pingPong100,
+		[]edit{{rt + "response.go", "urgent := !r.sending.Swap(true) && r.conn.h2.Lonely()", "urgent := true"}},
+	},
+	{
+		"an out-buffer is kept for the next connection that writes", unary50x1,
+		[]edit{{h2 + "write.go", "if cap(out) == outBufferSize {", "if false {"}},
+	},
+	{
+		"requests of a stream are credited several at a time", pingPong100,
+		[]edit{{rt + "rpc.go", "const creditAtOnce = 8 << 10", "const creditAtOnce = 1"}},
+	},
+	{
+		"the memory of large messages is used again", uploads1MB,
+		[]edit{{buffer + "buffer.go", "pools[shift-minShift].Get().(*byte); ok", "any(nil).(*byte); ok"}},
+	},
+	{
+		"TLS records are gathered before they are written", unary10x10TLS,
+		[]edit{{sock + "tls_linux.go", "if raw := rawConn(nc); raw != nil {", "if raw := rawConn(nc); false && raw != nil {"}},
+	},
+}
