@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	goruntime "runtime"
 	"strings"
 	"sync"
 )
@@ -102,9 +103,15 @@ func (c Compression) deflate(b, data []byte) ([]byte, error) {
 	return out, err
 }
 
+// inflating has a place for each inflation at a time. More at once would take as long, and a thousand small messages that
+// inflate to the limit would occupy as much memory as a thousand large ones.
+var inflating = make(chan struct{}, goruntime.GOMAXPROCS(0))
+
 // inflate inflates data, to limit octets at most; a negative limit is none. The limit holds while inflating, so that a
 // small message cannot occupy more memory than a large one could.
 func (c Compression) inflate(data []byte, limit int) ([]byte, error) {
+	inflating <- struct{}{}
+	defer func() { <-inflating }()
 	in := bytes.NewReader(data)
 	r, _ := inflaters[c].Get().(inflater)
 	var err error
