@@ -33,8 +33,8 @@ type messageReader struct {
 // inlineMessage is the size up to which a request is kept in the rpc itself; most are smaller.
 const inlineMessage = 128
 
-// firstChunk is what is allocated for a message before its content has come. What a peer announces costs no memory
-// until it sends it.
+// firstChunk is the most that is allocated for a message of which only some has come. What a peer announces costs no
+// memory until it sends it.
 const firstChunk = 64 << 10
 
 // feed takes the next octets of content and returns what is left of them behind the first message that they complete.
@@ -47,7 +47,7 @@ func (m *messageReader) feed(data, buf []byte, limit int, compression Compressio
 		if m.have < prefixLen {
 			return nil, false, nil
 		}
-		if bad := m.begin(buf, limit, compression); bad != nil {
+		if bad := m.begin(buf, len(data), limit, compression); bad != nil {
 			return nil, false, bad
 		}
 	}
@@ -64,15 +64,21 @@ func (m *messageReader) feed(data, buf []byte, limit int, compression Compressio
 	return data[n:], true, nil
 }
 
-// grow makes more room for the message under way: sixteen times what has come, or all that is missing if that is less.
+// grow makes more room for the message under way: the first chunk, and then sixteen times what has come, or all that is
+// missing if that is less.
 func (m *messageReader) grow() {
 	have := m.current.data
-	m.current.data = append(buffer.Get(min(16*cap(have), len(have)+m.missing)), have...)
+	size := firstChunk
+	if cap(have) >= firstChunk {
+		size = 16 * cap(have)
+	}
+	m.current.data = append(buffer.Get(min(size, len(have)+m.missing)), have...)
 	buffer.Put(have)
 }
 
-// begin starts a message whose prefix is complete. The length is judged before a single octet of the message is kept.
-func (m *messageReader) begin(buf []byte, limit int, compression Compression) *outcome {
+// begin starts a message whose prefix is complete, with some octets behind it that have come. The length is judged before
+// a single one of them is kept.
+func (m *messageReader) begin(buf []byte, some, limit int, compression Compression) *outcome {
 	announced := binary.BigEndian.Uint32(m.prefix[1:])
 	if limit < 0 || limit > math.MaxInt32 {
 		limit = math.MaxInt32 // no message can be longer on all systems
@@ -91,7 +97,7 @@ func (m *messageReader) begin(buf []byte, limit int, compression Compression) *o
 	case length <= inlineMessage:
 		buf = make([]byte, 0, length)
 	default:
-		buf = buffer.Get(min(length, firstChunk))
+		buf = buffer.Get(min(length, firstChunk, 4*some))
 	}
 	m.current = message{data: buf[:0], compressed: m.prefix[0] == 1}
 	m.missing = length
