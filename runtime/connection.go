@@ -39,6 +39,7 @@ type connection struct {
 func newConnection(s *Server, nc net.Conn) *connection {
 	c := &connection{server: s, nc: nc}
 	c.dispatch = &dispatcher{pool: &s.workers, conn: c}
+	c.holdback.room.L = &c.holdback.mu
 	c.intake.limit = s.options.MaxBufferedRequestBytes
 	c.h2 = http2.NewConn(nc, c, s.options.transport())
 	return c

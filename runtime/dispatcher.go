@@ -57,6 +57,7 @@ func (d *dispatcher) work(w *worker, arrives bool) {
 	if w.dirty == nil { // else the worker before has left something, and ended in a handler
 		w.dirty = d.conn
 	}
+	w.patient = d.limit == 0
 	for {
 		d.mu.Lock()
 		if arrives {

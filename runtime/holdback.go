@@ -5,61 +5,101 @@ import (
 	"sync/atomic"
 )
 
-// holdback keeps the RPCs of a connection from their handlers while its client leaves too much of finished responses
-// unread (http2.Conn.Congested). They wait in the order in which they came, and their deadlines run.
+// holdback keeps the RPCs of a connection from their handlers while too much of finished responses waits: for the client,
+// which leaves them unread (http2.Conn.Congested), or to be written. They wait in the order in which they came, and their
+// deadlines run.
 //
-// Once the client has read enough, they go on one by one: whoever is about to run one sends the next on its way. So
-// handlers run at the same time as they would otherwise, and yet what they answer is noticed before many more begin.
+// Once there is room they go on one by one: whoever is about to run one sends the next on its way. So handlers run at the
+// same time as they would otherwise, and yet what they answer is noticed before many more begin.
+//
+// Handlers that had begun before may still be too many. Workers of which there can be any number therefore wait with a
+// large response until it may be encoded.
 type holdback struct {
-	active atomic.Bool // there are some; written with mu held
+	active  atomic.Bool  // somebody waits, or is about to; written with mu held
+	writing atomic.Int64 // octets of large responses that are being encoded, and then written
 
 	mu sync.Mutex
 	// Guarded by mu.
-	held []*rpc
-	next *rpc // was the first of them, and is on its way to a worker
+	held     []*rpc
+	next     *rpc      // was the first of them, and is on its way to a worker
+	encoders int       // workers that wait for room
+	room     sync.Cond // signalled when there may be some
 }
 
 // hold reports whether an RPC has to wait, which is then held. Whoever is about to run an RPC asks.
 func (c *connection) hold(r *rpc) bool {
 	h := &c.holdback
-	if !h.active.Load() && !c.h2.Congested() {
+	if !h.active.Load() && !c.congested() {
 		return false
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	congested := c.h2.Congested()
+	defer h.settleLocked()
+	h.active.Store(true) // before the question whether there is room: who makes room looks at it
+	congested, waits := c.congested(), len(h.held) > 0 || h.next != nil
+	first := r == h.next
+	if first {
+		h.next = nil
+	}
 	switch {
-	case r == h.next && congested:
-		h.next = nil
+	case first && congested:
 		h.held = append([]*rpc{r}, h.held...)
-	case r == h.next:
-		h.next = nil
+	case first || !congested && !waits:
 		c.releaseLocked()
 		return false
-	case congested || h.active.Load():
-		h.held = append(h.held, r)
-		h.active.Store(true)
 	default:
-		return false
+		h.held = append(h.held, r)
 	}
 	return true
 }
 
+// congested reports whether no RPC should begin.
+func (c *connection) congested() bool {
+	limit := int64(c.server.options.MaxUnreadResponseBytes)
+	return limit >= 0 && (c.holdback.writing.Load() > limit || c.h2.Congested())
+}
+
+// writes counts a large response that a worker is about to encode, and waits for room if the worker can be spared.
+func (c *connection) writes(w *worker, n int) {
+	h, limit := &c.holdback, int64(c.server.options.MaxUnreadResponseBytes)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.encoders++
+	h.active.Store(true)
+	for w.patient && limit >= 0 && (c.h2.Congested() || h.writing.Load() > 0 && h.writing.Load()+int64(n) > limit) {
+		h.room.Wait()
+	}
+	h.encoders--
+	h.settleLocked()
+	w.large += n
+	h.writing.Add(int64(n))
+}
+
+// wrote is called when the RPC has ended whose response was counted: it has been written, or will not be.
+func (c *connection) wrote(w *worker) {
+	c.holdback.writing.Add(-int64(w.large))
+	w.large = 0
+	if c.holdback.active.Load() {
+		c.Relieved()
+	}
+}
+
 // Relieved implements http2.Application.
 func (c *connection) Relieved() {
-	c.holdback.mu.Lock()
-	defer c.holdback.mu.Unlock()
-	if c.holdback.next == nil {
+	h := &c.holdback
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.room.Broadcast()
+	if h.next == nil && !c.congested() {
 		c.releaseLocked()
 	}
+	h.settleLocked()
 }
 
 // releaseLocked sends the first RPC that is held on its way.
 func (c *connection) releaseLocked() {
 	h := &c.holdback
 	if len(h.held) == 0 {
-		h.active.Store(false)
-		h.held = nil
 		return
 	}
 	r := h.held[0]
@@ -67,4 +107,8 @@ func (c *connection) releaseLocked() {
 	h.held, h.next = h.held[1:], r
 	r.inlined = nil // it comes from no reader any more
 	c.dispatcherOf(r.method).push(r, r, 1)
+}
+
+func (h *holdback) settleLocked() {
+	h.active.Store(len(h.held) > 0 || h.next != nil || h.encoders > 0)
 }

@@ -237,3 +237,65 @@ func TestHoldback_ClientTakesNothing(t *testing.T) {
 		}
 	})
 }
+
+// TestHoldback_LargeResponses has handlers that were there before anything was known return large responses at once.
+func TestHoldback_LargeResponses(t *testing.T) {
+	for name, options := range map[string]Options{"AnyNumber": {}, "TenWorkers": {Workers: 10}} {
+		runInBubble(t, name, func(t *testing.T) {
+			options.MaxUnreadResponseBytes = 1 << 20
+			started := make(chan bool, 100)
+			proceed := make(chan bool)
+			s := newTestServer(t, options, handlers{"M": UnaryUnary(func(context.Context, *raw) (*raw, error) {
+				started <- true
+				<-proceed
+				return &raw{Data: make([]byte, 300_000)}, nil
+			})})
+			client := newTestClient(t, s.listener.dial(), http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+			client.do(func(*http2.Framer) { client.thrifty = true })
+			var all []*testStream
+			for range 10 {
+				all = append(all, client.call("/t.S/M", ""))
+			}
+			for range 10 {
+				<-started
+			}
+			close(proceed)
+			synctest.Wait()
+			h := &heldBack{testServer: s, client: client}
+			begun := 0
+			for _, st := range all {
+				if h.begunOn(st) {
+					begun++
+				}
+			}
+			// The limit holds three. There may be as many that were being written when it was reached, and one more; or as many
+			// as there are workers.
+			if options.Workers == 0 && (begun < 4 || begun > 7) || options.Workers > 0 && begun != 10 {
+				t.Errorf("%d responses have been encoded", begun)
+			}
+			for range all {
+				synctest.Wait()
+				at := slices.IndexFunc(all, h.begunOn)
+				if at < 0 {
+					t.Fatal("no response is there")
+				}
+				client.do(func(f *http2.Framer) {
+					f.WriteWindowUpdate(0, 400_000)
+					f.WriteWindowUpdate(all[at].id, 400_000)
+				})
+				if code, details := all[at].result().status(); code != codes.OK {
+					t.Error(code, details)
+				}
+				all = slices.Delete(all, at, at+1)
+			}
+			synctest.Wait()
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			for c := range s.connections {
+				if h := &c.holdback; h.active.Load() || h.writing.Load() != 0 || h.encoders != 0 {
+					t.Errorf("left: %+v", h)
+				}
+			}
+		})
+	}
+}

@@ -107,8 +107,9 @@ func (m *messageReader) begin(buf []byte, some, limit int, compression Compressi
 // partial reports whether a message has begun and not ended.
 func (m *messageReader) partial() bool { return m.have > 0 }
 
-// appendMessage appends a response with its prefix. Its error carries the status that the RPC should end with.
-func (r *rpc) appendMessage(ctx context.Context, b []byte, c *codec, response any) ([]byte, error) {
+// appendMessage appends a response with its prefix. Its error carries the status that the RPC should end with. w is the
+// worker if the response is the only one of its RPC.
+func (r *rpc) appendMessage(ctx context.Context, b []byte, w *worker, c *codec, response any) ([]byte, error) {
 	if r.call != nil {
 		if err := observe(ctx, r.call.onResponse, response); err != nil {
 			return b, err
@@ -116,6 +117,9 @@ func (r *rpc) appendMessage(ctx context.Context, b []byte, c *codec, response an
 	}
 	start := len(b)
 	if size := start + prefixLen + c.size(response); size > cap(b) {
+		if w != nil && size > streamWindow {
+			r.conn.writes(w, size)
+		}
 		b = append(buffer.Get(size), b...)
 	}
 	b = append(b, 0, 0, 0, 0, 0)

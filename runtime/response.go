@@ -19,7 +19,7 @@ func (r *rpc) encode(ctx context.Context, w *worker, c *codec, response any) ([]
 	if response == nil {
 		return nil, r.unserializable(noResponse)
 	}
-	data, err := r.appendMessage(ctx, w.takeBuffer(), c, response)
+	data, err := r.appendMessage(ctx, w.takeBuffer(), w, c, response)
 	if err != nil {
 		w.putBuffer(data)
 		return nil, err
@@ -57,7 +57,7 @@ func (r *rpc) respond(w *worker, data []byte) {
 
 // send sends one response of a stream.
 func (r *rpc) send(ctx context.Context, c *codec, response any) error {
-	data, err := r.appendMessage(ctx, nil, c, response)
+	data, err := r.appendMessage(ctx, nil, nil, c, response)
 	if err != nil {
 		buffer.Put(data)
 		return r.fail(err)

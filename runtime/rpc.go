@@ -262,6 +262,9 @@ func (r *rpc) run(w *worker) {
 	}
 	released, answered := false, false
 	defer func() {
+		if w.large > 0 {
+			r.conn.wrote(w)
+		}
 		if answered {
 			return
 		}

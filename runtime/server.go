@@ -116,6 +116,7 @@ const (
 	defaultReceiveMessage = 4 << 20
 	defaultStreams        = 1000
 	defaultRequestBytes   = 64 << 20
+	defaultUnreadBytes    = 64 << 20
 	streamWindow          = 1<<16 - 1
 	defaultSetupTimeout   = 10 * time.Second
 )
@@ -132,6 +133,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxBufferedRequestBytes == 0 {
 		o.MaxBufferedRequestBytes = defaultRequestBytes
+	}
+	if o.MaxUnreadResponseBytes == 0 {
+		o.MaxUnreadResponseBytes = defaultUnreadBytes
 	}
 	if o.MaxConcurrentStreams <= 0 {
 		o.MaxConcurrentStreams = defaultStreams

@@ -10,9 +10,11 @@ import (
 // worker is a goroutine that runs handlers. It stays when there is nothing to do, so that its stack, grown once, and
 // its buffer serve the next RPC: growing stacks is a third of what a goroutine for each RPC costs.
 type worker struct {
-	wake   chan *dispatcher // nil: go home
-	buffer []byte           // for responses; nil while somebody else has it
-	dirty  *connection      // where this worker has left something that nobody may have flushed
+	wake    chan *dispatcher // nil: go home
+	buffer  []byte           // for responses; nil while somebody else has it
+	patient bool             // it may wait: there can be any number of workers
+	large   int              // octets of a large response that is being encoded or written; see holdback
+	dirty   *connection      // where this worker has left something that nobody may have flushed
 }
 
 // takeBuffer returns the worker's buffer, empty.
