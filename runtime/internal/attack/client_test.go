@@ -1,0 +1,383 @@
+package attack
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+)
+
+// Frame types.
+const (
+	data byte = iota
+	headers
+	priority
+	rstStream
+	settings
+	pushPromise
+	ping
+	goAway
+	windowUpdate
+	continuation
+)
+
+// Flags.
+const (
+	endStream  byte = 0x1
+	endHeaders byte = 0x4
+	padded     byte = 0x8
+)
+
+// frame makes a frame by hand. Integers stand for four octets, strings and slices for themselves.
+func frame(kind, flags byte, id uint32, payload ...any) []byte {
+	b := make([]byte, 9, 64)
+	for _, part := range payload {
+		switch part := part.(type) {
+		case int:
+			b = binary.BigEndian.AppendUint32(b, uint32(part))
+		case uint32:
+			b = binary.BigEndian.AppendUint32(b, part)
+		case string:
+			b = append(b, part...)
+		case []byte:
+			b = append(b, part...)
+		default:
+			panic(fmt.Sprintf("no idea how to write a %T", part))
+		}
+	}
+	n := len(b) - 9
+	b[0], b[1], b[2], b[3], b[4] = byte(n>>16), byte(n>>8), byte(n), kind, flags
+	binary.BigEndian.PutUint32(b[5:], id)
+	return b
+}
+
+// setting is one parameter of SETTINGS.
+func setting(id http2.SettingID, value uint32) []byte {
+	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint16(nil, uint16(id)), value)
+}
+
+// field is a field line as a literal that leaves the dynamic table alone.
+func field(name, value string) []byte {
+	b := []byte{0}
+	for _, s := range []string{name, value} {
+		b = appendInt(b, 7, 0, len(s))
+		b = append(b, s...)
+	}
+	return b
+}
+
+// appendInt appends an integer as HPACK writes it, with an n-bit prefix.
+func appendInt(b []byte, n uint, first byte, i int) []byte {
+	limit := 1<<n - 1
+	if i < limit {
+		return append(b, first|byte(i))
+	}
+	b = append(b, first|byte(limit))
+	for i -= limit; i >= 0x80; i >>= 7 {
+		b = append(b, byte(i)|0x80)
+	}
+	return append(b, byte(i))
+}
+
+// block is the field block of a call, with more field lines, each with its name and its value.
+func block(method string, more ...string) []byte {
+	b := []byte{0x83, 0x86} // POST, http
+	b = append(b, field(":path", "/attack.S/"+method)...)
+	b = append(b, field("content-type", "application/grpc")...)
+	b = append(b, field("te", "trailers")...)
+	for i := 0; i < len(more); i += 2 {
+		b = append(b, field(more[i], more[i+1])...)
+	}
+	return b
+}
+
+// lpm is a Length-Prefixed-Message.
+func lpm(flag byte, message []byte) []byte {
+	return append(binary.BigEndian.AppendUint32([]byte{flag}, uint32(len(message))), message...)
+}
+
+// client is an HTTP/2 client of which each frame is told.
+type client struct {
+	t    testing.TB
+	nc   net.Conn
+	next uint32 // stream
+
+	frames   int // sent
+	octets   int
+	settings int  // frames sent
+	stuck    bool // the server has stopped reading
+	broken   bool // nothing more can be sent
+
+	reading sync.WaitGroup
+
+	mu sync.Mutex
+	// Guarded by mu.
+	changed *sync.Cond
+	started bool // reading
+	over    bool // nothing more will be read
+	goAways []string
+	acks    int               // of SETTINGS
+	credits map[uint32]int    // by stream; 0: the connection's
+	ends    map[uint32]string // how streams ended
+	bodies  map[uint32][]byte // nil: not kept
+}
+
+// dial connects. The client says nothing yet, and does not read.
+func dial(t testing.TB, port int) *client {
+	t.Helper()
+	nc, err := net.DialTCP("tcp", nil, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &client{t: t, nc: nc, next: 1, credits: map[uint32]int{0: 65535}, ends: map[uint32]string{}}
+	c.changed = sync.NewCond(&c.mu)
+	return c
+}
+
+// greet sends the preface with SETTINGS.
+func (c *client) greet(parameters ...[]byte) {
+	c.send([]byte(http2.ClientPreface))
+	c.send(frame(settings, 0, 0, bytes.Join(parameters, nil)))
+}
+
+// patience is how long a client waits for what must happen, and a write for a server that does not read.
+const patience = 2 * time.Minute
+
+// send sends frames, as one write. What cannot be sent does not matter: the attack is over then.
+func (c *client) send(all ...[]byte) {
+	b := bytes.Join(all, nil)
+	if c.broken || len(b) == 0 {
+		return
+	}
+	c.nc.SetWriteDeadline(time.Now().Add(2 * time.Second))
+	n, err := c.nc.Write(b)
+	c.octets += n
+	if err != nil {
+		c.broken, c.stuck = true, errors.Is(err, os.ErrDeadlineExceeded)
+		return
+	}
+	for _, f := range all {
+		if len(f) >= 9 && f[3] == settings && f[4] == 0 {
+			c.settings++ // as far as it is sent by itself, which is good enough: one that is not counted is not waited for
+		}
+	}
+	c.frames += len(all)
+}
+
+// sendData sends content as far as the flow-control windows allow, and returns what is left. If patient, it waits for
+// more window until nothing is left.
+func (c *client) sendData(id uint32, content []byte, patient bool) (left []byte) {
+	for len(content) > 0 && !c.broken {
+		n := 0
+		open := func() bool {
+			n = min(len(content), 16384, c.credits[0], c.credits[id])
+			return n > 0 || c.ends[id] != ""
+		}
+		if patient {
+			c.wait("flow-control window", open)
+		} else {
+			c.mu.Lock()
+			open()
+			c.mu.Unlock()
+		}
+		if n <= 0 {
+			return content
+		}
+		c.send(frame(data, 0, id, content[:n]))
+		c.mu.Lock()
+		c.credits[0] -= n
+		c.credits[id] -= n
+		c.mu.Unlock()
+		content = content[n:]
+	}
+	return content
+}
+
+// repeat sends frames n times.
+func (c *client) repeat(n int, all ...[]byte) {
+	once := bytes.Join(all, nil)
+	for n > 0 && !c.broken {
+		some := min(n, 1+20_000/len(once))
+		c.send(bytes.Repeat(once, some))
+		c.frames += some*len(all) - 1
+		n -= some
+	}
+}
+
+// id takes the next stream identifier.
+func (c *client) id() uint32 {
+	id := c.next
+	c.next += 2
+	c.mu.Lock()
+	c.credits[id] = 65535
+	c.mu.Unlock()
+	return id
+}
+
+// read begins to read.
+func (c *client) read() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.started {
+		c.started = true
+		c.reading.Go(c.readLoop)
+	}
+}
+
+func (c *client) readLoop() {
+	framer := http2.NewFramer(nil, c.nc)
+	framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	for {
+		f, err := framer.ReadFrame()
+		c.mu.Lock()
+		if err != nil {
+			c.over = true
+		} else {
+			c.process(f)
+		}
+		c.changed.Broadcast()
+		c.mu.Unlock()
+		if err != nil {
+			return
+		}
+	}
+}
+
+func (c *client) process(f http2.Frame) {
+	id := f.Header().StreamID
+	switch f := f.(type) {
+	case *http2.GoAwayFrame:
+		c.goAways = append(c.goAways, strings.TrimSuffix(fmt.Sprintf("%v: %s", f.ErrCode, f.DebugData()), ": "))
+	case *http2.SettingsFrame:
+		if f.IsAck() {
+			c.acks++
+		}
+	case *http2.WindowUpdateFrame:
+		if _, ok := c.credits[id]; ok {
+			c.credits[id] += int(f.Increment)
+		}
+	case *http2.RSTStreamFrame:
+		if c.ends[id] == "" {
+			c.ends[id] = "RST_STREAM " + f.ErrCode.String()
+		}
+	case *http2.DataFrame:
+		if c.bodies != nil {
+			c.bodies[id] = append(c.bodies[id], f.Data()...)
+		}
+	case *http2.MetaHeadersFrame:
+		if !f.StreamEnded() {
+			return
+		}
+		status := "no grpc-status"
+		for _, h := range f.Fields {
+			if h.Name == "grpc-status" {
+				status = "grpc-status " + h.Value
+			}
+		}
+		c.ends[id] = status
+	}
+}
+
+// wait waits until holds reports true, or the connection is over; holds is called with mu held.
+func (c *client) wait(what string, holds func() bool) {
+	c.t.Helper()
+	expired := false
+	timer := time.AfterFunc(patience, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		expired = true
+		c.changed.Broadcast()
+	})
+	defer timer.Stop()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for !holds() && !c.over && !expired {
+		c.changed.Wait()
+	}
+	if expired {
+		c.t.Errorf("waited in vain for %s", what)
+	}
+}
+
+// sync waits until the server has processed what was sent.
+func (c *client) sync() {
+	c.t.Helper()
+	c.send(frame(settings, 0, 0))
+	if !c.broken {
+		c.wait("an acknowledgement", func() bool { return c.acks >= c.settings })
+	}
+}
+
+// waitEnds waits until n streams have ended.
+func (c *client) waitEnds(n int) {
+	c.t.Helper()
+	c.wait("the end of streams", func() bool { return len(c.ends) >= n })
+}
+
+// call makes a call and returns how it ended.
+func (c *client) call(method string, message []byte) string {
+	c.t.Helper()
+	id := c.id()
+	c.send(frame(headers, endHeaders, id, block(method)), frame(data, endStream, id, lpm(0, message)))
+	c.wait("an answer", func() bool { return c.ends[id] != "" })
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	end := c.ends[id]
+	delete(c.ends, id)
+	return end
+}
+
+// reaction describes what the server has done about the attack.
+func (c *client) reaction() string {
+	c.t.Helper()
+	c.read()
+	var parts []string
+	c.mu.Lock()
+	gone := len(c.goAways) > 0 || c.over
+	c.mu.Unlock()
+	if c.stuck {
+		parts = append(parts, "reads no more")
+	}
+	if !gone && !c.broken {
+		if end := c.call("Nope", nil); end == "grpc-status 12" { // needs no window
+			parts = append(parts, "served")
+		} else if end != "" {
+			parts = append(parts, "then "+end)
+		}
+	}
+	if c.broken || gone {
+		c.wait("the end of the connection", func() bool { return c.over })
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case len(c.goAways) > 0:
+		parts = append(parts, "GOAWAY "+c.goAways[len(c.goAways)-1])
+	case c.over:
+		parts = append(parts, "closed")
+	}
+	counts := map[string]int{}
+	for _, end := range c.ends {
+		counts[end]++
+	}
+	for _, end := range slices.Sorted(maps.Keys(counts)) {
+		parts = append(parts, fmt.Sprintf("%d × %s", counts[end], end))
+	}
+	return strings.Join(parts, "; ")
+}
+
+func (c *client) close() {
+	c.nc.Close()
+	c.reading.Wait()
+}

@@ -1,0 +1,134 @@
+package attack
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"testing"
+
+	"golang.org/x/net/http2"
+)
+
+// most is how many streams the attacks on memory open: one less than the server allows, for what comes after. With the
+// race detector it is fewer.
+func most() int {
+	if raceEnabled {
+		return 99
+	}
+	return 999
+}
+
+// gzipped returns n zeros, compressed.
+func gzipped(n int) []byte {
+	var b bytes.Buffer
+	w, _ := gzip.NewWriterLevel(&b, gzip.BestCompression)
+	w.Write(make([]byte, n))
+	w.Close()
+	return b.Bytes()
+}
+
+// zeroWindow has the server send nothing that flow control is for.
+func zeroWindow(c *client) {
+	c.send(frame(settings, 0, 0, setting(http2.SettingInitialWindowSize, 0)))
+}
+
+// openWindow lets the server send as much as it likes.
+func openWindow(c *client) {
+	c.send(frame(settings, 0, 0, setting(http2.SettingInitialWindowSize, 1<<31-1)), frame(windowUpdate, 0, 0, 1<<31-1-65535))
+}
+
+// ask makes calls of a method, and does not wait for the answers.
+func ask(n int, method string) func(c *client) {
+	return func(c *client) {
+		for range n {
+			id := c.id()
+			c.send(frame(headers, endHeaders, id, block(method)), frame(data, endStream, id, call))
+		}
+	}
+}
+
+func both(first, then func(c *client)) func(c *client) {
+	return func(c *client) { first(c); then(c) }
+}
+
+// TestMemory has clients that have the server keep as much as it will.
+func TestMemory(t *testing.T) {
+	v := startVictim(t)
+	// As much as comes into all windows, for messages of 4 MiB that are never complete.
+	halves := func(method string, size int) func(c *client) {
+		return func(c *client) {
+			message := lpm(0, make([]byte, size))
+			left := map[uint32][]byte{}
+			for range most() {
+				left[c.opened(method)] = message[:len(message)-1]
+			}
+			for sent := true; sent; {
+				sent = false
+				c.sync() // the credits that are due have come then
+				for id, content := range left {
+					rest := c.sendData(id, content, false)
+					sent = sent || len(rest) < len(content)
+					left[id] = rest
+				}
+			}
+		}
+	}
+	bombs := most()
+	if raceEnabled {
+		bombs = 20 // they take 100 ms each
+	}
+	run(t, v, "memory", []attack{
+		{name: "4 MiB announced, not sent", send: func(c *client) {
+			for range most() {
+				c.send(frame(data, 0, c.opened("Wait"), lpm(0, make([]byte, 4<<20))[:5]))
+			}
+		}, want: "served"},
+		{name: "4 GiB announced (CVE-2024-37168)", send: func(c *client) {
+			for range most() {
+				c.send(frame(data, 0, c.opened("Wait"), "\x00\xff\xff\xff\xff"))
+			}
+			c.waitEnds(most())
+		}, want: fmt.Sprintf("served; %d × grpc-status 8", most())},
+		{name: "messages of 4 MiB, half sent", send: halves("Wait", 4<<20), want: "served", heap: 64 + 64 + 16},
+		{name: "messages of 64 KiB, half sent", send: halves("Wait", 65_000), want: "served", heap: 64 + 16},
+		{name: "streams of messages that are not taken", send: halves("Deaf", 4<<20), want: "served", heap: 64 + 64 + 16},
+		{name: "streams of messages without content that are not taken", send: func(c *client) {
+			content := bytes.Repeat(call, 65535/5)
+			for range most() / 10 {
+				c.sendData(c.opened("Deaf"), content, true)
+			}
+		}, want: "served", heap: 64},
+		{name: "messages of 4 KiB that inflate to 4 MiB and more", send: func(c *client) {
+			bomb := lpm(1, gzipped(4<<20+1))
+			b := block("Echo", "grpc-encoding", "gzip")
+			for range bombs {
+				id := c.id()
+				c.send(frame(headers, endHeaders, id, b), frame(data, endStream, id, bomb))
+			}
+			c.waitEnds(bombs)
+		}, want: fmt.Sprintf("served; %d × grpc-status 8", bombs)},
+		{name: "large responses, zero window (CVE-2016-1546)", send: both(zeroWindow, ask(most(), "Large")), want: "served", heap: 64 + 64 + 32},
+		{name: "large responses, not read (CVE-2019-9517)", unread: true, send: both(openWindow, ask(most(), "Large")), want: "served", heap: 64 + 64 + 32},
+		{name: "streams of responses, zero window", send: both(zeroWindow, ask(most(), "Stream")), want: "served", heap: 128 + 16},
+		{name: "streams of responses, not read", unread: true, send: both(openWindow, ask(most(), "Stream")), want: ".*", heap: 128 + 16},
+		{name: "responses in windows of one octet (CVE-2019-9511)", send: func(c *client) {
+			c.send(frame(settings, 0, 0, setting(http2.SettingInitialWindowSize, 1)))
+			ask(1, "Large")(c)
+			c.repeat(count(100_000), frame(windowUpdate, 0, 1, 1))
+		}, want: "served"},
+		{name: "DATA on streams that were refused", send: func(c *client) {
+			for i := 0; i < count(10_000); i++ {
+				id := c.id()
+				c.send(frame(headers, endHeaders, id, block("Nope")))
+				if i%100 == 0 {
+					c.sync()
+				}
+				c.wait("the connection's window", func() bool { return c.credits[0] >= 16384 })
+				c.send(frame(data, 0, id, make([]byte, 16384)))
+				c.mu.Lock()
+				c.credits[0] -= 16384
+				c.mu.Unlock()
+			}
+		}, want: "served.*"},
+	})
+}

@@ -1,0 +1,5 @@
+//go:build race
+
+package attack
+
+func init() { raceEnabled = true }
