@@ -23,6 +23,9 @@ type victim struct {
 
 func startVictim(t *testing.T) *victim {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("attacks take seconds")
+	}
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), victimVariable+"=1")
 	cmd.Stderr = os.Stderr
