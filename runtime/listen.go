@@ -164,16 +164,19 @@ func (s *Server) stopAccepting(l *listener) {
 	s.endedLocked()
 }
 
-// An accept that fails for want of resources is tried again after a pause that doubles.
+// An accept that fails for want of resources is tried again after a pause that doubles. It is said once in a while only,
+// even if clients come and go meanwhile.
 const (
 	minAcceptPause = 5 * time.Millisecond
 	maxAcceptPause = time.Second
+	acceptLogPause = time.Minute
 )
 
 // accept is the accept loop of a port.
 func (s *Server) accept(l *listener) {
 	defer s.stopAccepting(l)
 	var pause time.Duration
+	var said time.Time
 	for {
 		nc, err := l.Accept()
 		if err == nil {
@@ -185,7 +188,10 @@ func (s *Server) accept(l *listener) {
 			return
 		}
 		pause = min(max(2*pause, minAcceptPause), maxAcceptPause)
-		s.logger.Error("Accept failed; trying again", "address", l.Addr().String(), "error", err, "pause", pause)
+		if now := time.Now(); now.Sub(said) >= acceptLogPause {
+			said = now
+			s.logger.Error("Accept failed; trying again", "address", l.Addr().String(), "error", err)
+		}
 		select {
 		case <-time.After(pause):
 		case <-s.closing:
