@@ -90,6 +90,7 @@ type fuzzPeer struct {
 	next     uint32
 	requests int             // HEADERS that may have become a request
 	open     map[uint32]bool // streams whose end the server owes
+	stopped  bool            // Stop was called
 	resized  bool            // SETTINGS may have changed the windows
 	wg       sync.WaitGroup
 
@@ -152,6 +153,13 @@ func (p *fuzzPeer) step(op, on byte, argument []byte) {
 	case 14:
 		time.Sleep(time.Duration(len(argument)) * time.Millisecond)
 	case 15:
+		// An RPC that comes while the grace ends may meet the end of the connection instead of a status.
+		p.stopped = true
+		if on%2 == 0 {
+			clear(p.open)
+		} else {
+			synctest.Wait()
+		}
 		p.s.Stop(time.Duration(on) * time.Millisecond)
 	}
 }
@@ -178,7 +186,7 @@ func (p *fuzzPeer) request(w *frames, more byte, argument []byte, endStream bool
 		encoder.WriteField(f)
 	}
 	p.requests++
-	if more&(1<<6) == 0 || endStream { // or it is let finish its request, for it does not speak gRPC
+	if !p.stopped && (more&(1<<6) == 0 || endStream) { // or it is let finish its request, for it does not speak gRPC
 		p.open[p.next] = true
 	}
 	w.do(func(framer *http2.Framer) {
