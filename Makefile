@@ -54,8 +54,12 @@ interop: notices ## play gRPC's interop tests, by grpc-go's client and grpc-pyth
 	cd interop && go test $(RACE) -count=1 -timeout 20m -v ./grpcinterop/... | $(TALLIES)
 
 .PHONY: restarts
-restarts: notices ## exchange servers under load, directly and behind nginx; no RPC may fail
+restarts: notices ## exchange servers under load, directly and behind nginx and HAProxy; no RPC may fail
 	cd interop && go test $(RACE) -count=1 -timeout 20m -v ./restarts | $(TALLIES)
+
+.PHONY: faults
+faults: notices ## no descriptors, stopped servers, killed clients, 10,000 connections, 100,000 RPCs at a time, 1,000,000 in all
+	cd interop && go test $(RACE) -count=1 -timeout 20m -v ./faults | $(TALLIES)
 
 # Leaves out of go test -v what has passed, but for the sums. It fails as go test does, and if nothing was tested.
 TALLIES = awk '/^ *(=== |--- PASS)/ { next } /^FAIL/ { failed = 1 } /^ok/ { ok = 1 } { print; fflush() } END { exit failed || !ok }'
@@ -68,7 +72,7 @@ short: notices ## run the quick tests of the root module
 .PHONY: notices
 notices: ## say what is missing on this machine, and what that means for the tests
 	@test -n "$(RACE)" || echo "no C compiler: the tests run without the race detector"
-	@for peer in protoc h2load nginx; do \
+	@for peer in protoc h2load nginx haproxy; do \
 		PATH=$$PATH:/usr/sbin command -v $$peer >/dev/null || echo "no $$peer: the tests that need it are skipped"; \
 	done
 	@{ python3 -c 'import grpc' || /usr/bin/python3 -c 'import grpc'; } 2>/dev/null || \

@@ -30,6 +30,10 @@ var proxies = []proxy{
 		name: "nginx", remedy: "on Debian: apt-get install nginx-light", config: "nginx.conf",
 		command: []string{"-c", "FILE"},
 	},
+	{
+		name: "haproxy", remedy: "on Debian: apt-get install haproxy", config: "haproxy.cfg",
+		command: []string{"-f", "FILE"}, arguments: []string{"-drain-delay", "1s"},
+	},
 }
 
 // The servers behind a proxy are told to end in turn. Each is started anew at its address when the old one has ended.

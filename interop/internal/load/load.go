@@ -40,9 +40,10 @@ type Options struct {
 // Load is RPCs of all sorts, one after another on each of many clients, until it is stopped. None may fail: the clients
 // have retries and service configurations off, and do not wait for a server to be ready.
 type Load struct {
-	target  string
-	stop    chan struct{}
-	clients sync.WaitGroup
+	target   string
+	stop     chan struct{}
+	clients  sync.WaitGroup
+	channels []*grpc.ClientConn
 
 	sent, answered atomic.Int64
 
@@ -72,6 +73,7 @@ func Start(t testing.TB, target string, options Options) *Load {
 	l := &Load{target: target, stop: make(chan struct{})}
 	for range options.Connections {
 		channel := Dial(t, target)
+		l.channels = append(l.channels, channel)
 		for _, sort := range []func(context.Context, *grpc.ClientConn) error{
 			Echo, Echo, Echo, Echo, Upload, Download, Chat, l.slowChat, l.slowChat,
 		} {
@@ -140,11 +142,14 @@ func (l *Load) failed() int {
 	return len(l.failures)
 }
 
-// Stop waits for the RPCs that are under way, and checks that none has failed.
+// Stop waits for the RPCs that are under way, checks that none has failed, and closes the connections.
 func (l *Load) Stop(t testing.TB) {
 	t.Helper()
 	close(l.stop)
 	l.clients.Wait()
+	for _, channel := range l.channels {
+		channel.Close()
+	}
 	for i, failure := range l.failures {
 		if i == 10 {
 			break
