@@ -130,6 +130,7 @@ type client struct {
 	acks    int               // of SETTINGS
 	credits map[uint32]int    // by stream; 0: the connection's
 	ends    map[uint32]string // how streams ended
+	status  map[uint32]string // :status, other than 200
 	bodies  map[uint32][]byte // nil: not kept
 }
 
@@ -140,7 +141,7 @@ func dial(t testing.TB, port int) *client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &client{t: t, nc: nc, next: 1, credits: map[uint32]int{0: 65535}, ends: map[uint32]string{}}
+	c := &client{t: t, nc: nc, next: 1, credits: map[uint32]int{0: 65535}, ends: map[uint32]string{}, status: map[uint32]string{}}
 	c.changed = sync.NewCond(&c.mu)
 	return c
 }
@@ -275,8 +276,14 @@ func (c *client) process(f http2.Frame) {
 		if c.bodies != nil {
 			c.bodies[id] = append(c.bodies[id], f.Data()...)
 		}
+		if f.StreamEnded() { // no gRPC
+			c.ends[id] = "HTTP " + c.status[id]
+		}
 	case *http2.MetaHeadersFrame:
 		if !f.StreamEnded() {
+			if status := f.PseudoValue("status"); status != "200" {
+				c.status[id] = status
+			}
 			return
 		}
 		status := "no grpc-status"
