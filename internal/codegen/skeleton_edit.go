@@ -126,15 +126,18 @@ func (f *userFile) embeds(spec *ast.TypeSpec) []embedded {
 
 func (f *userFile) offset(pos token.Pos) int { return f.pkg.fset.Position(pos).Offset }
 
+// line is the line in the file, whatever line directives say.
+func (f *userFile) line(pos token.Pos) int { return f.pkg.fset.PositionFor(pos, false).Line }
+
 // insertAfter adds text behind a declaration, and behind the comment that ends its line.
 func (f *userFile) insertAfter(node ast.Node, text string) {
 	end := node.End()
-	line := f.pkg.fset.Position(end).Line
+	line := f.line(end)
 	for _, group := range f.syntax.Comments {
 		for _, comment := range group.List {
-			if comment.Pos() >= end && f.pkg.fset.Position(comment.Pos()).Line == line {
+			if comment.Pos() >= end && f.line(comment.Pos()) == line {
 				end = comment.End()
-				line = f.pkg.fset.Position(end).Line
+				line = f.line(end)
 			}
 		}
 	}
@@ -227,7 +230,7 @@ func (f *userFile) importDeclaration() *ast.GenDecl {
 	return found
 }
 
-func (m *userMethod) line() int { return m.file.pkg.fset.Position(m.decl.Pos()).Line }
+func (m *userMethod) line() int { return m.file.line(m.decl.Pos()) }
 
 // signature returns the types of the parameters and results, in a form that does not depend on the file.
 func (m *userMethod) signature() string {

@@ -97,6 +97,12 @@ func TestSkeleton_NewMethods_CompileInAnyFile(t *testing.T) {
 			inserts: []string{newImports, download + rest},
 		},
 		{
+			name: "line directives",
+			source: "package impl\n\nimport (\n\t\"context\"\n\t\"example.com/cardinalities\"§\n)\n\ntype Impl struct{}\n\n" + assertion + unary +
+				"§\n\nfunc helper() {\n//line made.go:11\n\t_ = 1 // the same line as that of Unary, so it says\n}\n",
+			inserts: []string{newImports, download + rest},
+		},
+		{
 			name:    "no newline at the end",
 			source:  "package impl\n\nimport (\"context\"; \"example.com/cardinalities\"§)\n\ntype Impl struct{}\n\n" + assertion + unary + "§",
 			inserts: []string{newImports, download + rest},
