@@ -9,7 +9,7 @@ export GOFLAGS := $(shell go env GOFLAGS) -buildvcs=false
 # The race detector needs a C compiler. Without one Go sets CGO_ENABLED to 0, and the tests run without it.
 RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
-# How long each fuzz target runs, and how many rounds a benchmark takes.
+# How long each fuzz target and the soak run, and how many rounds a benchmark takes.
 T      ?= 30s
 ROUNDS ?= 5
 
@@ -60,6 +60,10 @@ restarts: notices ## exchange servers under load, directly and behind nginx and 
 .PHONY: faults
 faults: notices ## no descriptors, stopped servers, killed clients, 10,000 connections, 100,000 RPCs at a time, 1,000,000 in all
 	cd interop && go test $(RACE) -count=1 -timeout 20m -v ./faults | $(TALLIES)
+
+.PHONY: soak
+soak: ## mixed load for T (30s): nothing may grow, and each call is accounted for
+	cd interop && go run ./soak -time $(T)
 
 # Leaves out of go test -v what has passed, but for the sums. It fails as go test does, and if nothing was tested.
 TALLIES = awk '/^ *(=== |--- PASS)/ { next } /^FAIL/ { failed = 1 } /^ok/ { ok = 1 } { print; fflush() } END { exit failed || !ok }'

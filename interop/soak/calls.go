@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -105,36 +106,49 @@ func (c *client) disturbed(cancelled bool, after time.Duration) {
 	c.stream(ctx, "Slow", bytes.Repeat([]byte("s"), 100), nil)
 }
 
-// plainCalls are calls whose outcome is known.
-var plainCalls = []func(c *client, random *rand.Rand){
-	func(c *client, random *rand.Rand) { c.unary("Echo", content(random, 200), codes.OK) },
-	func(c *client, random *rand.Rand) { c.unary("Echo", content(random, 5_000), codes.OK) },
-	func(c *client, random *rand.Rand) { c.unary("Inline", content(random, 200), codes.OK) },
-	func(c *client, random *rand.Rand) {
+// plainCalls are calls whose outcome is known, and how often each is made. Those that cost much, for their size or for
+// compression, are rare: they would be all that there is time for.
+var plainCalls = weighted([]weightedCall{
+	{200, func(c *client, random *rand.Rand) { c.unary("Echo", content(random, 200), codes.OK) }},
+	{100, func(c *client, random *rand.Rand) { c.unary("Inline", content(random, 200), codes.OK) }},
+	{20, func(c *client, random *rand.Rand) { c.unary("Echo", content(random, 5_000), codes.OK) }},
+	{2, func(c *client, random *rand.Rand) {
 		c.unary("Echo", content(random, 5_000), codes.OK, grpc.UseCompressor(gzip.Name))
-	},
-	func(c *client, random *rand.Rand) {
+	}},
+	{40, func(c *client, random *rand.Rand) {
 		code := codes.Code(1 + random.IntN(16))
 		c.unary("Fail", []byte{byte(code)}, code)
-	},
-	func(c *client, random *rand.Rand) { c.unary("Unknown", content(random, 200), codes.Unimplemented) },
-	func(c *client, random *rand.Rand) {
-		if random.IntN(20) == 0 { // they cost much
-			c.unary("Echo", make([]byte, oversize), codes.ResourceExhausted)
-		}
-	},
-	func(c *client, random *rand.Rand) {
-		c.stream(context.Background(), "Download", content(random, 20_000), nil)
-	},
-	func(c *client, random *rand.Rand) {
-		c.stream(context.Background(), "Upload", content(random, 20_000), nil)
-	},
-	func(c *client, random *rand.Rand) {
-		c.stream(context.Background(), "Chat", content(random, 2_000), nil)
-	},
-	func(c *client, random *rand.Rand) {
-		c.stream(context.Background(), "Chat", content(random, 20_000), []grpc.CallOption{grpc.UseCompressor(gzip.Name)})
-	},
+	}},
+	{20, func(c *client, random *rand.Rand) { c.unary("Unknown", content(random, 200), codes.Unimplemented) }},
+	{1, func(c *client, random *rand.Rand) { c.unary("Echo", make([]byte, oversize), codes.ResourceExhausted) }},
+	{40, streamCall("Download", 200)},
+	{4, streamCall("Download", 20_000)},
+	{40, streamCall("Upload", 200)},
+	{4, streamCall("Upload", 20_000)},
+	{40, streamCall("Chat", 200)},
+	{4, streamCall("Chat", 2_000)},
+	{1, streamCall("Chat", 5_000, grpc.UseCompressor(gzip.Name))},
+})
+
+type call func(c *client, random *rand.Rand)
+
+type weightedCall struct {
+	weight int
+	call   call
+}
+
+// weighted has each call as many times as its weight says.
+func weighted(calls []weightedCall) (all []call) {
+	for _, c := range calls {
+		all = append(all, slices.Repeat([]call{c.call}, c.weight)...)
+	}
+	return all
+}
+
+func streamCall(method string, most int, options ...grpc.CallOption) call {
+	return func(c *client, random *rand.Rand) {
+		c.stream(context.Background(), method, content(random, most), options)
+	}
 }
 
 // content is text of a random length that can be compressed to about half.

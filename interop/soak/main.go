@@ -28,12 +28,12 @@ import (
 var (
 	serving  = flag.Bool("serve", false, "be the server; used by the program itself")
 	duration = flag.Duration("time", 30*time.Minute, "`time` to run")
-	rate     = flag.Float64("rate", 300, "`calls` per second, all clients together")
+	rate     = flag.Float64("rate", 2500, "`calls` per second, all clients together, as far as the machine can make them")
 )
 
 const (
 	clients   = 16
-	burst     = 4  // calls that a client has open at a time, at most
+	burst     = 8  // calls that a client has open at a time, at most
 	perDial   = 50 // bursts on one connection, at most
 	samples   = 20
 	trimPause = 11 * time.Second // after which the server's warm goroutines have gone home
@@ -126,6 +126,7 @@ func (s *soaking) run(ctx context.Context) error {
 func (s *soaking) client(ctx context.Context, number int) {
 	random := rand.New(rand.NewPCG(uint64(number), 1))
 	perSecond := *rate / clients
+	next := time.Now() // when the next burst is due
 	for ctx.Err() == nil {
 		c := dial(s.server, number%2 == 1, s.sent)
 		for range 1 + random.IntN(perDial) {
@@ -136,7 +137,11 @@ func (s *soaking) client(ctx context.Context, number int) {
 			s.pause.RLock()
 			c.burst(random, calls)
 			s.pause.RUnlock()
-			time.Sleep(time.Duration(random.ExpFloat64() * float64(calls) / perSecond * float64(time.Second)))
+			next = next.Add(time.Duration(random.ExpFloat64() * float64(calls) / perSecond * float64(time.Second)))
+			if late := time.Since(next); late > time.Second {
+				next = next.Add(late) // everything paused, or the machine cannot make more
+			}
+			time.Sleep(time.Until(next))
 		}
 		s.pause.RLock()
 		c.close()
