@@ -16,15 +16,16 @@ import (
 )
 
 // documents are those whose Go code has to build.
-var documents = []string{"coming-from-grpc-python.md"}
+var documents = []string{"coming-from-grpc-python.md", "operation.md"}
 
 // imports are the packages that code in the documents may use without importing them.
 var imports = []string{
-	"context", "crypto/tls", "errors", "fmt", "io", "log", "log/slog", "net", "os", "os/signal", "strings", "sync", "syscall", "testing",
+	"context", "crypto/tls", "errors", "fmt", "io", "log", "log/slog", "net", "net/http", "os", "os/exec", "os/signal", "strings", "sync", "syscall", "testing",
 	"testing/synctest", "time", "google.golang.org/grpc/codes", "google.golang.org/grpc/credentials",
 	"google.golang.org/grpc/status", "google.golang.org/genproto/googleapis/rpc/errdetails",
 	"github.com/gogreeter/gogreeter/example/helloworld", "github.com/gogreeter/gogreeter/runtime",
-	"github.com/gogreeter/gogreeter/runtime/authcontext", "github.com/gogreeter/gogreeter/runtime/health",
+	"github.com/gogreeter/gogreeter/runtime/authcontext", "github.com/gogreeter/gogreeter/runtime/handover",
+	"github.com/gogreeter/gogreeter/runtime/health",
 	"github.com/gogreeter/gogreeter/runtime/interceptor", "github.com/gogreeter/gogreeter/runtime/reflection",
 	"github.com/gogreeter/gogreeter/runtime/runtimetest",
 }
