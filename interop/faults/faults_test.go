@@ -115,16 +115,20 @@ func echo(t *testing.T, channel *grpc.ClientConn) {
 // No RPC ends but those whose deadline was then.
 func TestStoppedForAWhile(t *testing.T) {
 	server := start(t, "-keepalive", "500ms")
+	// Clients that say nothing, and wait for their answer.
+	const quiet = 20
+	answers := make(chan error, quiet)
+	for range quiet {
+		channel := load.Dial(t, server.Address)
+		go func() { answers <- park(t, channel, time.Minute) }()
+	}
+	load.Eventually(t, "clients wait", func() bool { return load.State(t, server).Stats.Active == quiet })
 	l := load.Start(t, server.Address, load.Options{Connections: 4, Newcomers: 2})
 	l.Proceed(t, 500)
 	channel := load.Dial(t, server.Address)
 	echo(t, channel)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-	defer cancel()
 	ended := make(chan error, 1)
-	go func() {
-		ended <- channel.Invoke(ctx, "/load.Load/Park", wrapperspb.Bytes(nil), &wrapperspb.BytesValue{})
-	}()
+	go func() { ended <- park(t, channel, time.Second) }()
 	server.Process.Signal(syscall.SIGSTOP)
 	time.Sleep(2 * time.Second) // this is what happens
 	server.Process.Signal(syscall.SIGCONT)
@@ -132,6 +136,19 @@ func TestStoppedForAWhile(t *testing.T) {
 		t.Errorf("the RPC with a deadline ended with %v", err)
 	}
 	l.Proceed(t, 500)
+	server.Ask(t, "release")
+	for range quiet {
+		if err := <-answers; err != nil {
+			t.Errorf("a client that waited: %v", err)
+		}
+	}
 	l.Stop(t)
 	server.Stop(t)
+}
+
+// park makes an RPC that waits in its handler, with a deadline.
+func park(t *testing.T, channel *grpc.ClientConn, timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
+	defer cancel()
+	return channel.Invoke(ctx, "/load.Load/Park", wrapperspb.Bytes(nil), &wrapperspb.BytesValue{})
 }
