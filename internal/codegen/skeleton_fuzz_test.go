@@ -101,9 +101,28 @@ func completeSkeleton(t *testing.T, source string) {
 	if edited, ok := written["impl.go"]; ok {
 		checkAdded(t, source, edited)
 	}
-	if again, _ := runSkeleton(t, dir); len(again) > 0 {
+	if again, _ := runSkeleton(t, dir); len(again) > 0 && !declaresTwice(t, source) {
 		t.Errorf("the second run writes %v\nafter the first has made\n%s\nof\n%s", again, written, source)
 	}
+}
+
+// declaresTwice says whether a file declares a type twice. The compiler refuses it, and which one has the methods is open.
+func declaresTwice(t *testing.T, source string) bool {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), "impl.go", source, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	declared := make(map[string]bool)
+	twice := false
+	ast.Inspect(file, func(node ast.Node) bool {
+		if spec, ok := node.(*ast.TypeSpec); ok {
+			twice = twice || declared[spec.Name.Name]
+			declared[spec.Name.Name] = true
+		}
+		return true
+	})
+	return twice
 }
 
 // checkAdded compares a file with what became of it.
