@@ -113,10 +113,13 @@ func (p *workerPool) park(w *worker) bool {
 func (p *workerPool) trim() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.closed {
+		return // close came between the timer and mu, and has sent all of them home
+	}
 	p.dismissLocked(p.spare)
 	p.spare = len(p.idle)
 	p.timer = nil
-	if len(p.idle) > 0 && !p.closed {
+	if len(p.idle) > 0 {
 		p.timer = time.AfterFunc(trimInterval, p.trim)
 	}
 }

@@ -197,3 +197,19 @@ func TestWorkers_ManyInOneBatch(t *testing.T) {
 		})
 	}
 }
+
+// TestWorkers_CloseWhileTrimming has the timer go off, and the server end before it has got anywhere.
+func TestWorkers_CloseWhileTrimming(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var p workerPool
+		for range 3 {
+			w := &worker{wake: make(chan *dispatcher, 1)}
+			p.idle, p.spare = append(p.idle, w), p.spare+1
+		}
+		p.close()
+		p.trim()
+		if len(p.idle) != 0 || p.timer != nil {
+			t.Errorf("%d workers are left; the timer is %v", len(p.idle), p.timer)
+		}
+	})
+}
