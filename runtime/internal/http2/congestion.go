@@ -40,6 +40,13 @@ func (c *Conn) subUnreadLocked(n int) {
 		return
 	}
 	c.congestion.stopWatch()
+	if c.stage < ending { // else closeStreams will
+		c.relieveLocked()
+	}
+}
+
+// relieveLocked calls Relieved if the application waits for it.
+func (c *Conn) relieveLocked() {
 	if c.congestion.asked {
 		c.congestion.asked = false
 		go c.app.Relieved()

@@ -174,6 +174,9 @@ func (c *Conn) closeStreams() {
 	for _, st := range left {
 		st.Handler.HandleClose(ErrConnClosed)
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.relieveLocked() // now that all know that they have ended: nothing should begin
 }
 
 // endOfConn is the endErr of a connection that ended in good order.
