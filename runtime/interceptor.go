@@ -21,6 +21,9 @@ type Interceptor func(ctx context.Context, call *Call, next Next) error
 
 // Next is the rest of the chain: the interceptors after this one, and then the handler, whose response has been encoded
 // when it returns. Its error is the status that the RPC is going to have: nil is OK.
+//
+// The handler is called once at most, since it consumes the requests. An interceptor that calls next again gets the
+// status INTERNAL.
 type Next func(ctx context.Context, call *Call) error
 
 // Call is an RPC, as an interceptor sees it. It is used by one goroutine at a time, and not after the interceptor has
@@ -29,6 +32,7 @@ type Call struct {
 	rpc        *rpc
 	path       string
 	method     *method // nil: not known
+	entered    bool    // the handler has been called
 	onRequest  []func(ctx context.Context, request any) error
 	onResponse []func(ctx context.Context, response any) error
 
@@ -41,15 +45,34 @@ type Call struct {
 // Method returns the full path of the method, "/package.Service/Method".
 func (c *Call) Method() string { return c.path }
 
-// SetMethod has the RPC handled by another method. It has to be called before next.
+// SetMethod has the RPC handled by another method, one that AddService has added. It has to be called before next, and
+// does nothing once a handler has been called.
 func (c *Call) SetMethod(path string) {
+	if c.entered {
+		return
+	}
 	c.path = path
 	c.method = c.rpc.conn.server.table.Load().methods[path]
-	if r := c.rpc; c.method != nil && c.method.requestStreaming && !r.requestStreaming {
-		// The request has been taken as an only one, and the handler is going to ask for it as the first of several.
-		r.mu.Lock()
+	if c.method != nil {
+		c.rpc.offerRequest(c.method.requestStreaming)
+	}
+}
+
+// offerRequest puts the request, of an RPC that was begun as one with a single request, where the handler is going to ask
+// for it: as the first of several, or as the only one. It is never in both places: who takes it may give its memory back.
+func (r *rpc) offerRequest(streaming bool) {
+	if r.requestStreaming {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch offered := r.noMore; {
+	case streaming && !offered && !r.isOver:
 		r.queue, r.noMore = []message{r.request}, true
-		r.mu.Unlock()
+		r.request = message{}
+	case !streaming && offered && !r.isOver:
+		r.request = r.queue[0]
+		r.queue, r.noMore = nil, false
 	}
 }
 
@@ -74,8 +97,11 @@ func (c *Call) Descriptor() protoreflect.MethodDescriptor {
 }
 
 // ShortenDeadline has the RPC end with DEADLINE_EXCEEDED at a time, whether the handler heeds its context or not. A
-// deadline that is earlier already stays.
+// deadline that is earlier already stays. The zero time is no deadline.
 func (c *Call) ShortenDeadline(deadline time.Time) {
+	if deadline.IsZero() {
+		return
+	}
 	r := c.rpc
 	r.mu.Lock()
 	earlier := !r.isOver && (r.deadline.IsZero() || deadline.Before(r.deadline))
@@ -153,10 +179,14 @@ func callHandler(ctx context.Context, call *Call) error {
 	if call.method == nil {
 		return methodNotFound.outcome.err()
 	}
+	if call.entered {
+		return outcome{code: codes.Internal, details: "an interceptor called next twice: the requests have been consumed"}.err()
+	}
 	if call.rpc.inlined != nil && call.method.responseStreaming {
 		// It may have to wait for what only the reader can bring.
 		return outcome{code: codes.Internal, details: "an RPC that runs inline cannot be handed to a method that streams"}.err()
 	}
+	call.entered = true
 	response, err := call.method.behavior(ctx, call.rpc)
 	if call.rpc.over() {
 		return call.rpc.endError() // whatever the handler returned, it was too late

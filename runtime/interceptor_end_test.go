@@ -2,6 +2,8 @@ package runtime
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,6 +32,7 @@ func TestCall_ShortenDeadline(t *testing.T) {
 			begin := time.Now()
 			leave := make(chan struct{})
 			shorten := func(ctx context.Context, call *Call, next Next) error {
+				call.ShortenDeadline(time.Time{}) // is none
 				for _, d := range tt.shorten {
 					call.ShortenDeadline(begin.Add(d))
 				}
@@ -110,6 +113,69 @@ func TestCall_SetMethodInline(t *testing.T) {
 		c.call("/t.S/Inline", "x").result().want(codes.Internal, "an RPC that runs inline cannot be handed to a method that streams")
 		c.call("/t.S/Stream", "x").result().want(codes.OK, "", "x")
 	})
+}
+
+// TestNext_Twice has an interceptor that tries again. The requests have been consumed, and their memory may be another
+// client's by then.
+func TestNext_Twice(t *testing.T) {
+	for _, c := range cardinalities {
+		for _, size := range []int{1, 10_000} {
+			runInBubble(t, fmt.Sprintf("%s/%d", c.name, size), func(t *testing.T) {
+				entered := 0
+				s := newTestServer(t, intercept(func(ctx context.Context, call *Call, next Next) error {
+					first := next(ctx, call)
+					call.SetMethod("/t.S/Other")
+					if call.Method() != "/t.S/M" {
+						t.Error("the method has changed behind the handler")
+					}
+					if st := status.Convert(next(ctx, call)); st.Code() != codes.Internal || !strings.Contains(st.Message(), "next twice") {
+						t.Errorf("the second next returned %v", st.Err())
+					}
+					return first
+				}), handlers{"M": handlerOf(c, func(call *testCall) error {
+					entered++
+					requests, err := call.drain()
+					if err != nil {
+						return err
+					}
+					return call.send(rawOf(requests[0]))
+				}), "Other": echo()})
+				request := strings.Repeat("x", size)
+				s.dial().call("/t.S/M", request).result().want(codes.OK, "", request)
+				if entered != 1 {
+					t.Errorf("the handler has been called %d times", entered)
+				}
+			})
+		}
+	}
+}
+
+// TestCall_SetMethodThereAndBack changes the method several times, between those with one request and with several.
+func TestCall_SetMethodThereAndBack(t *testing.T) {
+	methods := handlers{}
+	for _, c := range cardinalities {
+		methods[c.name] = drainAndCount(c)
+	}
+	for first := range methods {
+		for last := range methods {
+			runInBubble(t, first+"And"+last, func(t *testing.T) {
+				c := newTestServer(t, intercept(func(ctx context.Context, call *Call, next Next) error {
+					for range 2 {
+						call.SetMethod("/t.S/" + first)
+						call.SetMethod("/t.S/Unknown")
+						call.SetMethod("/t.S/" + last)
+					}
+					return next(ctx, call)
+				}), methods).dial()
+				for from := range methods {
+					for _, size := range []int{1, 1000} {
+						request := strings.Repeat("x", size)
+						c.call("/t.S/"+from, request).result().want(codes.OK, "", request)
+					}
+				}
+			})
+		}
+	}
 }
 
 // TestNext_ReturnsWhetherTheResponseCanBeSent has responses that cannot be encoded, or are too large, which interceptors
