@@ -80,8 +80,8 @@ func (m *messageReader) grow() {
 // a single one of them is kept.
 func (m *messageReader) begin(buf []byte, some, limit int, compression Compression) *outcome {
 	announced := binary.BigEndian.Uint32(m.prefix[1:])
-	if limit < 0 || limit > math.MaxInt32 {
-		limit = math.MaxInt32 // no message can be longer on all systems
+	if limit < 0 {
+		limit = math.MaxInt32
 	}
 	switch flag := m.prefix[0]; {
 	case flag > 1:

@@ -247,7 +247,7 @@ func TestMessage_Undecodable(t *testing.T) {
 // TestMessageReader_HugeLength is about lengths that are negative where int has 32 bits.
 func TestMessageReader_HugeLength(t *testing.T) {
 	for _, prefix := range []string{"\x00\x80\x00\x00\x00", "\x00\xff\xff\xff\xff"} {
-		for _, limit := range []int{-1, 0, 4 << 20, math.MaxInt} {
+		for _, limit := range []int{-1, 0, 4 << 20, math.MaxInt32} {
 			var m messageReader
 			_, done, bad := m.feed([]byte(prefix), nil, limit, NoCompression)
 			if done || bad == nil || bad.code != codes.ResourceExhausted {

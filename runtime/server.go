@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -131,6 +132,7 @@ func (o Options) withDefaults() Options {
 	if o.MaxReceiveMessageBytes == 0 {
 		o.MaxReceiveMessageBytes = defaultReceiveMessage
 	}
+	o.MaxReceiveMessageBytes = min(o.MaxReceiveMessageBytes, math.MaxInt32) // no message can be longer on all systems
 	if o.MaxBufferedRequestBytes == 0 {
 		o.MaxBufferedRequestBytes = defaultRequestBytes
 	}
@@ -140,6 +142,7 @@ func (o Options) withDefaults() Options {
 	if o.MaxConcurrentStreams <= 0 {
 		o.MaxConcurrentStreams = defaultStreams
 	}
+	o.MaxConcurrentStreams = min(o.MaxConcurrentStreams, math.MaxInt32)
 	if o.SetupTimeout <= 0 {
 		o.SetupTimeout = defaultSetupTimeout
 	}

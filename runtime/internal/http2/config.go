@@ -56,6 +56,7 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	setDefault(&c.MaxConcurrentStreams, 1000)
 	setDefault(&c.MaxHeaderListBytes, 16<<10)
+	c.MaxHeaderListBytes = min(c.MaxHeaderListBytes, math.MaxInt32/4) // four times as many octets on the wire are counted
 	setDefault(&c.MaxHeaderFields, 250)
 	setDefault(&c.StreamWindow, defaultWindow)
 	setDefault(&c.ConnWindow, 1<<20)
@@ -69,8 +70,9 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.SetupTimeout, 10*time.Second)
 	setDefault(&c.WriteTimeout, 30*time.Second)
 	if c.KeepaliveTime < 0 {
-		c.KeepaliveTime = 1 << 62 // a century
+		c.KeepaliveTime = century
 	}
+	c.MaxAge = min(c.MaxAge, century)
 	setDefault(&c.KeepaliveTime, 2*time.Hour)
 	setDefault(&c.KeepaliveTimeout, 20*time.Second)
 	if c.MinPingInterval == 0 {
@@ -78,6 +80,9 @@ func (c Config) withDefaults() Config {
 	}
 	return c
 }
+
+// century is the longest time that a tenth can be added to.
+const century = 1 << 62
 
 func setDefault[T int | time.Duration](value *T, to T) {
 	if *value <= 0 {
