@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"errors"
+	goruntime "runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -115,13 +116,15 @@ func TestContext_Children(t *testing.T) {
 	}
 }
 
-// TestContext_Callbacks checks their order, and that one that panics keeps no other from being called.
+// TestContext_Callbacks checks their order, and that one that panics or ends its goroutine keeps no other from being
+// called.
 func TestContext_Callbacks(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		order := make(chan int, 3)
 		s := newTestServer(t, Options{}, handlers{"M": UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
 			AddCallback(ctx, func() { order <- 1 })
 			AddCallback(ctx, func() { panic("callback") })
+			AddCallback(ctx, func() { goruntime.Goexit() })
 			AddCallback(ctx, func() {
 				if err := SetTrailingMetadata(ctx, nil); err == nil {
 					t.Error("the RPC is not over")
@@ -134,7 +137,7 @@ func TestContext_Callbacks(t *testing.T) {
 		if a, b := <-order, <-order; a != 1 || b != 2 {
 			t.Errorf("called in the order %d, %d", a, b)
 		}
-		if s.log.lines("Exception calling callback!") == nil {
+		if len(s.log.lines("Exception calling callback!")) != 2 {
 			t.Errorf("logged %v", s.log)
 		}
 	})

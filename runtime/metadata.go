@@ -105,6 +105,8 @@ func reservedKey(key string) bool {
 	case "content-type", "te", "content-length", "connection", "keep-alive", "proxy-connection", "transfer-encoding",
 		"upgrade":
 		return true
+	case "grpc-retry-pushback-ms": // a server's advice to clients that retry (gRPC proposal A6)
+		return false
 	}
 	return strings.HasPrefix(key, "grpc-")
 }

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 )
 
 func TestMetadata_Accessors(t *testing.T) {
@@ -25,6 +26,23 @@ func TestMetadata_Accessors(t *testing.T) {
 	if got := md.MD(); !slices.Equal(got["a"], []string{"1", "3"}) || !slices.Equal(got["b"], []string{"2"}) || len(got) != 2 {
 		t.Errorf("MD made %v", got)
 	}
+}
+
+// TestMetadata_RetryPushback has a server advise a client that retries, which is gRPC's own, and yet the application's to
+// say.
+func TestMetadata_RetryPushback(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		pushback := Pairs("grpc-retry-pushback-ms", "100")
+		s := newTestServer(t, Options{}, handlers{"M": UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
+			if err := SetTrailingMetadata(ctx, pushback); err != nil {
+				t.Error(err)
+			}
+			return nil, status.Error(codes.Unavailable, "later")
+		})})
+		r := s.dial().call("/t.S/M", "x").result()
+		r.want(codes.Unavailable, "later")
+		wantMetadata(t, "trailing metadata", r.trailers, pushback)
+	})
 }
 
 // invalidMetadata is what cannot be sent. In grpc-python most of these leave the RPC unanswered for ever.

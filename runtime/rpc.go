@@ -365,16 +365,22 @@ func (r *rpc) count(m *method, code codes.Code) {
 	r.conn.server.rejected.add(code)
 }
 
-// callBack calls what AddCallback was given, in that order. A callback that panics is no reason to skip the others.
+// callBack calls what AddCallback was given, in that order. A callback that panics, or ends its goroutine, is no reason
+// to skip the others.
 func (r *rpc) callBack(callbacks []func()) {
-	for _, f := range callbacks {
+	for i, f := range callbacks {
 		func() {
 			returned := false
 			defer func() {
-				if !returned {
-					r.conn.server.logger.Error("Exception calling callback!", "method", r.def.path,
-						"panic", panicText(recover()), "stack", string(debug.Stack()))
+				if returned {
+					return
 				}
+				reason := recover()
+				if reason == nil { // runtime.Goexit: this goroutine does not go on
+					defer func() { go r.callBack(callbacks[i+1:]) }()
+				}
+				r.conn.server.logger.Error("Exception calling callback!", "method", r.def.path,
+					"panic", panicText(reason), "stack", string(debug.Stack()))
 			}()
 			f()
 			returned = true
