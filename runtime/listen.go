@@ -33,26 +33,40 @@ func (s *Server) AddInsecurePort(address string) (port int, err error) {
 }
 
 // AddSecurePort is AddInsecurePort for connections with TLS. config needs certificates; the application-layer protocol
-// is set to HTTP/2, and TLS 1.2 is the lowest version.
+// is set to HTTP/2, and TLS 1.2 is the lowest version. That holds for what config.GetConfigForClient returns too.
 func (s *Server) AddSecurePort(address string, config *tls.Config) (port int, err error) {
-	switch {
-	case config == nil:
-		return 0, fmt.Errorf("gogreeter: port %q: the TLS configuration is nil; use AddInsecurePort for a port without TLS", address)
-	case len(config.Certificates) == 0 && config.GetCertificate == nil && config.GetConfigForClient == nil:
-		return 0, fmt.Errorf("gogreeter: port %q: the TLS configuration has no certificate", address)
+	secure, err := overTLS(config)
+	if err != nil {
+		return 0, fmt.Errorf("gogreeter: port %q: %w", address, err)
 	}
-	return s.addPort(address, overTLS(config))
+	return s.addPort(address, secure)
 }
 
-// overTLS makes TLS connections, by a user's configuration completed for HTTP/2.
-func overTLS(config *tls.Config) func(net.Conn) net.Conn {
+// overTLS returns a function that makes TLS connections, by a user's configuration completed for HTTP/2.
+func overTLS(config *tls.Config) (func(net.Conn) net.Conn, error) {
+	switch {
+	case config == nil:
+		return nil, errors.New("the TLS configuration is nil; without TLS, use AddInsecurePort or AddListener")
+	case len(config.Certificates) == 0 && config.GetCertificate == nil && config.GetConfigForClient == nil:
+		return nil, errors.New("the TLS configuration has no certificate")
+	}
 	config = tlsConfig(config)
-	return func(nc net.Conn) net.Conn { return tls.Server(socket.UnderTLS(nc), config) }
+	return func(nc net.Conn) net.Conn { return tls.Server(socket.UnderTLS(nc), config) }, nil
 }
 
 // tlsConfig completes a user's configuration for HTTP/2.
 func tlsConfig(config *tls.Config) *tls.Config {
 	config = config.Clone()
+	if choose := config.GetConfigForClient; choose != nil {
+		// What it returns replaces the configuration as a whole. Session tickets go on with the keys of the original.
+		config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			chosen, err := choose(hello)
+			if chosen == nil || err != nil {
+				return nil, err
+			}
+			return tlsConfig(chosen), nil
+		}
+	}
 	if config.MinVersion < tls.VersionTLS12 {
 		config.MinVersion = tls.VersionTLS12 // RFC 9113, Section 9.2
 	}
@@ -67,13 +81,25 @@ func tlsConfig(config *tls.Config) *tls.Config {
 	return config
 }
 
-// AddListener serves the connections of a listener, which becomes the server's: Stop closes it. For TLS, give it a
-// listener of package crypto/tls whose configuration has "h2" in NextProtos.
-func (s *Server) AddListener(l net.Listener) error {
+// AddListener serves the connections of a listener, which becomes the server's: Stop closes it. If they have a handshake
+// to make, as those of package crypto/tls, it has to negotiate "h2".
+func (s *Server) AddListener(l net.Listener) error { return s.addAnyListener(l, nil) }
+
+// AddSecureListener is AddListener for connections with TLS by a configuration as [Server.AddSecurePort] takes it. It
+// spends less on each connection than a listener of package crypto/tls.
+func (s *Server) AddSecureListener(l net.Listener, config *tls.Config) error {
+	secure, err := overTLS(config)
+	if err != nil {
+		return fmt.Errorf("gogreeter: AddSecureListener: %w", err)
+	}
+	return s.addAnyListener(l, secure)
+}
+
+func (s *Server) addAnyListener(l net.Listener, secure func(net.Conn) net.Conn) error {
 	if l == nil {
 		return errors.New("gogreeter: the listener is nil")
 	}
-	return s.addListener(&listener{Listener: l})
+	return s.addListener(&listener{l, secure})
 }
 
 func (s *Server) addPort(address string, secure func(net.Conn) net.Conn) (port int, err error) {

@@ -41,7 +41,7 @@ func TestTLS_CertificateReplaced(t *testing.T) {
 				config.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return current.Load(), nil }
 			} else {
 				config.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
-					return &tls.Config{Certificates: []tls.Certificate{*current.Load()}, NextProtos: []string{"h2"}}, nil
+					return &tls.Config{Certificates: []tls.Certificate{*current.Load()}}, nil
 				}
 			}
 			s := secureServer(t, config, handlers{"M": echo()})

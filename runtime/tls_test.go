@@ -54,6 +54,10 @@ func TestServer_AddSecurePortRefuses(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), `"127.0.0.1:0"`) {
 			t.Errorf("%s: got %v, want %q", name, err, tt.want)
 		}
+		err = NewServer(Options{}).AddSecureListener(newPipeListener(), tt.config)
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: AddSecureListener: got %v, want %q", name, err, tt.want)
+		}
 	}
 }
 
@@ -62,7 +66,7 @@ func secureServer(t *testing.T, config *tls.Config, methods handlers) *testServe
 	t.Helper()
 	s := newTestServer(t, Options{SetupTimeout: 3 * time.Second}, methods)
 	secure := newPipeListener()
-	check(t, s.addListener(&listener{secure, overTLS(config)}))
+	check(t, s.AddSecureListener(secure, config))
 	s.listener = secure
 	return s
 }

@@ -3,7 +3,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"flag"
 	"fmt"
 	"os"
@@ -37,11 +36,12 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	served := listener
 	if config != nil {
-		served = tls.NewListener(listener, config)
+		err = server.AddSecureListener(listener, config)
+	} else {
+		err = server.AddListener(listener)
 	}
-	if err := server.AddListener(served); err != nil {
+	if err != nil {
 		return err
 	}
 	serve.Announce(listener)

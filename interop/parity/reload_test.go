@@ -61,7 +61,7 @@ func TestCertificates_AreReplaced_WithEachHandshake(t *testing.T) {
 
 func testReload(t *testing.T, mutual bool, newClient func(testing.TB) client) {
 	before, after := newCertificates(t), newCertificates(t)
-	reload := &reloader{current: forHTTP2(before.server(t, mutual))}
+	reload := &reloader{current: before.server(t, mutual)}
 	server := runtime.NewServer(runtime.Options{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	if err := server.AddService(runtime.Service{Name: "parity.P", Methods: (&servicer{events: newEvents(), server: server}).methods()}); err != nil {
 		t.Fatal(err)
@@ -99,7 +99,7 @@ func testReload(t *testing.T, mutual bool, newClient func(testing.TB) client) {
 	want(before, true, codes.OK)
 	want(after, true, codes.Unavailable)
 	want(before, true, codes.OK)
-	reload.set(forHTTP2(after.server(t, mutual)), nil)
+	reload.set(after.server(t, mutual), nil)
 	asked := reload.handshakes()
 	want(before, false, codes.OK) // its connection stays as it was
 	if reload.handshakes() != asked {
@@ -110,12 +110,6 @@ func testReload(t *testing.T, mutual bool, newClient func(testing.TB) client) {
 	reload.set(nil, errors.New("no configuration at the moment"))
 	want(after, false, codes.OK)
 	want(after, true, codes.Unavailable)
-	reload.set(forHTTP2(after.server(t, mutual)), nil)
+	reload.set(after.server(t, mutual), nil)
 	want(after, true, codes.OK)
-}
-
-// forHTTP2 completes a configuration that GetConfigForClient returns, which replaces the server's as a whole.
-func forHTTP2(config *tls.Config) *tls.Config {
-	config.NextProtos = []string{"h2"}
-	return config
 }
