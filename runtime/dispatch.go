@@ -27,6 +27,7 @@ func (t *dispatchTable) withService(service Service, newMethod func(string, *Met
 		return nil, fmt.Errorf("gogreeter: service %q is already registered; a service can be added once", service.Name)
 	}
 	next := t.clone()
+	service.Methods = maps.Clone(service.Methods) // the caller's may change, and RemoveService looks at it
 	next.services[service.Name] = service
 	for name, handler := range service.Methods {
 		if handler == nil {

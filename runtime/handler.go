@@ -42,7 +42,7 @@ func (h *MethodHandler) WithExecutor(e *Executor) *MethodHandler {
 type Executor struct{ workers int }
 
 // NewExecutor returns an executor that runs a number of handlers at a time; further RPCs wait in the order in which
-// they came. It panics if workers is not positive.
+// they came. It panics if workers is not positive. Make it once, not for each RPC: servers keep what they have seen.
 func NewExecutor(workers int) *Executor {
 	if workers <= 0 {
 		panic("gogreeter: NewExecutor: the number of workers is not positive")

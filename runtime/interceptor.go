@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -138,6 +139,9 @@ func (c *Call) Respond(ctx context.Context, response any) error {
 	if err != nil {
 		return fmt.Errorf("gogreeter: Respond: %w", err)
 	}
+	if v := reflect.ValueOf(response); v.Kind() == reflect.Pointer && v.IsNil() {
+		return c.rpc.unserializable("Respond was called with nil")
+	}
 	if c.method != nil && c.method.responseStreaming {
 		return c.rpc.send(ctx, codec, response)
 	}
@@ -169,6 +173,9 @@ func chain(interceptors []Interceptor) Next {
 	next := callHandler
 	for i := len(interceptors) - 1; i >= 0; i-- {
 		interceptor, inner := interceptors[i], next
+		if interceptor == nil {
+			panic(fmt.Sprintf("gogreeter: NewServer: Options.Interceptors[%d] is nil", i))
+		}
 		next = func(ctx context.Context, call *Call) error { return interceptor(ctx, call, inner) }
 	}
 	return next

@@ -143,6 +143,12 @@ func TestInterceptor_Behaviors(t *testing.T) {
 			codes.Unknown, "gogreeter: Respond: type int is neither a protobuf message nor *runtime.RawMessage", nil,
 		},
 		{
+			"AnswersNil", func(ctx context.Context, call *Call, _ Next) error { return call.Respond(ctx, (*raw)(nil)) },
+			"/t.S/Unary",
+			[]string{"x"},
+			codes.Internal, "Failed to serialize response!", nil,
+		},
+		{
 			"AnswersStream", func(ctx context.Context, call *Call, next Next) error {
 				return errors.Join(call.Respond(ctx, rawOf("before")), next(ctx, call), call.Respond(ctx, rawOf("after")))
 			},
@@ -249,6 +255,16 @@ func streamEcho() *MethodHandler {
 		}
 		return nil
 	})
+}
+
+// TestNewServer_NilInterceptor is about a mistake that must not pass for a check that has been made.
+func TestNewServer_NilInterceptor(t *testing.T) {
+	defer func() {
+		if got := recover(); got != "gogreeter: NewServer: Options.Interceptors[1] is nil" {
+			t.Errorf("panicked with %v", got)
+		}
+	}()
+	NewServer(intercept(func(ctx context.Context, call *Call, next Next) error { return next(ctx, call) }, nil))
 }
 
 // TestInterceptor_SetMethod sends RPCs from every cardinality, and from a method that is not known, to every other.

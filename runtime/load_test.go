@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/net/http2"
 	"google.golang.org/grpc/codes"
 )
 
@@ -51,7 +52,7 @@ func TestServer_UnderLoad(t *testing.T) {
 					c := newTestClient(t, <-client)
 					for range rounds {
 						for _, st := range openMany(c, streams, false) {
-							countResult(&counts, st.result())
+							countResult(&counts, st)
 						}
 					}
 					last := openMany(c, streams, true)
@@ -60,7 +61,7 @@ func TestServer_UnderLoad(t *testing.T) {
 							st.cancel()
 							continue
 						}
-						countResult(&counts, st.result())
+						countResult(&counts, st)
 					}
 				})
 			}
@@ -137,18 +138,26 @@ func changeDictionary(t *testing.T, ctx context.Context, s *Server) {
 	}
 }
 
-// countResult counts how RPCs end: with a status, or with their connection.
-func countResult(counts *sync.Map, r *testResult) {
-	name := "no status"
+// countResult counts how RPCs end: with a status, or refused by a server that stops.
+func countResult(counts *sync.Map, st *testStream) {
+	r := st.result()
+	name := "refused"
 	if _, ok := field(r.trailers, "grpc-status"); ok {
 		code, _ := r.status()
 		name = code.String()
 		if code != codes.OK && code != codes.Unavailable && code != codes.Unimplemented && code != codes.ResourceExhausted {
 			r.t.Errorf("an RPC ended with %v", code)
 		}
-	} else if !r.reset && r.ended {
+	} else if !st.refused() {
 		r.t.Errorf("an RPC ended without a status: %+v", r)
 	}
 	n, _ := counts.LoadOrStore(name, new(atomic.Int64))
 	n.(*atomic.Int64).Add(1)
+}
+
+// refused reports whether the server has said that it has not looked at the RPC.
+func (st *testStream) refused() bool {
+	st.c.mu.Lock()
+	defer st.c.mu.Unlock()
+	return st.reset && st.code == http2.ErrCodeRefusedStream || len(st.c.goAways) > 0 && st.id > st.c.lastID
 }

@@ -227,7 +227,8 @@ type Server struct {
 	sent        uint64
 }
 
-// NewServer returns a server without ports and services.
+// NewServer returns a server without ports and services. It panics if an interceptor is nil: to leave out what may be
+// a check of who may do what is not for the server to decide.
 func NewServer(options Options) *Server {
 	s := &Server{
 		options:     options.withDefaults(),
