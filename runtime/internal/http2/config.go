@@ -92,9 +92,13 @@ func setDefault[T int | time.Duration](value *T, to T) {
 
 const (
 	readBufferSize = 32 << 10 // octets; the largest frame we allow has to fit: 9 + 16,384
-	maxOut         = 64 << 10 // octets of DATA in the out-buffer; what is beyond waits on its stream
+	maxOut         = 47 << 10 // octets of DATA in the out-buffer; what is beyond waits on its stream. See outBufferSize
 	maxOutReader   = 2 * maxOut
-	outBufferSize  = maxOut + maxOut/8 // field blocks and control frames come on top of DATA
+
+	// outBufferSize is what an out-buffer has room for: a frame that begins just below maxOut, and field blocks and control
+	// frames. With three frames of 16 KiB in it, and even then, a write is one segment on a loopback interface, where a
+	// segment has up to 65,483 octets; a little more is two, of which the second costs as much as the first.
+	outBufferSize = maxOut + 20<<10
 
 	// spareContinuations is how many CONTINUATION frames may follow one HEADERS frame beyond those that the largest
 	// field block needs. The limit stops floods of small and of empty ones (CVE-2024-28182).
