@@ -93,6 +93,7 @@ func setDefault[T int | time.Duration](value *T, to T) {
 const (
 	readBufferSize = 32 << 10 // octets; the largest frame we allow has to fit: 9 + 16,384
 	maxOut         = 47 << 10 // octets of DATA in the out-buffer; what is beyond waits on its stream. See outBufferSize
+	minPart        = 4 << 10  // octets of a DATA frame's content that are processed before the rest has come
 	maxOutReader   = 2 * maxOut
 
 	// outBufferSize is what an out-buffer has room for: a frame that begins just below maxOut, and field blocks and control

@@ -273,23 +273,46 @@ func (c *Conn) processBuffered() error {
 			// RFC 9113, Section 4.2. A connection error is right for every type, and spares us from skipping 16 MiB.
 			return ConnError{ErrCodeFrameSize, "frame larger than SETTINGS_MAX_FRAME_SIZE"}
 		}
-		if c.end-c.start < frameHeaderLen+length {
-			return nil
+		have := c.end - c.start - frameHeaderLen
+		if have < length {
+			return c.processPart(f, have, length)
 		}
 		c.start += frameHeaderLen
 		f.payload = c.buf[c.start : c.start+length]
 		c.start += length
-		if err := c.processFrame(f); err != nil {
-			var streamErr StreamError
-			if !errors.As(err, &streamErr) {
-				return err
-			}
-			if err := c.failStream(streamErr); err != nil {
-				return err
-			}
+		if err := c.processWhole(f); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+func (c *Conn) processWhole(f frame) error {
+	if err := c.processFrame(f); err != nil {
+		var streamErr StreamError
+		if !errors.As(err, &streamErr) {
+			return err
+		}
+		return c.failStream(streamErr)
+	}
+	return nil
+}
+
+// processPart processes what has come of a frame that is under way, if that is content and enough to be worth it. It is
+// processed as a DATA frame of its own, and so will be the rest, whose header is put where the part ends. Otherwise, of a
+// client that sends large messages, nearly all content would be moved to the front of the buffer to wait for the end of
+// its frame, and reads would fill but half of the buffer.
+func (c *Conn) processPart(f frame, have, length int) error {
+	if f.kind != frameData || f.has(flagPadded) || have < minPart {
+		return nil
+	}
+	flags := f.flags
+	f.flags &^= flagEndStream
+	f.payload = c.buf[c.end-have : c.end]
+	err := c.processWhole(f)
+	c.start = c.end - frameHeaderLen
+	appendFrameHeader(c.buf[c.start:c.start], f.kind, flags, f.streamID, length-have)
+	return err
 }
 
 // failStream ends a stream by a stream error.

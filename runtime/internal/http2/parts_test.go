@@ -1,0 +1,109 @@
+package http2
+
+import (
+	"bytes"
+	"testing"
+	"testing/synctest"
+)
+
+// TestData_InParts sends frames piece by piece. Content that is worth it goes to the application before its frame has
+// come as a whole; whatever the pieces are, it gets all of it, in order, and END_STREAM behind the last octet.
+func TestData_InParts(t *testing.T) {
+	content := make([]byte, 16384)
+	for i := range content {
+		content[i] = byte(i * 7 >> 3)
+	}
+	for _, row := range []struct {
+		name   string
+		padded bool
+		pieces []int // octets of content that are written at once, all but the last
+		early  []int // octets that the application has got after each
+	}{
+		{"whole", false, nil, nil},
+		{"a few octets", false, []int{0, 100, minPart - 101}, []int{0, 0, 0}},
+		{"just enough", false, []int{minPart}, []int{minPart}},
+		{"all but one octet", false, []int{16383}, []int{16383}},
+		{"several parts", false, []int{5000, 100, 4000, 5000}, []int{5000, 5000, 9100, 14100}},
+		{"padded", true, []int{10000}, []int{0}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			withPeer(t, Config{}, func(p *peer) {
+				p.greet()
+				for id := uint32(1); id < 7; id += 2 {
+					st := p.open(id)
+					b := rawFrame(0x0, 0x1, id, content)
+					head := frameHeaderLen
+					if row.padded {
+						b = rawFrame(0x0, 0x9, id, byte(50), content[:16000], make([]byte, 50))
+						head++
+					}
+					for i, n := range row.pieces {
+						p.write(b[:head+n])
+						b, head = b[head+n:], 0
+						synctest.Wait()
+						if len(st.data) != row.early[i] || st.ended {
+							t.Errorf("after piece %d, the application has %d octets, want %d; the end: %v", i, len(st.data), row.early[i], st.ended)
+						}
+					}
+					p.write(b)
+					synctest.Wait()
+					want := content
+					if row.padded {
+						want = content[:16000]
+					}
+					if !bytes.Equal(st.data, want) || !st.ended {
+						t.Errorf("the application has %d octets, or others; the end: %v", len(st.data), st.ended)
+					}
+					p.wantReply(id, string(want))
+				}
+			})
+		})
+	}
+}
+
+// TestData_BadPart has frames of which a part is enough to see that they are wrong. The rest is no second error.
+func TestData_BadPart(t *testing.T) {
+	half := func(p *peer, id uint32) (rest []byte) {
+		b := rawFrame(0x0, 0x1, id, make([]byte, 16384))
+		p.write(b[:8000])
+		synctest.Wait()
+		return b[8000:]
+	}
+	t.Run("content-length", func(t *testing.T) {
+		withPeer(t, Config{}, func(p *peer) {
+			p.greet()
+			p.writeHeaders(1, false, request("content-length", "5000")...)
+			rest := half(p, 1)
+			p.wantRSTStream(1, ErrCodeProtocol)
+			p.write(rest)
+			p.wantServed(3)
+		})
+	})
+	t.Run("a stream that has ended", func(t *testing.T) {
+		withPeer(t, Config{}, func(p *peer) {
+			p.greet()
+			p.wantServed(1)
+			rest := half(p, 1)
+			p.wantRSTStream(1, ErrCodeStreamClosed)
+			p.write(rest)
+			p.wantServed(3)
+		})
+	})
+	t.Run("the stream's window", func(t *testing.T) {
+		withPeer(t, Config{StreamWindow: 6000}, func(p *peer) {
+			p.greet()
+			p.open(1)
+			rest := half(p, 1)
+			p.wantRSTStream(1, ErrCodeFlowControl)
+			p.write(rest)
+			p.wantServed(3)
+		})
+	})
+	t.Run("no stream", func(t *testing.T) {
+		withPeer(t, Config{}, func(p *peer) {
+			p.greet()
+			half(p, 0)
+			p.wantGoAway(ErrCodeProtocol)
+		})
+	})
+}
