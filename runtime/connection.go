@@ -41,7 +41,7 @@ func newConnection(s *Server, nc net.Conn) *connection {
 	c.dispatch = &dispatcher{pool: &s.workers, conn: c}
 	c.holdback.room.L = &c.holdback.mu
 	c.intake.limit = s.options.MaxBufferedRequestBytes
-	c.h2 = http2.NewConn(nc, c, s.options.transport())
+	c.h2 = http2.NewConn(nc, c, s.transport)
 	return c
 }
 

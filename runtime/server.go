@@ -149,7 +149,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-func (o *Options) transport() http2.Config {
+func (o *Options) transport() *http2.Config {
 	c := o.Connections
 	return http2.Config{
 		MaxConcurrentStreams: o.MaxConcurrentStreams,
@@ -165,7 +165,7 @@ func (o *Options) transport() http2.Config {
 		KeepaliveTimeout:     c.KeepaliveTimeout,
 		MinPingInterval:      c.MinPingInterval,
 		PingsWithoutStreams:  c.PingsWithoutRPCs,
-	}
+	}.WithDefaults()
 }
 
 // stage is where a server is in its life:
@@ -194,13 +194,14 @@ var (
 // Server is a gRPC server. Its methods may be called by any goroutine, handlers included.
 type Server struct {
 	// Immutable after NewServer.
-	options  Options
-	logger   *slog.Logger
-	chain    Next          // nil: no interceptors
-	dispatch *dispatcher   // shared by all connections; nil: each has its own
-	draining chan struct{} // closed when the stage draining is reached
-	closing  chan struct{} // closed when grace begins
-	done     chan struct{} // closed when the server has terminated
+	options   Options
+	transport *http2.Config
+	logger    *slog.Logger
+	chain     Next          // nil: no interceptors
+	dispatch  *dispatcher   // shared by all connections; nil: each has its own
+	draining  chan struct{} // closed when the stage draining is reached
+	closing   chan struct{} // closed when grace begins
+	done      chan struct{} // closed when the server has terminated
 
 	table    atomic.Pointer[dispatchTable]
 	workers  workerPool
@@ -239,6 +240,7 @@ func NewServer(options Options) *Server {
 		handshakes:  make(map[net.Conn]struct{}),
 		other:       &counters{},
 	}
+	s.transport = s.options.transport()
 	s.counted = map[string]*counters{otherMethods: s.other}
 	s.logger = slog.New(guardedLog{s.options.Logger.Handler()})
 	s.chain = chain(options.Interceptors)

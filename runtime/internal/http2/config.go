@@ -53,7 +53,8 @@ type Config struct {
 	MaxIdle, MaxAge, MaxAgeGrace time.Duration
 }
 
-func (c Config) withDefaults() Config {
+// WithDefaults returns the limits with those filled in that are zero.
+func (c Config) WithDefaults() *Config {
 	setDefault(&c.MaxConcurrentStreams, 1000)
 	setDefault(&c.MaxHeaderListBytes, 16<<10)
 	c.MaxHeaderListBytes = min(c.MaxHeaderListBytes, math.MaxInt32/4) // four times as many octets on the wire are counted
@@ -78,7 +79,7 @@ func (c Config) withDefaults() Config {
 	if c.MinPingInterval == 0 {
 		c.MinPingInterval = 5 * time.Minute
 	}
-	return c
+	return &c
 }
 
 // century is the longest time that a tenth can be added to.

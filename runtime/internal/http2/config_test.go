@@ -52,13 +52,13 @@ func TestBucket_HoldsNoMoreThanBurst(t *testing.T) {
 }
 
 func TestConfig_Defaults(t *testing.T) {
-	c := Config{}.withDefaults()
+	c := Config{}.WithDefaults()
 	if c.MaxConcurrentStreams != 1000 || c.StreamWindow != 65535 || c.ConnWindow != 1<<20 || c.MaxHeaderListBytes != 16384 {
 		t.Errorf("got %+v", c)
 	}
 	// RFC 9113, Section 6.9.2: "the connection flow-control window is 65,535 octets" to begin with, and only
 	// WINDOW_UPDATE changes it: a smaller one can't be had.
-	if c := (Config{ConnWindow: 100, StreamWindow: 100}).withDefaults(); c.ConnWindow != 65535 || c.StreamWindow != 100 {
+	if c := (Config{ConnWindow: 100, StreamWindow: 100}).WithDefaults(); c.ConnWindow != 65535 || c.StreamWindow != 100 {
 		t.Errorf("windows of %d and %d", c.ConnWindow, c.StreamWindow)
 	}
 }

@@ -46,7 +46,7 @@ var ErrConnClosed = errors.New("http2: connection closed")
 // Conn is the server's side of an HTTP/2 connection.
 type Conn struct {
 	// Immutable after NewConn.
-	config Config
+	config *Config
 	app    Application
 	nc     *socket.Socket
 
@@ -58,7 +58,7 @@ type Conn struct {
 	fields   *fieldDecoder
 	block    fieldBlock // the field block under way, while CONTINUATION frames are expected
 	in       inflow
-	last     *Stream // the stream that the reader met last: most frames concern it
+	last     *Stream // the stream that was opened last, until its first DATA: most of those have nothing else
 	dirty    bool    // the reader has appended frames that nobody else will flush
 	greeted  bool    // the peer's first SETTINGS frame has come
 	opened   int     // streams opened that have not been set against resets
@@ -106,10 +106,11 @@ const (
 	lingering           // half-closed; what arrives is thrown away
 )
 
-// NewConn returns a connection on nc. Serve has to be called.
-func NewConn(nc net.Conn, app Application, config Config) *Conn {
+// NewConn returns a connection on nc. Serve has to be called. config is one that [Config.WithDefaults] has returned; many
+// connections can have it in common.
+func NewConn(nc net.Conn, app Application, config *Config) *Conn {
 	c := &Conn{
-		config:     config.withDefaults(),
+		config:     config,
 		app:        app,
 		nc:         socket.New(nc),
 		streams:    make(map[uint32]*Stream),
@@ -120,7 +121,7 @@ func NewConn(nc net.Conn, app Application, config Config) *Conn {
 		empties:    newBucket(emptyBurst, emptysPerSecond),
 	}
 	c.drained.L = &c.mu
-	c.upkeep.begin(&c.config)
+	c.upkeep.begin(config)
 	c.in = newInflow(int32(c.config.ConnWindow))
 	c.fields = newFieldDecoder(c.config.MaxHeaderListBytes, c.config.MaxHeaderFields)
 	c.out = appendSettings(c.out, // first of all frames, RFC 9113, Section 3.4; it leaves when the peer's preface has come

@@ -46,7 +46,7 @@ func newPeer(t testing.TB, config Config) *peer {
 	p := &peer{t: t, nc: client, app: newTestApp()}
 	p.encoder = hpack.NewEncoder(&p.blocks)
 	p.decoder = hpack.NewDecoder(4096, nil)
-	p.conn = NewConn(server, p.app, config)
+	p.conn = NewConn(server, p.app, config.WithDefaults())
 	go func() {
 		p.stop = p.conn.Serve()
 		p.stopped.Store(true)

@@ -25,7 +25,7 @@ func tcpConn(t *testing.T, app Application, config Config) (c *Conn, client *net
 	if err != nil {
 		t.Fatal(err)
 	}
-	c = NewConn(accepted, app, config)
+	c = NewConn(accepted, app, config.WithDefaults())
 	served = make(chan error, 1)
 	go func() { served <- c.Serve() }()
 	return c, nc.(*net.TCPConn), served

@@ -43,7 +43,7 @@ func tlsConn(t *testing.T, app Application, config Config, foreign bool) (c *Con
 	if err := <-shaken; err != nil {
 		t.Fatal(err)
 	}
-	c = NewConn(server, app, config)
+	c = NewConn(server, app, config.WithDefaults())
 	served = make(chan error, 1)
 	go func() { served <- c.Serve() }()
 	return c, client, served
