@@ -43,7 +43,7 @@ func FuzzMessages(f *testing.F) {
 			for rest := piece; len(rest) > 0 && code == codes.OK; {
 				var done bool
 				var bad *outcome
-				if rest, done, bad = m.feed(rest, nil, int(limit), compression); bad != nil {
+				if rest, done, bad = m.feed(rest, int(limit), compression); bad != nil {
 					code = bad.code
 				} else if done {
 					got = append(got, m.current)

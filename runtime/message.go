@@ -30,16 +30,16 @@ type messageReader struct {
 	missing int     // octets of it that have not come
 }
 
-// inlineMessage is the size up to which a request is kept in the rpc itself; most are smaller.
-const inlineMessage = 128
+// smallMessage is the size up to which a request gets memory of just its size. Most are smaller.
+const smallMessage = 128
 
 // firstChunk is the most that is allocated for a message of which only some has come. What a peer announces costs no
 // memory until it sends it.
 const firstChunk = 64 << 10
 
 // feed takes the next octets of content and returns what is left of them behind the first message that they complete.
-// done says that there is one, in m.current. buf is used for a message that fits.
-func (m *messageReader) feed(data, buf []byte, limit int, compression Compression) (rest []byte, done bool, bad *outcome) {
+// done says that there is one, in m.current.
+func (m *messageReader) feed(data []byte, limit int, compression Compression) (rest []byte, done bool, bad *outcome) {
 	if m.have < prefixLen {
 		n := copy(m.prefix[m.have:], data)
 		m.have += n
@@ -47,7 +47,7 @@ func (m *messageReader) feed(data, buf []byte, limit int, compression Compressio
 		if m.have < prefixLen {
 			return nil, false, nil
 		}
-		if bad := m.begin(buf, len(data), limit, compression); bad != nil {
+		if bad := m.begin(len(data), limit, compression); bad != nil {
 			return nil, false, bad
 		}
 	}
@@ -78,7 +78,7 @@ func (m *messageReader) grow() {
 
 // begin starts a message whose prefix is complete, with some octets behind it that have come. The length is judged before
 // a single one of them is kept.
-func (m *messageReader) begin(buf []byte, some, limit int, compression Compression) *outcome {
+func (m *messageReader) begin(some, limit int, compression Compression) *outcome {
 	announced := binary.BigEndian.Uint32(m.prefix[1:])
 	if limit < 0 {
 		limit = math.MaxInt32
@@ -92,14 +92,12 @@ func (m *messageReader) begin(buf []byte, some, limit int, compression Compressi
 		return &outcome{code: codes.ResourceExhausted, details: fmt.Sprintf("Received message larger than max (%d vs. %d)", announced, limit)}
 	}
 	length := int(announced)
-	switch {
-	case length <= cap(buf):
-	case length <= inlineMessage:
-		buf = make([]byte, 0, length)
-	default:
-		buf = buffer.Get(min(length, firstChunk, 4*some))
+	m.current = message{compressed: m.prefix[0] == 1}
+	if length <= smallMessage {
+		m.current.data = make([]byte, 0, length)
+	} else {
+		m.current.data = buffer.Get(min(length, firstChunk, 4*some))
 	}
-	m.current = message{data: buf[:0], compressed: m.prefix[0] == 1}
 	m.missing = length
 	return nil
 }

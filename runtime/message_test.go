@@ -28,7 +28,7 @@ func drainAndCount(c cardinality) *MethodHandler {
 // TestMessage_CutAnywhere sends one message in two DATA frames, cut at every octet, and in frames of one octet.
 func TestMessage_CutAnywhere(t *testing.T) {
 	for _, c := range cardinalities {
-		for _, size := range []int{0, 1, 20, inlineMessage, inlineMessage + 1} {
+		for _, size := range []int{0, 1, 20, smallMessage, smallMessage + 1} {
 			runInBubble(t, fmt.Sprintf("%s/%d", c.name, size), func(t *testing.T) {
 				s := newTestServer(t, Options{}, handlers{"M": drainAndCount(c)})
 				client := s.dial()
@@ -249,7 +249,7 @@ func TestMessageReader_HugeLength(t *testing.T) {
 	for _, prefix := range []string{"\x00\x80\x00\x00\x00", "\x00\xff\xff\xff\xff"} {
 		for _, limit := range []int{-1, 0, 4 << 20, math.MaxInt32} {
 			var m messageReader
-			_, done, bad := m.feed([]byte(prefix), nil, limit, NoCompression)
+			_, done, bad := m.feed([]byte(prefix), limit, NoCompression)
 			if done || bad == nil || bad.code != codes.ResourceExhausted {
 				t.Errorf("prefix %x with limit %d: done %v, %v; want RESOURCE_EXHAUSTED", prefix, limit, done, bad)
 			}

@@ -31,8 +31,7 @@ type rpc struct {
 	method  *method // nil: not known, and left to the interceptors; they change it with mu held
 	next    *rpc    // in the batch, and then in a dispatcher's queue
 	request message
-	call    *Call // nil without interceptors
-	inline  [inlineMessage]byte
+	call    *Call   // nil without interceptors
 	inlined *method // whose handler runs on the reader; nil: it runs on a worker
 
 	// Owned by the reader.
@@ -147,7 +146,7 @@ func (r *rpc) HandleData(data []byte, endStream bool) {
 	for len(data) > 0 && !r.deaf {
 		var done bool
 		var bad *outcome
-		data, done, bad = r.in.feed(data, r.requestBuffer(), r.conn.server.options.MaxReceiveMessageBytes, r.def.compression)
+		data, done, bad = r.in.feed(data, r.conn.server.options.MaxReceiveMessageBytes, r.def.compression)
 		switch {
 		case bad != nil:
 			r.failFromReader(*bad)
@@ -160,15 +159,6 @@ func (r *rpc) HandleData(data []byte, endStream bool) {
 	if endStream && !r.deaf {
 		r.endRequests()
 	}
-}
-
-// requestBuffer is where a small request can be kept. The requests of a stream can wait in a queue, and get memory of
-// their own.
-func (r *rpc) requestBuffer() []byte {
-	if r.requestStreaming || r.requests > 0 {
-		return nil
-	}
-	return r.inline[:0]
 }
 
 // deliver takes a message that is complete.

@@ -34,12 +34,8 @@ var tricks = []trick{
 		[]edit{{h2 + "headers.go", "if d.memoRequest != nil && string(block) == string(d.memoBlock) {", "if false {"}},
 	},
 	{
-		"the request of the last stream is taken without a lock", unary1x100,
-		[]edit{{h2 + "process.go", "if st = c.last; endStream &&", "if st = c.last; false && endStream &&"}},
-	},
-	{
-		"a small request is kept in its RPC", unary10x10,
-		[]edit{{rt + "rpc.go", "return r.inline[:0]", "return nil"}},
+		"content is processed before its frame has come as a whole", uploads1MB,
+		[]edit{{h2 + "conn.go", "if f.kind != frameData || f.has(flagPadded) || have < minPart {", "if true {"}},
 	},
 	{
 		"one timer watches the deadlines of a connection", usualRPC,
@@ -79,6 +75,10 @@ var tricks = []trick{
 	{
 		"an out-buffer is kept for the next connection that writes", unary50x1,
 		[]edit{{h2 + "write.go", "if cap(out) == outBufferSize {", "if false {"}},
+	},
+	{
+		"a write is one segment on a loopback interface", downloads1MB,
+		[]edit{{h2 + "config.go", "= 47 << 10", "= 64 << 10"}},
 	},
 	{
 		"requests of a stream are credited several at a time", pingPong100,

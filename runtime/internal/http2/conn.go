@@ -58,10 +58,9 @@ type Conn struct {
 	fields   *fieldDecoder
 	block    fieldBlock // the field block under way, while CONTINUATION frames are expected
 	in       inflow
-	last     *Stream // the stream that was opened last, until its first DATA: most of those have nothing else
-	dirty    bool    // the reader has appended frames that nobody else will flush
-	greeted  bool    // the peer's first SETTINGS frame has come
-	opened   int     // streams opened that have not been set against resets
+	dirty    bool // the reader has appended frames that nobody else will flush
+	greeted  bool // the peer's first SETTINGS frame has come
+	opened   int  // streams opened that have not been set against resets
 	resets   bucket
 	controls bucket
 	empties  bucket

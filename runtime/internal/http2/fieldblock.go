@@ -162,7 +162,6 @@ func (c *Conn) openStream(id uint32, block []byte, endStream, selfDep bool) erro
 	c.streams[id], c.opening = st, false
 	c.open.Add(1)
 	c.mu.Unlock()
-	c.last = st
 	c.opened++
 	st.Handler.HandleRequest(endStream)
 	return nil

@@ -82,13 +82,6 @@ func (c *Conn) processData(f frame) error {
 // receive finds the stream of a DATA frame and counts the frame against the stream's window; padding is given back at
 // once. inWindow is false if the peer sent more than it was allowed.
 func (c *Conn) receive(f frame, content int, endStream bool) (st *Stream, inWindow bool) {
-	if st = c.last; st != nil && st.id == f.streamID {
-		c.last = nil // and is not kept from the garbage collector until there is another
-		if endStream && !st.state.isClosed() {
-			// All that most requests have. The window has its first size still, and will not be needed again.
-			return st, len(f.payload) <= c.config.StreamWindow
-		}
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	st = c.streams[f.streamID]
