@@ -49,7 +49,7 @@ func (r *rpc) expectRest() {
 	if in.limit >= 0 && isLarge(size) && !in.admit(r, size) {
 		return
 	}
-	if r.stream.Expect(r.in.missing) {
+	if r.stream.Expect(prefixLen+len(r.in.current.data), r.in.missing) {
 		r.conn.flush = true
 	}
 }
@@ -131,7 +131,7 @@ func (in *intake) give(v *reservation, n int) {
 	flush := false
 	for in.fitsLocked() {
 		next := in.admitLocked()
-		flush = next.r.stream.Expect(next.missing) || flush
+		flush = next.r.stream.Expect(prefixLen+next.size-next.missing, next.missing) || flush
 	}
 	in.mu.Unlock()
 	if flush {

@@ -32,13 +32,17 @@ func (f *inflow) consume(n int) (increment uint32) {
 	return uint32(missing)
 }
 
-// expect makes room for n more octets at once, beyond the target if need be, and returns the increment to announce.
-func (f *inflow) expect(n int32) (increment uint32) {
+// expect makes room for n more octets at once, beyond the target if need be, of something of which some octets are held
+// already, and returns the increment to announce. That something does not count against the target: what follows it may
+// come too, so that the peer need not stop behind it.
+func (f *inflow) expect(some int, n int32) (increment uint32) {
 	if f.window >= n {
 		return 0
 	}
-	increment = uint32(n - f.window)
-	f.window = n
+	others := f.held - int64(some)
+	window := int32(min(int64(n)+max(0, int64(f.target)-others), maxWindow))
+	increment = uint32(window - f.window)
+	f.window = window
 	return increment
 }
 

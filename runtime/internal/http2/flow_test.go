@@ -45,20 +45,48 @@ func TestInflow_Receive(t *testing.T) {
 	}
 }
 
+// TestInflow_Expect has 70 of 100 octets received, of which some are of what is expected.
 func TestInflow_Expect(t *testing.T) {
-	f := newInflow(100)
-	f.receive(70)
 	for _, row := range []struct {
+		name      string
+		some      int
 		n         int32
 		increment uint32
 		window    int32
-	}{{30, 0, 30}, {31, 1, 31}, {0, 0, 31}, {-5, 0, 31}, {5000, 4969, 5000}, {maxWindow, maxWindow - 5000, maxWindow}} {
-		if got := f.expect(row.n); got != row.increment || f.window != row.window {
-			t.Errorf("expect(%d): increment %d, window %d", row.n, got, f.window)
+	}{
+		{"has come", 70, 0, 0, 30},
+		{"fits", 70, 30, 0, 30},
+		{"as much again behind it", 70, 31, 101, 131},
+		{"behind others", 20, 31, 51, 81},
+		{"all others", 0, 5000, 5000, 5030},
+		{"the largest window", 70, maxWindow, maxWindow - 30, maxWindow},
+		{"nonsense", 70, -5, 0, 30},
+	} {
+		f := newInflow(100)
+		f.receive(70)
+		if got := f.expect(row.some, row.n); got != row.increment || f.window != row.window {
+			t.Errorf("%s: increment %d, window %d", row.name, got, f.window)
+		}
+		if got := f.expect(row.some, row.n); got != 0 {
+			t.Errorf("%s: another %d", row.name, got)
+		}
+		if got := f.consume(70); row.n > 30 && got != 0 {
+			t.Errorf("%s: %d given back beyond what was expected", row.name, got)
 		}
 	}
-	if got := f.consume(70); got != 0 {
-		t.Errorf("%d given back beyond what was expected", got)
+	f := newInflow(100)
+	f.receive(60)
+	f.receive(40)
+	f.expect(40, 100) // behind 60 others
+	if f.window != 140 {
+		t.Errorf("window %d behind more than half", f.window)
+	}
+	f.receive(140)
+	if got := f.consume(60); got != 0 { // the message of 140 is still held
+		t.Errorf("increment %d while more than the target is held", got)
+	}
+	if got := f.consume(180); got != 100 {
+		t.Errorf("increment %d once all is consumed", got)
 	}
 }
 
@@ -87,7 +115,7 @@ func TestInflow_Invariants(t *testing.T) {
 				told += int64(f.consume(int(n)))
 			case 3:
 				if r.IntN(10) == 0 {
-					told += int64(f.expect(r.Int32N(1 << uint(1+r.IntN(30)))))
+					told += int64(f.expect(r.IntN(int(min(held, 1<<30))+1), r.Int32N(1<<uint(1+r.IntN(30)))))
 				}
 			}
 			if int64(f.window) != told || int64(f.held) != held || told < 0 || told > maxWindow {

@@ -67,7 +67,7 @@ func newFuzzApp(t *testing.T) *fuzzApp {
 			st.app.flush = true
 		case 5: // a large one, before the end of the request, of which what waits is dropped
 			st.write(Outgoing{Headers: okHeaders, Data: make([]byte, 100_000)})
-			if st.Expect(fuzzExpected) {
+			if st.Expect(0, fuzzExpected) {
 				st.app.flush = true
 			}
 		case 6:

@@ -118,9 +118,9 @@ func (st *Stream) Consumed(n int) (flush bool) {
 }
 
 // Expect makes sure that n more octets of content can come, beyond the stream's window if need be: the rest of a
-// message that the application has decided to take. The caller flushes if it reports true.
-func (st *Stream) Expect(n int) (flush bool) {
-	return st.announce(func(in *inflow) uint32 { return in.expect(int32(min(n, maxWindow))) })
+// message that the application has decided to take, of which it has some octets. The caller flushes if it reports true.
+func (st *Stream) Expect(some, n int) (flush bool) {
+	return st.announce(func(in *inflow) uint32 { return in.expect(some, int32(min(n, maxWindow))) })
 }
 
 func (st *Stream) announce(change func(*inflow) uint32) (flush bool) {
