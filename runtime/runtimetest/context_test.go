@@ -188,6 +188,9 @@ func TestResponses(t *testing.T) {
 	if err := responses.Send(message); err != nil {
 		t.Error(err)
 	}
+	if err := new(runtimetest.Responses[runtime.RawMessage]).Send(nil); status.Code(err) != codes.Internal {
+		t.Errorf("nil: got %v", err)
+	}
 	if err := responses.Send(message); err != broken {
 		t.Errorf("got %v", err)
 	}

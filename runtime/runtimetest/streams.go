@@ -5,6 +5,8 @@ import (
 	"iter"
 	"sync"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/gogreeter/gogreeter/runtime"
@@ -65,8 +67,12 @@ type Responses[Res any] struct {
 	sent []*Res
 }
 
-// Send implements runtime.ResponseStream. It keeps a copy: the handler may use the message again.
+// Send implements runtime.ResponseStream. It keeps a copy: the handler may use the message again. A nil response is an
+// error, as a server's stream has it.
 func (r *Responses[Res]) Send(response *Res) error {
+	if response == nil {
+		return status.Error(codes.Internal, "Failed to serialize response!")
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.Err != nil && len(r.sent) >= r.Limit {
