@@ -19,6 +19,7 @@ const (
 	unary50x1     = "unary small, 50 x 1"
 	usualRPC      = "unary small, 10 x 10, interceptor, deadline, usual metadata"
 	unary10x10TLS = "unary small, 10 x 10, TLS"
+	upload64KiB   = "unary 64 KiB requests, 1 x 10"
 	upload1MiB    = "unary 1 MiB requests, 1 x 4"
 	pingPong100   = "ping-pong, 1 x 100 streams"
 	download100   = "100-octet responses, 1 x 1 stream"
@@ -47,7 +48,7 @@ var scenarios = []scenario{
 	unary(unary10x10TLS, 10, 10, 100_000, 0).overTLS().python(),
 	unary("unary small, 50 x 1, TLS", 50, 1, 50_000, 0).overTLS(),
 	unary("unary 1 KiB requests, 1 x 100", 1, 100, 100_000, 1<<10),
-	unary("unary 64 KiB requests, 1 x 10", 1, 10, 10_000, 64<<10),
+	unary(upload64KiB, 1, 10, 10_000, 64<<10),
 	unary(upload1MiB, 1, 4, 1_000, 1<<20),
 	echo("unary 1 KB of text each way, gzip, 10 x 10", 10, 10, 20_000, 1_000).compressed().python(),
 	echo("unary 64 KB of text each way, gzip, 1 x 10", 1, 10, 400, 64_000).compressed(),

@@ -34,7 +34,7 @@ var tricks = []trick{
 		[]edit{{h2 + "headers.go", "if d.memoRequest != nil && string(block) == string(d.memoBlock) {", "if false {"}},
 	},
 	{
-		"content is processed before its frame has come as a whole", uploads1MB,
+		"content is processed before its frame has come as a whole", upload64KiB,
 		[]edit{{h2 + "conn.go", "if f.kind != frameData || f.has(flagPadded) || have < minPart {", "if true {"}},
 	},
 	{
