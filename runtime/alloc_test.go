@@ -93,7 +93,7 @@ func TestRPC_Allocations(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
 	}
-	const limit = 8
+	const limit = 6 // what it is: one more is to be seen. The bar is 8
 	hello := func(_ context.Context, request *wrapperspb.StringValue) (*wrapperspb.StringValue, error) {
 		return &wrapperspb.StringValue{Value: "Hello, " + request.Value + "!"}, nil
 	}
