@@ -161,7 +161,8 @@ bench-codegen: ## compare the plugin with protoc-gen-go-grpc on the request in G
 
 .PHONY: size
 size: ## count the lines of the core: the runtime and its transport, without tests
-	@cat $$(ls runtime/*.go runtime/internal/*/*.go | grep -v _test.go) | wc -l
+	@cat $$(ls runtime/*.go runtime/internal/*/*.go | grep -v _test.go) | \
+		awk '!/^[ \t]*(\/\/|$$)/ { code++ } END { print NR " lines, " code " without comments and blank lines" }'
 
 .PHONY: clean
 clean: ## remove what was built
