@@ -257,16 +257,6 @@ func streamEcho() *MethodHandler {
 	})
 }
 
-// TestNewServer_NilInterceptor is about a mistake that must not pass for a check that has been made.
-func TestNewServer_NilInterceptor(t *testing.T) {
-	defer func() {
-		if got := recover(); got != "gogreeter: NewServer: Options.Interceptors[1] is nil" {
-			t.Errorf("panicked with %v", got)
-		}
-	}()
-	NewServer(intercept(func(ctx context.Context, call *Call, next Next) error { return next(ctx, call) }, nil))
-}
-
 // TestInterceptor_SetMethod sends RPCs from every cardinality, and from a method that is not known, to every other.
 func TestInterceptor_SetMethod(t *testing.T) {
 	methods := handlers{}

@@ -49,6 +49,8 @@ func overTLS(config *tls.Config) (func(net.Conn) net.Conn, error) {
 		return nil, errors.New("the TLS configuration is nil; without TLS, use AddInsecurePort or AddListener")
 	case len(config.Certificates) == 0 && config.GetCertificate == nil && config.GetConfigForClient == nil:
 		return nil, errors.New("the TLS configuration has no certificate")
+	case config.MaxVersion != 0 && config.MaxVersion < tls.VersionTLS12:
+		return nil, errors.New("the TLS configuration has a MaxVersion below TLS 1.2, which HTTP/2 needs")
 	}
 	config = tlsConfig(config)
 	return func(nc net.Conn) net.Conn { return tls.Server(socket.UnderTLS(nc), config) }, nil

@@ -1,6 +1,9 @@
 package runtime
 
 import (
+	"context"
+	"fmt"
+	"log/slog"
 	"math"
 	"reflect"
 	"strings"
@@ -67,4 +70,44 @@ func testExtremeOptions(t *testing.T, options Options) {
 	}()
 	<-s.Stop(s.options.Grace)
 	<-drained
+}
+
+// TestNewServer_Panics is about mistakes that the server can neither serve with nor leave out.
+func TestNewServer_Panics(t *testing.T) {
+	pass := func(ctx context.Context, call *Call, next Next) error { return next(ctx, call) }
+	for want, options := range map[string]Options{
+		"Options.Interceptors[1] is nil":             intercept(pass, nil),
+		"Options.Compression: gogreeter: 3 is not a": {Compression: 3},
+	} {
+		func() {
+			defer func() {
+				if got := fmt.Sprint(recover()); !strings.HasPrefix(got, "gogreeter: NewServer: "+want) {
+					t.Errorf("panicked with %v, want %v", got, want)
+				}
+			}()
+			NewServer(options)
+		}()
+	}
+}
+
+// TestServer_MethodOptions has options for methods that are not there when the server starts.
+func TestServer_MethodOptions(t *testing.T) {
+	for _, generic := range []bool{false, true} {
+		inBubble(t, func(t *testing.T) {
+			log := &testLog{}
+			s := NewServer(Options{Logger: slog.New(slog.NewTextHandler(log, nil)), Methods: map[string]MethodOptions{
+				"/t.S/M": {Executor: Inline}, "/t.S/Misspelled": {}, "t.S/M": {},
+			}})
+			check(t, s.AddService(Service{Name: "t.S", Methods: handlers{"M": echo()}}))
+			if generic {
+				check(t, s.AddGenericHandler(genericFunc(func(HandlerCallDetails) *MethodHandler { return nil })))
+			}
+			check(t, s.Start())
+			<-s.Stop(0)
+			lines := log.lines("Options.Methods names a method that no service has")
+			if generic && len(lines) != 0 || !generic && (len(lines) != 2 || !strings.Contains(lines[0], "method=/t.S/Misspelled")) {
+				t.Errorf("generic handler %v: logged %q", generic, lines)
+			}
+		})
+	}
 }

@@ -3,9 +3,12 @@ package runtime
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"maps"
 	"math"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -228,9 +231,12 @@ type Server struct {
 	sent        uint64
 }
 
-// NewServer returns a server without ports and services. It panics if an interceptor is nil: to leave out what may be
-// a check of who may do what is not for the server to decide.
+// NewServer returns a server without ports and services. It panics if an interceptor is nil, which may have been a check
+// of who may do what, so that to leave it out is not for the server to decide; and if Options.Compression is none.
 func NewServer(options Options) *Server {
+	if err := options.Compression.check(); err != nil {
+		panic(fmt.Sprintf("gogreeter: NewServer: Options.Compression: %v", err))
+	}
 	s := &Server{
 		options:     options.withDefaults(),
 		done:        make(chan struct{}),
@@ -327,10 +333,25 @@ func (s *Server) Start() error {
 		return ErrStopped
 	}
 	s.stage = started
+	s.checkMethodOptions()
 	for _, l := range s.listeners {
 		s.acceptLocked(l)
 	}
 	return nil
+}
+
+// checkMethodOptions reports options for methods that are not there, which may be a mistake, and may be for services that
+// come later.
+func (s *Server) checkMethodOptions() {
+	table := s.table.Load()
+	if len(table.generic) > 0 {
+		return // which may know them
+	}
+	for _, path := range slices.Sorted(maps.Keys(s.options.Methods)) {
+		if table.methods[path] == nil {
+			s.logger.Warn("Options.Methods names a method that no service has; paths are \"/package.Service/Method\"", "method", path)
+		}
+	}
 }
 
 // Stop begins to stop the server and returns at once. The ports are closed, and all clients asked to make no new RPC,

@@ -49,6 +49,7 @@ func TestServer_AddSecurePortRefuses(t *testing.T) {
 	}{
 		"Nil":            {nil, "the TLS configuration is nil"},
 		"NoCertificates": {&tls.Config{}, "the TLS configuration has no certificate"},
+		"TLS11":          {&tls.Config{Certificates: make([]tls.Certificate, 1), MaxVersion: tls.VersionTLS11}, "MaxVersion below TLS 1.2"},
 	} {
 		_, err := NewServer(Options{}).AddSecurePort("127.0.0.1:0", tt.config)
 		if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), `"127.0.0.1:0"`) {
@@ -127,8 +128,10 @@ func TestTLS_HandshakeWhileStopping(t *testing.T) {
 		nc := s.listener.dial()
 		synctest.Wait()
 		terminated := s.Stop(time.Hour)
-		client := newTestClient(t, tls.Client(nc, &tls.Config{NextProtos: []string{"h2"}, RootCAs: pool, ServerName: "test"}))
-		st := client.call("/t.S/M", "x")
+		gated := gatedConn{nc, make(chan struct{})}
+		client := newTestClient(t, tls.Client(gated, &tls.Config{NextProtos: []string{"h2"}, RootCAs: pool, ServerName: "test"}))
+		st := client.call("/t.S/M", "x") // is on its way before the client can answer the PING between the two GOAWAY frames
+		close(gated.open)
 		st.result().want(codes.OK, "", "x")
 		wantClosed(t, "termination", terminated)
 		client.waitEnd()
@@ -136,6 +139,17 @@ func TestTLS_HandshakeWhileStopping(t *testing.T) {
 			t.Errorf("%d GOAWAY frames, the last with stream %d", len(client.goAways), client.lastID)
 		}
 	})
+}
+
+// gatedConn is a connection that writes nothing until it is opened.
+type gatedConn struct {
+	net.Conn
+	open chan struct{}
+}
+
+func (c gatedConn) Write(b []byte) (int, error) {
+	<-c.open
+	return c.Conn.Write(b)
 }
 
 // TestTLS_HandshakeStandsStill closes a connection whose client stops in the handshake; the server can stop meanwhile.
