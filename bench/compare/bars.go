@@ -40,7 +40,6 @@ var bars = []bar{
 	cpuBar(downloads1MB, gogreeter, grpcGo, 1/1.5),
 	{what: "p99 of a fast method beside a slow one, next to alone", figure: slowdown, limit: 1.5, format: times},
 	memoryBar(idleConnections, 8),
-	memoryBar(usedConnections, 8),
 	{what: binarySize + ", next to grpc-go's", figure: sizeRatio, limit: 0.7, format: times, exact: true},
 	{what: generator + ", time next to protoc-gen-go-grpc's", figure: generatorRatio, limit: 0.7, format: times},
 }
