@@ -9,9 +9,11 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"errors"
+	"io"
 	"math/big"
 	"net"
 	goruntime "runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -219,4 +221,51 @@ func TestTLS_CallbacksFail(t *testing.T) {
 			wantClosed(t, "termination", s.Stop(time.Hour))
 		})
 	}
+}
+
+// recordingConn keeps the types of the TLS records that are read.
+type recordingConn struct {
+	net.Conn
+	octets []byte
+}
+
+func (c *recordingConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.octets = append(c.octets, b[:n]...)
+	return n, err
+}
+
+// lastRecord returns the type of the last record.
+func (c *recordingConn) lastRecord() (kind byte) {
+	for b := c.octets; len(b) >= 5; b = b[min(len(b), 5+int(b[3])<<8+int(b[4])):] {
+		kind = b[0]
+	}
+	return kind
+}
+
+// TestTLS_SaysThatItEnds has a server that stops say by an alert that nothing more comes, over a socket of the system's.
+func TestTLS_SaysThatItEnds(t *testing.T) {
+	certificate, pool := testCertificate(t)
+	s := NewServer(Options{})
+	port, err := s.AddSecurePort("127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{certificate}})
+	check(t, err)
+	check(t, s.Start())
+	nc, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	check(t, err)
+	defer nc.Close()
+	recording := &recordingConn{Conn: nc}
+	// In TLS 1.2 the type of a record can be seen from outside.
+	client := tls.Client(recording, &tls.Config{RootCAs: pool, ServerName: "test", NextProtos: []string{"h2"}, MaxVersion: tls.VersionTLS12})
+	_, err = client.Write([]byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"))
+	check(t, err)
+	_, err = io.ReadFull(client, make([]byte, 9)) // of the server's SETTINGS
+	check(t, err)
+	stopped := s.Stop(0)
+	_, err = io.Copy(io.Discard, client)
+	check(t, err)
+	if recording.lastRecord() != 21 {
+		t.Errorf("the last record is of type %d, not an alert", recording.lastRecord())
+	}
+	client.Close()
+	<-stopped
 }

@@ -5,6 +5,7 @@ import (
 	"net"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/buffer"
 )
@@ -16,6 +17,7 @@ func (s *Socket) closeTLS(secure TLS) {
 		return
 	}
 	secure.CloseWrite()
+	s.SetWriteDeadline(time.Time{}) // CloseWrite leaves one that has passed
 	s.Write(nil, 0, false)
 }
 
