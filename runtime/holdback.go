@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -10,7 +11,8 @@ import (
 // deadlines run.
 //
 // Once there is room they go on one by one: whoever is about to run one sends the next on its way. So handlers run at the
-// same time as they would otherwise, and yet what they answer is noticed before many more begin.
+// same time as they would otherwise, and yet what they answer is noticed before many more begin. That goes for each
+// dispatcher: who is on its way to a worker that others keep busy holds up nobody who has workers of his own.
 //
 // Handlers that had begun before may still be too many. Workers of which there can be any number therefore wait with a
 // large response until it may be encoded.
@@ -21,9 +23,9 @@ type holdback struct {
 	mu sync.Mutex
 	// Guarded by mu.
 	held     []*rpc
-	next     *rpc      // was the first of them, and is on its way to a worker
-	encoders int       // workers that wait for room
-	room     sync.Cond // signalled when there may be some
+	next     map[*dispatcher]*rpc // was the first of them, and is on its way to a worker
+	encoders int                  // workers that wait for room
+	room     sync.Cond            // signalled when there may be some
 }
 
 // hold reports whether an RPC has to wait, which is then held. Whoever is about to run an RPC asks.
@@ -36,11 +38,12 @@ func (c *connection) hold(r *rpc) bool {
 	defer h.mu.Unlock()
 	defer h.settleLocked()
 	h.active.Store(true) // before the question whether there is room: who makes room looks at it
-	congested, waits := c.congested(), len(h.held) > 0 || h.next != nil
-	first := r == h.next
+	d := c.dispatcherOf(r.method)
+	congested, first := c.congested(), r == h.next[d]
 	if first {
-		h.next = nil
+		delete(h.next, d)
 	}
+	waits := h.next[d] != nil || slices.ContainsFunc(h.held, func(r *rpc) bool { return c.dispatcherOf(r.method) == d })
 	switch {
 	case first && congested:
 		h.held = append([]*rpc{r}, h.held...)
@@ -64,6 +67,8 @@ func (c *connection) writes(w *worker, n int) {
 	h, limit := &c.holdback, int64(c.server.options.MaxUnreadResponseBytes)
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.writing.Add(-int64(w.large)) // the worker's own, which an interceptor has replaced: not to wait for oneself
+	w.large = 0
 	h.encoders++
 	h.active.Store(true)
 	for w.patient && limit >= 0 && (c.h2.Congested() || h.writing.Load() > 0 && h.writing.Load()+int64(n) > limit) {
@@ -90,25 +95,30 @@ func (c *connection) Relieved() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.room.Broadcast()
-	if h.next == nil && !c.congested() {
+	if !c.congested() {
 		c.releaseLocked()
 	}
 	h.settleLocked()
 }
 
-// releaseLocked sends the first RPC that is held on its way.
+// releaseLocked sends the first RPC that is held on its way, of each dispatcher to which none is.
 func (c *connection) releaseLocked() {
 	h := &c.holdback
-	if len(h.held) == 0 {
-		return
-	}
-	r := h.held[0]
-	h.held[0] = nil
-	h.held, h.next = h.held[1:], r
-	r.inlined = nil // it comes from no reader any more
-	c.dispatcherOf(r.method).push(r, r, 1)
+	h.held = slices.DeleteFunc(h.held, func(r *rpc) bool {
+		d := c.dispatcherOf(r.method)
+		if h.next[d] != nil {
+			return false
+		}
+		if h.next == nil {
+			h.next = make(map[*dispatcher]*rpc)
+		}
+		h.next[d] = r
+		r.inlined = false // it comes from no reader any more
+		d.push(r, r, 1)
+		return true
+	})
 }
 
 func (h *holdback) settleLocked() {
-	h.active.Store(len(h.held) > 0 || h.next != nil || h.encoders > 0)
+	h.active.Store(len(h.held) > 0 || len(h.next) > 0 || h.encoders > 0)
 }

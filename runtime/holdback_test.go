@@ -299,3 +299,70 @@ func TestHoldback_LargeResponses(t *testing.T) {
 		})
 	}
 }
+
+// TestCall_RespondsWithLargeResponses has an interceptor replace a response, which together with the new one is beyond the
+// limit: it does not wait for itself.
+func TestCall_RespondsWithLargeResponses(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newTestServer(t, Options{
+			MaxUnreadResponseBytes: 200_000,
+			Interceptors: []Interceptor{func(ctx context.Context, call *Call, next Next) error {
+				if err := next(ctx, call); err != nil {
+					return err
+				}
+				return call.Respond(ctx, &raw{Data: make([]byte, 120_000)})
+			}},
+		}, handlers{"M": UnaryUnary(func(context.Context, *raw) (*raw, error) {
+			return &raw{Data: make([]byte, 120_000)}, nil
+		})})
+		client := s.dial()
+		client.call("/t.S/M", "").result().want(codes.OK, "", string(make([]byte, 120_000)))
+	})
+}
+
+// TestHoldback_OtherDispatchers has the first that may go on wait for a worker which another connection keeps busy. That
+// holds up nobody who needs none of these workers.
+func TestHoldback_OtherDispatchers(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		free := make(chan struct{})
+		var begun atomic.Int32
+		s := newTestServer(t, Options{Workers: 1, MaxUnreadResponseBytes: 100_000}, handlers{
+			"M": UnaryUnary(func(context.Context, *raw) (*raw, error) {
+				begun.Add(1)
+				return &raw{Data: make([]byte, 120_000)}, nil
+			}),
+			"Long":   UnaryUnary(func(ctx context.Context, _ *raw) (*raw, error) { <-free; return rawOf(""), nil }),
+			"Health": echo().WithExecutor(Unbounded),
+		})
+		a := newTestClient(t, s.listener.dial(), http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+		a.do(func(*http2.Framer) { a.thrifty = true })
+		first := a.call("/t.S/M", "")
+		a.ping()
+		synctest.Wait()
+		a.call("/t.S/M", "") // held
+		a.ping()
+		synctest.Wait()
+		if begun.Load() != 1 {
+			t.Fatal(begun.Load())
+		}
+		b := s.dial()
+		long := b.call("/t.S/Long", "") // takes the worker
+		b.ping()
+		synctest.Wait()
+		a.do(func(f *http2.Framer) { f.WriteWindowUpdate(0, 1<<20); f.WriteWindowUpdate(first.id, 200_000) })
+		first.result()
+		synctest.Wait()
+		h := a.call("/t.S/Health", "x")
+		a.do(func(f *http2.Framer) { f.WriteWindowUpdate(h.id, 1000) })
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		a.mu.Lock()
+		ended := h.ended
+		a.mu.Unlock()
+		if !ended {
+			t.Error("the RPC has not been answered")
+		}
+		close(free)
+		long.result()
+	})
+}

@@ -23,6 +23,7 @@ type inlineRunner struct {
 	armed    bool
 	replaced bool // another goroutine is the reader now
 
+	method  *method             // of current; written before it
 	current atomic.Pointer[rpc] // nil: none
 	mu      sync.Mutex
 	seen    *rpc      // current, when the timer went off last. Guarded by mu.
@@ -38,7 +39,7 @@ func (i *inlineRunner) run(r *rpc) {
 		i.timer.Reset(inlineLimit)
 	}
 	i.armed = true
-	r.inlined = r.method
+	r.inlined, i.method = true, r.method
 	i.current.Store(r)
 	defer i.leave(r) // also if the handler ends its goroutine
 	r.run(&i.worker)
@@ -74,15 +75,15 @@ func (i *inlineRunner) watch() {
 		i.seen, i.since = r, time.Now()
 		time.AfterFunc(inlineLimit, i.watch)
 	case time.Since(i.since) >= inlineLimit && i.current.CompareAndSwap(r, nil):
-		r.replaceReader()
+		r.replaceReader(i.method)
 	}
 }
 
-// replaceReader is called, on behalf of the reader, for an RPC whose handler blocks it.
-func (r *rpc) replaceReader() {
-	if r.inlined.inline.CompareAndSwap(true, false) {
+// replaceReader is called, on behalf of the reader, for an RPC whose handler blocks it, and with that the method.
+func (r *rpc) replaceReader(m *method) {
+	if m.inline.CompareAndSwap(true, false) {
 		r.conn.server.logger.Error("An inline handler blocks; its method no longer runs inline",
-			"method", r.inlined.path, "limit", inlineLimit)
+			"method", m.path, "limit", inlineLimit)
 	}
 	go r.conn.server.read(r.conn)
 }

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/net/http2"
 	"google.golang.org/grpc/codes"
 )
 
@@ -253,4 +254,57 @@ func TestInline_OnSockets(t *testing.T) {
 	for i := range methods {
 		s.wantBlocking(fmt.Sprint("/t.S/M", i), 1)
 	}
+}
+
+// TestDispatch_GoexitInContinuation has the reader end when the last frame of a field block has come: the next reader does
+// not wait for that block any more.
+func TestDispatch_GoexitInContinuation(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newTestServer(t, Options{}, handlers{"M": echo()})
+		check(t, s.AddGenericHandler(genericFunc(func(HandlerCallDetails) *MethodHandler {
+			goruntime.Goexit()
+			return nil
+		})))
+		client := s.dial()
+		st := &testStream{c: client, credits: 65535}
+		client.do(func(framer *http2.Framer) {
+			st.id = client.nextID
+			client.nextID += 2
+			client.streams[st.id] = st
+			client.block.Reset()
+			for _, f := range request("/x.Y/Z") {
+				client.encoder.WriteField(f)
+			}
+			b := client.block.Bytes()
+			framer.WriteHeaders(http2.HeadersFrameParam{StreamID: st.id, BlockFragment: b[:10]})
+			framer.WriteContinuation(st.id, true, b[10:])
+		})
+		st.result()
+		client.call("/t.S/M", "hello").result().want(codes.OK, "", "hello")
+	})
+}
+
+// TestInline_BlocksInContinuation has a handler block the reader when the last frame of a trailer section has come.
+func TestInline_BlocksInContinuation(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newTestServer(t, Options{}, handlers{"M": echo(), "Slow": UnaryUnary(func(context.Context, *raw) (*raw, error) {
+			time.Sleep(time.Second)
+			return rawOf("slow"), nil
+		}).WithExecutor(Inline)})
+		client := s.dial()
+		st := client.open("/t.S/Slow")
+		st.send("x")
+		client.do(func(framer *http2.Framer) {
+			client.block.Reset()
+			for _, f := range request("/x.Y/Z", "a", "b")[4:] {
+				client.encoder.WriteField(f)
+			}
+			b := client.block.Bytes()
+			framer.WriteHeaders(http2.HeadersFrameParam{StreamID: st.id, BlockFragment: b[:5], EndStream: true})
+			framer.WriteContinuation(st.id, true, b[5:])
+		})
+		time.Sleep(500 * time.Millisecond)
+		client.call("/t.S/M", "hello").result().want(codes.OK, "", "hello")
+		st.result().want(codes.OK, "", "slow")
+	})
 }

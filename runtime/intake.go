@@ -9,6 +9,10 @@ import (
 // that the server has to ask for their rest. It asks for as many at a time as the budget holds. The others wait, first
 // in, first out; all that their clients see is a window that stays shut for longer. A request larger than the whole
 // budget is asked for when it is alone.
+//
+// Requests that have come, and wait for a worker, keep their place in the budget. If there is a bounded number of workers,
+// these may be those whose handlers wait for a request that does not fit any more: so one at a time that such a handler
+// waits for is asked for beyond the limit.
 type intake struct {
 	limit int // octets; negative: no bound
 
@@ -16,6 +20,7 @@ type intake struct {
 	// Guarded by mu.
 	reserved int
 	waiting  []*reservation
+	extra    *reservation // asked for beyond the limit, and not taken yet; nil: none
 }
 
 // reservation is what one RPC has of an intake: the lengths of its large requests, those that are under way or wait for
@@ -49,7 +54,11 @@ func (r *rpc) expectRest() {
 	if in.limit >= 0 && isLarge(size) && !in.admit(r, size) {
 		return
 	}
-	if r.stream.Expect(prefixLen+len(r.in.current.data), r.in.missing) {
+	some := 0
+	if isLarge(size) {
+		some = prefixLen + len(r.in.current.data)
+	}
+	if r.stream.Expect(some, r.in.missing) {
 		r.conn.flush = true
 	}
 }
@@ -70,25 +79,42 @@ func (in *intake) admit(r *rpc, size int) bool {
 	if v.stage == unasked {
 		v.stage = lined
 		in.waiting = append(in.waiting, v)
-		if len(in.waiting) == 1 && in.fitsLocked() {
-			in.admitLocked()
+		if in.admitLocked() {
+			r.conn.flush = true
 		}
 	}
 	return v.stage == admitted
 }
 
-// fitsLocked reports whether there is room for the first that waits.
-func (in *intake) fitsLocked() bool {
-	return len(in.waiting) > 0 && (in.reserved == 0 || in.reserved+in.waiting[0].size <= in.limit)
+// admitLocked asks for the requests that have room. The caller flushes if it reports true.
+func (in *intake) admitLocked() (flush bool) {
+	for len(in.waiting) > 0 {
+		at := 0
+		if in.reserved > 0 && in.reserved+in.waiting[0].size > in.limit {
+			if in.extra != nil {
+				break
+			}
+			if at = slices.IndexFunc(in.waiting, func(v *reservation) bool { return v.r.starves() }); at < 0 {
+				break
+			}
+			in.extra = in.waiting[at]
+		}
+		v := in.waiting[at]
+		in.waiting = slices.Delete(in.waiting, at, at+1)
+		v.stage = admitted
+		v.held += v.size
+		in.reserved += v.size
+		flush = v.r.stream.Expect(prefixLen+v.size-v.missing, v.missing) || flush
+	}
+	return flush
 }
 
-func (in *intake) admitLocked() *reservation {
-	v := in.waiting[0]
-	in.waiting = slices.Delete(in.waiting, 0, 1)
-	v.stage = admitted
-	v.held += v.size
-	in.reserved += v.size
-	return v
+// starves reports whether the handler occupies one of a bounded number of workers, and has taken all requests that have
+// come.
+func (r *rpc) starves() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.entered && !r.isOver && r.taken == len(r.queue) && r.conn.dispatcherOf(r.method).limit > 0
 }
 
 // arrived is called when the request under way has come as a whole. What it has reserved stays so until its handler
@@ -109,10 +135,27 @@ func (in *intake) leaveLocked(v *reservation) {
 	}
 }
 
-// taken gives back what a request of n octets has reserved, when its handler takes it.
+// taken gives back what a request of n octets has reserved, when its handler takes it. n is 0 if it has reserved nothing,
+// and when the handler begins.
 func (in *intake) taken(v *reservation, n int) {
 	in.mu.Lock()
+	if n > 0 && in.extra == v {
+		in.extra = nil
+	}
 	in.give(v, n)
+}
+
+// queueEnded gives back what the requests in an RPC's queue have reserved, for good. The one that is under way, if there
+// is one, the reader still has.
+func (in *intake) queueEnded(v *reservation) {
+	in.mu.Lock()
+	in.leaveLocked(v)
+	underWay := 0
+	if v.stage == admitted {
+		underWay = min(v.size, v.held)
+	}
+	v.stage = settled
+	in.give(v, v.held-underWay)
 }
 
 // settle gives back everything that an RPC has reserved, for good.
@@ -120,6 +163,9 @@ func (in *intake) settle(v *reservation) {
 	in.mu.Lock()
 	in.leaveLocked(v)
 	v.stage = settled
+	if in.extra == v {
+		in.extra = nil
+	}
 	in.give(v, v.held)
 }
 
@@ -128,11 +174,7 @@ func (in *intake) give(v *reservation, n int) {
 	n = min(n, v.held)
 	v.held -= n
 	in.reserved -= n
-	flush := false
-	for in.fitsLocked() {
-		next := in.admitLocked()
-		flush = next.r.stream.Expect(prefixLen+next.size-next.missing, next.missing) || flush
-	}
+	flush := in.admitLocked()
 	in.mu.Unlock()
 	if flush {
 		v.r.conn.h2.Flush()

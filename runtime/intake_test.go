@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"fmt"
+	goruntime "runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -239,4 +240,78 @@ func TestIntake_ConnectionEnds(t *testing.T) {
 			t.Errorf("%d octets are reserved and %d requests wait", conn.intake.reserved, len(conn.intake.waiting))
 		}
 	})
+}
+
+// TestIntake_StarvingHandler has the budget full of requests that wait for the only worker, whose handler waits for one
+// that does not fit any more.
+func TestIntake_StarvingHandler(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newTestServer(t, Options{Workers: 1, MaxBufferedRequestBytes: 1 << 20}, handlers{
+			"Unary": echo(),
+			"Stream": StreamUnary(func(_ context.Context, requests RequestIterator[raw]) (*raw, error) {
+				for _, err := range requests.All() {
+					if err != nil {
+						return nil, err
+					}
+				}
+				return rawOf("done"), nil
+			}),
+		})
+		client := s.dial()
+		stream := client.open("/t.S/Stream")
+		client.ping()
+		synctest.Wait()
+		for range 2 {
+			st := client.open("/t.S/Unary")
+			st.sendPatiently(lpm(0, string(make([]byte, 500_000))))
+			st.halfClose()
+		}
+		client.ping()
+		wantIntake(t, s, 1_000_000, 0)
+		for range 3 {
+			stream.sendPatiently(lpm(0, string(make([]byte, 100_000))))
+		}
+		stream.halfClose()
+		stream.result().want(codes.OK, "", "done")
+		wantIntake(t, s, 0, 0)
+	})
+}
+
+// TestIntake_EndedRPCsAreForgotten has RPCs end that wait for a worker, in the middle of large requests: neither is the
+// budget occupied, nor is there memory that it does not know of.
+func TestIntake_EndedRPCsAreForgotten(t *testing.T) {
+	s := newTestServer(t, Options{MaxBufferedRequestBytes: 8 << 20, Workers: 1}, handlers{
+		"Block": UnaryUnary(func(ctx context.Context, _ *raw) (*raw, error) { <-ctx.Done(); return rawOf(""), nil }),
+		"Stream": StreamUnary(func(ctx context.Context, requests RequestIterator[raw]) (*raw, error) {
+			return requests.Next()
+		}),
+	})
+	client := s.dial()
+	client.call("/t.S/Block", "")
+	heap := func() uint64 {
+		goruntime.GC()
+		goruntime.GC()
+		var m goruntime.MemStats
+		goruntime.ReadMemStats(&m)
+		return m.HeapAlloc >> 20
+	}
+	before := heap()
+	message := lpm(0, string(make([]byte, 4<<20-10)))
+	for range 200 {
+		st := client.open("/t.S/Stream")
+		st.sendPatiently(message[:len(message)-100])
+		st.cancel()
+	}
+	client.ping()
+	reserved := 0
+	s.mu.Lock()
+	for c := range s.connections {
+		c.intake.mu.Lock()
+		reserved = c.intake.reserved
+		c.intake.mu.Unlock()
+	}
+	s.mu.Unlock()
+	if after := heap(); after > before+40 || reserved != 0 {
+		t.Errorf("heap before %d MiB, after %d MiB; %d octets are reserved", before, after, reserved)
+	}
 }

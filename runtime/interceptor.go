@@ -189,7 +189,7 @@ func callHandler(ctx context.Context, call *Call) error {
 	if call.entered {
 		return outcome{code: codes.Internal, details: "an interceptor called next twice: the requests have been consumed"}.err()
 	}
-	if call.rpc.inlined != nil && call.method.responseStreaming {
+	if call.rpc.inlined && call.method.responseStreaming {
 		// It may have to wait for what only the reader can bring.
 		return outcome{code: codes.Internal, details: "an RPC that runs inline cannot be handed to a method that streams"}.err()
 	}

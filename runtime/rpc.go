@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 
+	"github.com/gogreeter/gogreeter/runtime/internal/buffer"
 	"github.com/gogreeter/gogreeter/runtime/internal/http2"
 )
 
@@ -31,8 +32,8 @@ type rpc struct {
 	method  *method // nil: not known, and left to the interceptors; they change it with mu held
 	next    *rpc    // in the batch, and then in a dispatcher's queue
 	request message
-	call    *Call   // nil without interceptors
-	inlined *method // whose handler runs on the reader; nil: it runs on a worker
+	call    *Call // nil without interceptors
+	inlined bool  // its handler runs on the reader
 
 	// Owned by the reader.
 	in        messageReader
@@ -56,6 +57,7 @@ type rpc struct {
 	after       map[*func()]struct{}
 	callbacks   []func()
 	dispatched  bool // a worker has it, or will
+	entered     bool // its handler has begun
 	headersSent bool
 	trailing    Metadata
 	queue       []message // requests; those from taken on wait for the handler
@@ -212,16 +214,26 @@ func notOneRequest(path string) outcome {
 
 // failFromReader ends the RPC because of something wrong with the request.
 func (r *rpc) failFromReader(o outcome) {
-	r.deaf = true
 	r.finish(o)
+	r.stopReading()
 	r.conn.flush = true
 }
 
 // HandleClose implements http2.StreamHandler.
 func (r *rpc) HandleClose(err error) {
-	r.deaf = true
 	r.mu.Lock()
 	r.endLocked(outcomeCancelled, context.Canceled)
+	r.stopReading()
+}
+
+// stopReading drops the request under way, once the RPC is over: its handler may go on for long, or not have begun.
+func (r *rpc) stopReading() {
+	r.deaf = true
+	buffer.Put(r.in.current.data)
+	r.in = messageReader{}
+	if v := r.large.Load(); v != nil && r.requestStreaming {
+		r.conn.intake.settle(v)
+	}
 }
 
 // dispatch hands the RPC to where its handler runs.
@@ -241,7 +253,7 @@ func (r *rpc) run(w *worker) {
 	if r.conn.hold(r) {
 		return
 	}
-	if r.over() {
+	if !r.enter() {
 		r.release() // its deadline passed, or the client gave up, before its turn came
 		return
 	}
@@ -311,6 +323,18 @@ func (r *rpc) release() {
 	}
 }
 
+// enter notes that the handler begins, and reports false if the RPC is over.
+func (r *rpc) enter() bool {
+	r.mu.Lock()
+	over := r.isOver
+	r.entered = !over
+	r.mu.Unlock()
+	if v := r.large.Load(); v != nil && !over {
+		r.conn.intake.taken(v, 0) // the request under way may be one that the handler waits for
+	}
+	return !over
+}
+
 func (r *rpc) over() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -342,7 +366,7 @@ func (r *rpc) endLocked(o outcome, cause error) {
 	if !dispatched {
 		r.release()
 	} else if v := r.large.Load(); v != nil && r.requestStreaming {
-		r.conn.intake.settle(v) // the queue is gone
+		r.conn.intake.queueEnded(v)
 	}
 }
 
@@ -423,8 +447,13 @@ func (r *rpc) nextMessage() (message, error) {
 
 // took is called when the handler has taken a request.
 func (r *rpc) took(m message) {
-	if v := r.large.Load(); v != nil && isLarge(len(m.data)) {
+	v := r.large.Load()
+	switch {
+	case v == nil:
+	case isLarge(len(m.data)):
 		r.conn.intake.taken(v, len(m.data))
+	default:
+		r.conn.intake.taken(v, 0)
 	}
 }
 

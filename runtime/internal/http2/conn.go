@@ -74,24 +74,26 @@ type Conn struct {
 
 	mu sync.Mutex
 	// Guarded by mu.
-	streams     map[uint32]*Stream
-	opening     bool   // a stream counts in maxStreamID and is not in streams yet
-	maxStreamID uint32 // highest stream that the peer has opened
-	recent      recentStreams
-	peerWindow  int32 // SETTINGS_INITIAL_WINDOW_SIZE of the peer
-	outWindow   int32 // the connection's window
-	answered    bool  // HEADERS or DATA was appended since the peer's last PING
-	queue       streamQueue
-	out         []byte // frames that wait for the next write
-	writing     bool   // a goroutine is in flush
-	promised    bool   // a goroutine is going to flush soon
-	restOf      []byte // the out-buffer of which the socket did not take the rest
-	rest        []byte
-	drained     sync.Cond
-	stage       connStage
-	endErr      error       // why the connection ended; nil while it lives
-	timer       *time.Timer // ends the wait for the PING of a shutdown
-	congestion  congestion
+	streams      map[uint32]*Stream
+	opening      bool   // a stream counts in maxStreamID and is not in streams yet
+	maxStreamID  uint32 // highest stream that the peer has opened
+	recent       recentStreams
+	peerWindow   int32  // SETTINGS_INITIAL_WINDOW_SIZE of the peer
+	outWindow    int32  // the connection's window
+	tableSize    uint32 // SETTINGS_HEADER_TABLE_SIZE of the peer
+	tableReduced bool   // it has become smaller, and no field block has gone since
+	answered     bool   // HEADERS or DATA was appended since the peer's last PING
+	queue        streamQueue
+	out          []byte // frames that wait for the next write
+	writing      bool   // a goroutine is in flush
+	promised     bool   // a goroutine is going to flush soon
+	restOf       []byte // the out-buffer of which the socket did not take the rest
+	rest         []byte
+	drained      sync.Cond
+	stage        connStage
+	endErr       error       // why the connection ended; nil while it lives
+	timer        *time.Timer // ends the wait for the PING of a shutdown
+	congestion   congestion
 }
 
 // connStage is how far the end of a connection has come. It only grows.
@@ -115,6 +117,7 @@ func NewConn(nc net.Conn, app Application, config *Config) *Conn {
 		streams:    make(map[uint32]*Stream),
 		peerWindow: defaultWindow,
 		outWindow:  defaultWindow,
+		tableSize:  defaultTableSize,
 		resets:     newBucket(resetBurst, resetsPerSecond),
 		controls:   newBucket(controlBurst, controlsPerSecond),
 		empties:    newBucket(emptyBurst, emptysPerSecond),

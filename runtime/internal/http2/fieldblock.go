@@ -60,9 +60,9 @@ func (c *Conn) processContinuation(f frame) error {
 	if !f.has(flagEndHeaders) {
 		return nil
 	}
-	err := c.processBlock(b.streamID, b.fragments, b.endStream, b.selfDep)
-	*b = fieldBlock{}
-	return err
+	whole := *b
+	*b = fieldBlock{} // at once: the application may end this goroutine, and another reader goes on
+	return c.processBlock(whole.streamID, whole.fragments, whole.endStream, whole.selfDep)
 }
 
 // processBlock processes a whole field block: it opens a stream, or is a trailer section. The block is decoded in any

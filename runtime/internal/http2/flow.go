@@ -32,15 +32,17 @@ func (f *inflow) consume(n int) (increment uint32) {
 	return uint32(missing)
 }
 
-// expect makes room for n more octets at once, beyond the target if need be, of something of which some octets are held
-// already, and returns the increment to announce. That something does not count against the target: what follows it may
-// come too, so that the peer need not stop behind it.
+// expect makes room for n more octets at once, beyond the target if need be, and returns the increment to announce. If
+// some is not 0, they belong to something of which some octets are held already, and which does not count against the
+// target: what follows it may come too, so that the peer need not stop behind it.
 func (f *inflow) expect(some int, n int32) (increment uint32) {
 	if f.window >= n {
 		return 0
 	}
-	others := f.held - int64(some)
-	window := int32(min(int64(n)+max(0, int64(f.target)-others), maxWindow))
+	window := n
+	if others := f.held - int64(some); some > 0 && others < int64(f.target) {
+		window = int32(min(int64(n)+int64(f.target)-others, maxWindow))
+	}
 	increment = uint32(window - f.window)
 	f.window = window
 	return increment

@@ -58,7 +58,7 @@ func TestInflow_Expect(t *testing.T) {
 		{"fits", 70, 30, 0, 30},
 		{"as much again behind it", 70, 31, 101, 131},
 		{"behind others", 20, 31, 51, 81},
-		{"all others", 0, 5000, 5000, 5030},
+		{"nothing of it behind it", 0, 5000, 4970, 5000},
 		{"the largest window", 70, maxWindow, maxWindow - 30, maxWindow},
 		{"nonsense", 70, -5, 0, 30},
 	} {

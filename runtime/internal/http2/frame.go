@@ -38,13 +38,14 @@ const (
 )
 
 const (
-	frameHeaderLen         = 9
-	minMaxFrameSize        = 1 << 14   // RFC 9113, Section 6.5.2: the initial value of SETTINGS_MAX_FRAME_SIZE.
-	maxMaxFrameSize        = 1<<24 - 1 // RFC 9113, Section 6.5.2.
-	defaultWindow          = 1<<16 - 1 // RFC 9113, Section 6.9.2.
-	maxWindow              = 1<<31 - 1 // RFC 9113, Section 6.9.1.
-	clientPreface          = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-	streamIDMask    uint32 = 1<<31 - 1
+	frameHeaderLen          = 9
+	minMaxFrameSize         = 1 << 14   // RFC 9113, Section 6.5.2: the initial value of SETTINGS_MAX_FRAME_SIZE.
+	maxMaxFrameSize         = 1<<24 - 1 // RFC 9113, Section 6.5.2.
+	defaultWindow           = 1<<16 - 1 // RFC 9113, Section 6.9.2.
+	defaultTableSize        = 4096      // RFC 9113, Section 6.5.2.
+	maxWindow               = 1<<31 - 1 // RFC 9113, Section 6.9.1.
+	clientPreface           = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+	streamIDMask     uint32 = 1<<31 - 1
 )
 
 // frame is one frame in the read buffer. Its payload aliases the buffer.

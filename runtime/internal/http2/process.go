@@ -226,10 +226,13 @@ func (c *Conn) processSettings(f frame) error {
 // (CVE-2020-11080).
 const maxSettings = 64
 
-// applySettingLocked applies one parameter. SETTINGS_HEADER_TABLE_SIZE needs nothing since our field blocks do not
-// use the dynamic table, nor do SETTINGS_MAX_CONCURRENT_STREAMS and SETTINGS_ENABLE_PUSH since we do not push.
+// applySettingLocked applies one parameter. SETTINGS_MAX_CONCURRENT_STREAMS and SETTINGS_ENABLE_PUSH need nothing since we
+// do not push.
 func (c *Conn) applySettingLocked(id uint16, value uint32) error {
 	switch id {
+	case settingHeaderTableSize:
+		c.tableReduced = c.tableReduced || value < c.tableSize
+		c.tableSize = value
 	case settingEnablePush:
 		if value > 1 {
 			return ConnError{ErrCodeProtocol, "SETTINGS_ENABLE_PUSH is neither 0 nor 1"}

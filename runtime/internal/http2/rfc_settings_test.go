@@ -16,6 +16,41 @@ func acknowledged(p *peer) {
 	ignored(p)
 }
 
+// TestConn_AnnouncesTableSize is RFC 7541, Section 4.2: the first field block after the peer has made its dynamic table
+// smaller begins with a Dynamic Table Size Update.
+func TestConn_AnnouncesTableSize(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		sizes []uint32
+		want  bool
+	}{
+		{"default", []uint32{4096}, false},
+		{"larger", []uint32{1 << 20}, false},
+		{"none", []uint32{0}, true},
+		{"a little smaller", []uint32{4095}, true},
+		{"smaller, and larger again", []uint32{0, 4096}, true},
+		{"larger, and smaller", []uint32{8192, 5000}, true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			withPeer(t, Config{}, func(p *peer) {
+				p.greet()
+				for id := uint32(1); id < 8; id += 4 { // once for each reduction
+					for _, size := range row.sizes {
+						p.writeSettings(settingHeaderTableSize, size)
+						p.want(frameSettings)
+					}
+					p.writeHeaders(id, true, request()...)
+					reduced := row.want && (id == 1 || len(row.sizes) > 1)
+					if first := p.wantOn(frameHeaders, id).payload[0]; (first == tableSizeZero) != reduced {
+						t.Errorf("the field block begins with 0x%02x", first)
+					}
+					p.wantHeaders(id, true) // the trailers, without another
+				}
+			})
+		})
+	}
+}
+
 func TestConn_ReactsToSettings(t *testing.T) {
 	runOffences(t, []offence{
 		{name: "6.5: on a stream", send: frames(rawFrame(0x4, 0, 1)), want: connError(ErrCodeProtocol)},

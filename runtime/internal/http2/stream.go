@@ -67,7 +67,7 @@ func (st *Stream) Write(o Outgoing) (kept bool, err error) {
 		c.roomLocked(st)
 	}
 	if o.Headers != nil {
-		c.out = appendHeaders(c.out, st.id, o.Headers, o.Finish && o.Data == nil && o.Trailers == nil, minMaxFrameSize)
+		c.appendHeadersLocked(st, o.Headers, o.Finish && o.Data == nil && o.Trailers == nil)
 		if o.Finish && o.Data == nil && o.Trailers == nil {
 			c.closeLocalLocked(st)
 			return false, nil
@@ -118,7 +118,8 @@ func (st *Stream) Consumed(n int) (flush bool) {
 }
 
 // Expect makes sure that n more octets of content can come, beyond the stream's window if need be: the rest of a
-// message that the application has decided to take, of which it has some octets. The caller flushes if it reports true.
+// message that the application has decided to take. If some is not 0, that is how much of the message has come, and the
+// stream's window is then open for what follows the message. The caller flushes if it reports true.
 func (st *Stream) Expect(some, n int) (flush bool) {
 	return st.announce(func(in *inflow) uint32 { return in.expect(some, int32(min(n, maxWindow))) })
 }

@@ -108,10 +108,23 @@ func (c *Conn) appendFrameLocked(st *Stream, data []byte, limit int) int {
 	return n
 }
 
+// appendHeadersLocked appends a field block. After the peer has made its dynamic table smaller, the next one has to begin
+// with a Dynamic Table Size Update (RFC 7541, Section 4.2), although our field blocks do not use the table.
+func (c *Conn) appendHeadersLocked(st *Stream, block []byte, endStream bool) {
+	if c.tableReduced {
+		c.tableReduced = false
+		block = append([]byte{tableSizeZero}, block...)
+	}
+	c.out = appendHeaders(c.out, st.id, block, endStream, minMaxFrameSize)
+}
+
+// tableSizeZero is a Dynamic Table Size Update to 0 (RFC 7541, Section 6.3), which is within every limit.
+const tableSizeZero = 0x20
+
 // appendEndLocked ends the response.
 func (c *Conn) appendEndLocked(st *Stream, trailers []byte) {
 	if trailers != nil {
-		c.out = appendHeaders(c.out, st.id, trailers, true, minMaxFrameSize)
+		c.appendHeadersLocked(st, trailers, true)
 	} else {
 		c.out = appendFrameHeader(c.out, frameData, flagEndStream, st.id, 0)
 	}
