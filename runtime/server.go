@@ -56,8 +56,8 @@ type Options struct {
 
 	// MaxBufferedRequestBytes bounds what is kept, for each connection, of requests that are under way or wait for their
 	// handler, as far as these are larger than the flow-control window of their stream (64 KiB). Those beyond it are not
-	// refused: flow control holds them back until handlers have taken earlier ones. Default 64 MiB; a negative value is
-	// no bound.
+	// refused: flow control holds them back until handlers have taken earlier ones. If workers are bounded, one that a
+	// handler waits for may come in spite of it. Default 64 MiB; a negative value is no bound.
 	MaxBufferedRequestBytes int
 
 	// MaxUnreadResponseBytes bounds what is kept, for each connection, of responses whose handlers have returned and that
