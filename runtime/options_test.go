@@ -6,10 +6,13 @@ import (
 	"log/slog"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"golang.org/x/net/http2"
 	"google.golang.org/grpc/codes"
 )
 
@@ -110,4 +113,73 @@ func TestServer_MethodOptions(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestOptions_Floods sets each bound on floods to less and to more than the client sends.
+func TestOptions_Floods(t *testing.T) {
+	const sent = 3000
+	for name, flood := range map[string]struct {
+		bound func(o *FloodOptions) *Rate
+		send  func(c *testClient)
+	}{
+		"Resets": {func(o *FloodOptions) *Rate { return &o.Resets }, func(c *testClient) {
+			for range sent {
+				c.open("/t.S/M").cancel()
+			}
+		}},
+		"Controls": {func(o *FloodOptions) *Rate { return &o.Controls }, func(c *testClient) {
+			c.do(func(f *http2.Framer) {
+				for range sent {
+					f.WritePing(false, [8]byte{})
+				}
+			})
+		}},
+		"Empties": {func(o *FloodOptions) *Rate { return &o.Empties }, func(c *testClient) {
+			st := c.open("/t.S/M")
+			c.do(func(f *http2.Framer) {
+				for range sent {
+					f.WriteData(st.id, false, nil)
+				}
+			})
+		}},
+	} {
+		for way, rate := range map[string]Rate{"Bounded": {Burst: 10, PerSecond: 1}, "Larger": {Burst: sent + 10}, "NoBound": {Burst: -1}} {
+			runInBubble(t, name+"/"+way, func(t *testing.T) {
+				options := Options{Connections: ConnectionOptions{MinPingInterval: -1}}
+				*flood.bound(&options.Floods) = rate
+				s := newTestServer(t, options, handlers{"M": echo()})
+				c := s.dial()
+				c.call("/t.S/M", "x").result().want(codes.OK, "", "x")
+				flood.send(c)
+				if way == "Bounded" {
+					c.waitEnd()
+					c.close()
+					synctest.Wait()
+					if len(s.log.lines("ENHANCE_YOUR_CALM")) != 1 {
+						t.Errorf("the log is %v", s.log)
+					}
+					return
+				}
+				c.call("/t.S/M", "y").result().want(codes.OK, "", "y")
+			})
+		}
+	}
+}
+
+// TestOptions_MaxMetadataFields has requests with more entries than the option allows, and with as many.
+func TestOptions_MaxMetadataFields(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		c := newTestServer(t, Options{MaxMetadataFields: 10}, handlers{"M": echo()}).dial()
+		for _, tt := range []struct {
+			more int
+			code codes.Code
+		}{{4, codes.OK}, {5, codes.ResourceExhausted}} {
+			st := c.open("/t.S/M", slices.Repeat([]string{"k", "v"}, tt.more)...)
+			st.send("x")
+			st.halfClose()
+			if code, details := st.result().status(); code != tt.code {
+				t.Errorf("%d more: %v %s", tt.more, code, details)
+			}
+		}
+	})
 }

@@ -77,6 +77,13 @@ type Options struct {
 	// entry beside key and value. More is answered with RESOURCE_EXHAUSTED. Default 16 KiB.
 	MaxMetadataBytes int
 
+	// MaxMetadataFields bounds the number of entries of the invocation metadata, pseudo-header fields included, in the same
+	// way. Default 250.
+	MaxMetadataFields int
+
+	// Floods bounds what costs the server more than the client.
+	Floods FloodOptions
+
 	// SetupTimeout bounds the time from accepting a connection to the client's first SETTINGS frame, the TLS handshake
 	// included. Default 10 s.
 	SetupTimeout time.Duration
@@ -87,6 +94,28 @@ type Options struct {
 
 	// Connections says how long connections live, and how it is found out that a client is gone.
 	Connections ConnectionOptions
+}
+
+// FloodOptions bounds what a well-behaved client seldom does, and an attacker often, on each connection. A client beyond a
+// bound is told so by GOAWAY with ENHANCE_YOUR_CALM, and loses its connection. A proxy that has many users on a connection
+// may need more than the defaults.
+type FloodOptions struct {
+	// Resets bounds the streams that end by RST_STREAM before they are answered, whoever sends it; half of the streams that
+	// the client opens it may reset besides. Default 1,000 at once and 33 a second.
+	Resets Rate
+
+	// Controls bounds the frames that cost an answer or more: SETTINGS, PRIORITY, and those PINGs that MinPingInterval
+	// permits. Default 1,000 at once and 100 a second.
+	Controls Rate
+
+	// Empties bounds frames without content: DATA, HEADERS and CONTINUATION. Default 10,000 at once and 1,000 a second.
+	Empties Rate
+}
+
+// Rate is a token bucket: Burst at once, and PerSecond over time. Zero fields are the default; a negative Burst is no bound.
+type Rate struct {
+	Burst     int
+	PerSecond float64
 }
 
 // ConnectionOptions configures the life of connections (gRPC proposals A8 and A9, and grpc-python's channel arguments of
@@ -157,6 +186,10 @@ func (o *Options) transport() *http2.Config {
 	return http2.Config{
 		MaxConcurrentStreams: o.MaxConcurrentStreams,
 		MaxHeaderListBytes:   o.MaxMetadataBytes,
+		MaxHeaderFields:      o.MaxMetadataFields,
+		Resets:               http2.Rate(o.Floods.Resets),
+		Controls:             http2.Rate(o.Floods.Controls),
+		Empties:              http2.Rate(o.Floods.Empties),
 		StreamWindow:         streamWindow,
 		MaxUnreadBytes:       o.MaxUnreadResponseBytes,
 		SetupTimeout:         o.SetupTimeout,

@@ -19,6 +19,12 @@ type Config struct {
 	// MaxHeaderFields bounds the number of fields of a request in the same way. Default 250.
 	MaxHeaderFields int
 
+	// Resets bounds what a well-behaved peer seldom causes: streams that it resets before they are answered, and frames for
+	// which we have to reset one (rapid reset, CVE-2023-44487, and its sibling, CVE-2025-8671). Controls bounds frames that
+	// cost us an answer or a walk over the streams: PING and SETTINGS (CVE-2019-9512, -9515); and Empties DATA, HEADERS and
+	// CONTINUATION frames without content (CVE-2019-9518). Defaults 1,000 and 33 a second, 1,000 and 100, 10,000 and 1,000.
+	Resets, Controls, Empties Rate
+
 	// StreamWindow and ConnWindow are how many octets a peer may have under way or unconsumed, for a stream and for
 	// the connection. Defaults 65,535 octets and 1 MiB. The connection's is never below 65,535 octets.
 	StreamWindow, ConnWindow int
@@ -59,6 +65,9 @@ func (c Config) WithDefaults() *Config {
 	setDefault(&c.MaxHeaderListBytes, 16<<10)
 	c.MaxHeaderListBytes = min(c.MaxHeaderListBytes, math.MaxInt32/4) // four times as many octets on the wire are counted
 	setDefault(&c.MaxHeaderFields, 250)
+	c.Resets.setDefault(1000, 33)
+	c.Controls.setDefault(1000, 100)
+	c.Empties.setDefault(10_000, 1000)
 	setDefault(&c.StreamWindow, defaultWindow)
 	setDefault(&c.ConnWindow, 1<<20)
 	c.StreamWindow = min(c.StreamWindow, maxWindow)
@@ -106,19 +115,6 @@ const (
 	// field block needs. The limit stops floods of small and of empty ones (CVE-2024-28182).
 	spareContinuations = 32
 
-	// A token bucket for what a well-behaved peer seldom causes: streams that it resets before they are answered, and
-	// frames for which we have to reset one (rapid reset, CVE-2023-44487, and its sibling, CVE-2025-8671).
-	resetBurst      = 1000
-	resetsPerSecond = 33
-
-	// The same for frames that cost us an answer or a walk over the streams: PING and SETTINGS (CVE-2019-9512, -9515).
-	controlBurst      = 1000
-	controlsPerSecond = 100
-
-	// And for DATA, HEADERS and CONTINUATION frames without content (CVE-2019-9518).
-	emptyBurst      = 10000
-	emptysPerSecond = 1000
-
 	// gRPC's keepalive document (A8-client-side-keepalive) has these for servers.
 	maxPingStrikes   = 2
 	idlePingInterval = 2 * time.Hour
@@ -128,6 +124,26 @@ const (
 	endTime          = 3 * lingerTime // from an error, or End, to the close of the socket whatever the peer does
 	shutdownPingTime = time.Second    // how long the peer may take for the PING between the two GOAWAY frames
 )
+
+// Rate is what a token bucket allows: Burst at once, and PerSecond over time. A negative Burst is no bound.
+type Rate struct {
+	Burst     int
+	PerSecond float64
+}
+
+func (r *Rate) setDefault(burst int, perSecond float64) {
+	switch {
+	case r.Burst < 0:
+		r.Burst = math.MaxInt
+	case r.Burst == 0:
+		r.Burst = burst
+	}
+	if !(r.PerSecond > 0) {
+		r.PerSecond = perSecond
+	}
+}
+
+func (r Rate) bucket() bucket { return newBucket(float64(r.Burst), r.PerSecond) }
 
 // bucket is a token bucket that starts full. A peer that empties it ends its connection.
 type bucket struct {

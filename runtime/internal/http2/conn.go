@@ -118,9 +118,9 @@ func NewConn(nc net.Conn, app Application, config *Config) *Conn {
 		peerWindow: defaultWindow,
 		outWindow:  defaultWindow,
 		tableSize:  defaultTableSize,
-		resets:     newBucket(resetBurst, resetsPerSecond),
-		controls:   newBucket(controlBurst, controlsPerSecond),
-		empties:    newBucket(emptyBurst, emptysPerSecond),
+		resets:     config.Resets.bucket(),
+		controls:   config.Controls.bucket(),
+		empties:    config.Empties.bucket(),
 	}
 	c.drained.L = &c.mu
 	c.upkeep.begin(config)

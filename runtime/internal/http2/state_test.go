@@ -138,7 +138,7 @@ func TestConn_IgnoresData_OnForgottenStream(t *testing.T) {
 			p.writeHeaders(id, true, request()...)
 			p.wantReply(id, "")
 		}
-		for range 2 * resetBurst {
+		for range 2000 {
 			p.writeData(1, false, "x")
 		}
 		for f, ok := p.poll(); ok; f, ok = p.poll() {
