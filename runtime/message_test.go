@@ -25,6 +25,15 @@ func drainAndCount(c cardinality) *MethodHandler {
 	})
 }
 
+// drainAndCountAll has such a handler for each cardinality, under its name.
+func drainAndCountAll() handlers {
+	methods := handlers{}
+	for _, c := range cardinalities {
+		methods[c.name] = drainAndCount(c)
+	}
+	return methods
+}
+
 // TestMessage_CutAnywhere sends one message in two DATA frames, cut at every octet, and in frames of one octet.
 func TestMessage_CutAnywhere(t *testing.T) {
 	for _, c := range cardinalities {

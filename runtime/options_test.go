@@ -45,10 +45,7 @@ func TestOptions_Extreme(t *testing.T) {
 
 func testExtremeOptions(t *testing.T, options Options) {
 	options.Compression = Gzip
-	methods := handlers{}
-	for _, c := range cardinalities {
-		methods[c.name] = drainAndCount(c)
-	}
+	methods := drainAndCountAll()
 	s := newTestServer(t, options, methods)
 	for range 2 {
 		client := s.dial()
@@ -93,12 +90,21 @@ func TestNewServer_Panics(t *testing.T) {
 	}
 }
 
+type writerFunc func(b []byte) (int, error)
+
+func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
+
 // TestServer_MethodOptions has options for methods that are not there when the server starts.
 func TestServer_MethodOptions(t *testing.T) {
 	for _, generic := range []bool{false, true} {
 		inBubble(t, func(t *testing.T) {
 			log := &testLog{}
-			s := NewServer(Options{Logger: slog.New(slog.NewTextHandler(log, nil)), Methods: map[string]MethodOptions{
+			var s *Server
+			asking := writerFunc(func(b []byte) (int, error) {
+				s.Stats() // as a log may that says what the server does
+				return log.Write(b)
+			})
+			s = NewServer(Options{Logger: slog.New(slog.NewTextHandler(asking, nil)), Methods: map[string]MethodOptions{
 				"/t.S/M": {Executor: Inline}, "/t.S/Misspelled": {}, "t.S/M": {},
 			}})
 			check(t, s.AddService(Service{Name: "t.S", Methods: handlers{"M": echo()}}))

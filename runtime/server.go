@@ -356,6 +356,14 @@ func (s *Server) setExecutor(m *method) {
 
 // Start begins to serve the ports that were added, and returns. It fails with ErrAlreadyStarted or ErrStopped.
 func (s *Server) Start() error {
+	if err := s.start(); err != nil {
+		return err
+	}
+	s.checkMethodOptions() // without mu: the log is the application's, and may ask the server something
+	return nil
+}
+
+func (s *Server) start() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch s.stage {
@@ -366,7 +374,6 @@ func (s *Server) Start() error {
 		return ErrStopped
 	}
 	s.stage = started
-	s.checkMethodOptions()
 	for _, l := range s.listeners {
 		s.acceptLocked(l)
 	}
