@@ -43,17 +43,22 @@ func (c *connection) hold(r *rpc) bool {
 	if first {
 		delete(h.next, d)
 	}
-	waits := h.next[d] != nil || slices.ContainsFunc(h.held, func(r *rpc) bool { return c.dispatcherOf(r.method) == d })
 	switch {
 	case first && congested:
 		h.held = append([]*rpc{r}, h.held...)
-	case first || !congested && !waits:
+	case first || !congested && !c.othersWaitLocked(d):
 		c.releaseLocked()
 		return false
 	default:
 		h.held = append(h.held, r)
 	}
 	return true
+}
+
+// othersWaitLocked reports whether there are RPCs of a dispatcher that have waited, and have not begun.
+func (c *connection) othersWaitLocked(d *dispatcher) bool {
+	h := &c.holdback
+	return h.next[d] != nil || slices.ContainsFunc(h.held, func(r *rpc) bool { return c.dispatcherOf(r.method) == d })
 }
 
 // congested reports whether no RPC should begin.
@@ -67,8 +72,11 @@ func (c *connection) writes(w *worker, n int) {
 	h, limit := &c.holdback, int64(c.server.options.MaxUnreadResponseBytes)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.writing.Add(-int64(w.large)) // the worker's own, which an interceptor has replaced: not to wait for oneself
-	w.large = 0
+	if w.large > 0 { // of a response that an interceptor has replaced: nobody has to wait for it, the worker itself included
+		h.writing.Add(-int64(w.large))
+		w.large = 0
+		h.room.Broadcast()
+	}
 	h.encoders++
 	h.active.Store(true)
 	for w.patient && limit >= 0 && (c.h2.Congested() || h.writing.Load() > 0 && h.writing.Load()+int64(n) > limit) {

@@ -50,27 +50,28 @@ func isLarge(n int) bool { return prefixLen+n > streamWindow }
 // expectRest asks the client for the rest of the request under way, as soon as there is room for it. The reader calls it
 // whenever a part has come.
 func (r *rpc) expectRest() {
-	size, in := len(r.in.current.data)+r.in.missing, &r.conn.intake
-	if in.limit >= 0 && isLarge(size) && !in.admit(r, size) {
-		return
-	}
-	some := 0
+	have, in := len(r.in.current.data), &r.conn.intake
+	size, some := have+r.in.missing, 0
 	if isLarge(size) {
-		some = prefixLen + len(r.in.current.data)
+		if in.limit >= 0 {
+			in.admit(r, size)
+			return
+		}
+		some = prefixLen + have
 	}
 	if r.stream.Expect(some, r.in.missing) {
 		r.conn.flush = true
 	}
 }
 
-// admit reports whether the request under way has room. If not, the client is asked for it later.
-func (in *intake) admit(r *rpc, size int) bool {
+// admit has the client asked for the request under way: at once if there is room, or later. The reader calls it.
+func (in *intake) admit(r *rpc, size int) {
 	v := r.large.Load()
 	if v == nil {
 		v = &reservation{r: r}
 		r.large.Store(v)
 		if r.over() { // else whoever ends it will find the reservation
-			return false
+			return
 		}
 	}
 	in.mu.Lock()
@@ -83,7 +84,6 @@ func (in *intake) admit(r *rpc, size int) bool {
 			r.conn.flush = true
 		}
 	}
-	return v.stage == admitted
 }
 
 // admitLocked asks for the requests that have room. The caller flushes if it reports true.

@@ -329,7 +329,7 @@ func (r *rpc) enter() bool {
 	over := r.isOver
 	r.entered = !over
 	r.mu.Unlock()
-	if v := r.large.Load(); v != nil && !over {
+	if v := r.large.Load(); v != nil && r.requestStreaming && !over {
 		r.conn.intake.taken(v, 0) // the request under way may be one that the handler waits for
 	}
 	return !over
@@ -447,13 +447,12 @@ func (r *rpc) nextMessage() (message, error) {
 
 // took is called when the handler has taken a request.
 func (r *rpc) took(m message) {
-	v := r.large.Load()
-	switch {
-	case v == nil:
-	case isLarge(len(m.data)):
-		r.conn.intake.taken(v, len(m.data))
-	default:
-		r.conn.intake.taken(v, 0)
+	if v := r.large.Load(); v != nil {
+		reserved := 0
+		if isLarge(len(m.data)) {
+			reserved = len(m.data)
+		}
+		r.conn.intake.taken(v, reserved)
 	}
 }
 
