@@ -266,7 +266,7 @@ func TestServer_StopDespiteHandler(t *testing.T) {
 		})})
 		client := s.dial()
 		st := client.call("/t.S/M", "")
-		client.ping()
+		synctest.Wait() // until the handler is where it does not heed its context
 		terminatedCh := s.Stop(0)
 		st.result().want(codes.Unavailable, "Cancelling all calls")
 		wantClosed(t, "termination", terminatedCh)
