@@ -279,28 +279,38 @@ func (c *testClient) open(path string, more ...string) *testStream {
 }
 
 func (c *testClient) openFields(fields []hpack.HeaderField, endStream bool) *testStream {
+	return c.openCut(fields, endStream, 16000)
+}
+
+// openCut is openFields with a field block in frames of at most size octets.
+func (c *testClient) openCut(fields []hpack.HeaderField, endStream bool, size int) *testStream {
 	st := &testStream{c: c, credits: 65535}
 	c.do(func(framer *http2.Framer) {
 		st.id = c.nextID
 		c.nextID += 2
 		c.streams[st.id] = st
-		c.block.Reset()
-		for _, f := range fields {
-			c.encoder.WriteField(f)
-		}
-		rest := c.block.Bytes()
-		first := rest[:min(len(rest), 16000)]
-		rest = rest[len(first):]
-		framer.WriteHeaders(http2.HeadersFrameParam{
-			StreamID: st.id, BlockFragment: first, EndStream: endStream, EndHeaders: len(rest) == 0,
-		})
-		for len(rest) > 0 {
-			next := rest[:min(len(rest), 16000)]
-			rest = rest[len(next):]
-			framer.WriteContinuation(st.id, len(rest) == 0, next)
-		}
+		st.writeFields(framer, fields, endStream, size)
 	})
 	return st
+}
+
+// writeFields writes a field block in frames of at most size octets; c.mu is held.
+func (st *testStream) writeFields(framer *http2.Framer, fields []hpack.HeaderField, endStream bool, size int) {
+	st.c.block.Reset()
+	for _, f := range fields {
+		st.c.encoder.WriteField(f)
+	}
+	rest := st.c.block.Bytes()
+	first := rest[:min(len(rest), size)]
+	rest = rest[len(first):]
+	framer.WriteHeaders(http2.HeadersFrameParam{
+		StreamID: st.id, BlockFragment: first, EndStream: endStream, EndHeaders: len(rest) == 0,
+	})
+	for len(rest) > 0 {
+		next := rest[:min(len(rest), size)]
+		rest = rest[len(next):]
+		framer.WriteContinuation(st.id, len(rest) == 0, next)
+	}
 }
 
 // call makes a whole call with the given request messages and half-closes.

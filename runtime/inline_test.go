@@ -266,20 +266,7 @@ func TestDispatch_GoexitInContinuation(t *testing.T) {
 			return nil
 		})))
 		client := s.dial()
-		st := &testStream{c: client, credits: 65535}
-		client.do(func(framer *http2.Framer) {
-			st.id = client.nextID
-			client.nextID += 2
-			client.streams[st.id] = st
-			client.block.Reset()
-			for _, f := range request("/x.Y/Z") {
-				client.encoder.WriteField(f)
-			}
-			b := client.block.Bytes()
-			framer.WriteHeaders(http2.HeadersFrameParam{StreamID: st.id, BlockFragment: b[:10]})
-			framer.WriteContinuation(st.id, true, b[10:])
-		})
-		st.result()
+		client.openCut(request("/x.Y/Z"), false, 10).result()
 		client.call("/t.S/M", "hello").result().want(codes.OK, "", "hello")
 	})
 }
@@ -294,15 +281,7 @@ func TestInline_BlocksInContinuation(t *testing.T) {
 		client := s.dial()
 		st := client.open("/t.S/Slow")
 		st.send("x")
-		client.do(func(framer *http2.Framer) {
-			client.block.Reset()
-			for _, f := range request("/x.Y/Z", "a", "b")[4:] {
-				client.encoder.WriteField(f)
-			}
-			b := client.block.Bytes()
-			framer.WriteHeaders(http2.HeadersFrameParam{StreamID: st.id, BlockFragment: b[:5], EndStream: true})
-			framer.WriteContinuation(st.id, true, b[5:])
-		})
+		client.do(func(framer *http2.Framer) { st.writeFields(framer, request("/x.Y/Z", "a", "b")[4:], true, 5) })
 		time.Sleep(500 * time.Millisecond)
 		client.call("/t.S/M", "hello").result().want(codes.OK, "", "hello")
 		st.result().want(codes.OK, "", "slow")

@@ -152,10 +152,7 @@ func TestNext_Twice(t *testing.T) {
 
 // TestCall_SetMethodThereAndBack changes the method several times, between those with one request and with several.
 func TestCall_SetMethodThereAndBack(t *testing.T) {
-	methods := handlers{}
-	for _, c := range cardinalities {
-		methods[c.name] = drainAndCount(c)
-	}
+	methods := drainAndCountAll()
 	for first := range methods {
 		for last := range methods {
 			runInBubble(t, first+"And"+last, func(t *testing.T) {

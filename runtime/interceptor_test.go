@@ -259,10 +259,7 @@ func streamEcho() *MethodHandler {
 
 // TestInterceptor_SetMethod sends RPCs from every cardinality, and from a method that is not known, to every other.
 func TestInterceptor_SetMethod(t *testing.T) {
-	methods := handlers{}
-	for _, c := range cardinalities {
-		methods[c.name] = drainAndCount(c)
-	}
+	methods := drainAndCountAll()
 	for from := range methods {
 		for to := range methods {
 			runInBubble(t, from+"To"+to, func(t *testing.T) { testSetMethod(t, "/t.S/"+from, "/t.S/"+to, methods) })

@@ -69,36 +69,27 @@ func TestData_BadPart(t *testing.T) {
 		synctest.Wait()
 		return b[8000:]
 	}
-	t.Run("content-length", func(t *testing.T) {
-		withPeer(t, Config{}, func(p *peer) {
-			p.greet()
-			p.writeHeaders(1, false, request("content-length", "5000")...)
-			rest := half(p, 1)
-			p.wantRSTStream(1, ErrCodeProtocol)
-			p.write(rest)
-			p.wantServed(3)
+	for _, row := range []struct {
+		name   string
+		config Config
+		begin  func(p *peer) // what comes before, on stream 1
+		code   ErrCode
+	}{
+		{"content-length", Config{}, func(p *peer) { p.writeHeaders(1, false, request("content-length", "5000")...) }, ErrCodeProtocol},
+		{"a stream that has ended", Config{}, func(p *peer) { p.wantServed(1) }, ErrCodeStreamClosed},
+		{"the stream's window", Config{StreamWindow: 6000}, func(p *peer) { p.open(1) }, ErrCodeFlowControl},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			withPeer(t, row.config, func(p *peer) {
+				p.greet()
+				row.begin(p)
+				rest := half(p, 1)
+				p.wantRSTStream(1, row.code)
+				p.write(rest)
+				p.wantServed(3)
+			})
 		})
-	})
-	t.Run("a stream that has ended", func(t *testing.T) {
-		withPeer(t, Config{}, func(p *peer) {
-			p.greet()
-			p.wantServed(1)
-			rest := half(p, 1)
-			p.wantRSTStream(1, ErrCodeStreamClosed)
-			p.write(rest)
-			p.wantServed(3)
-		})
-	})
-	t.Run("the stream's window", func(t *testing.T) {
-		withPeer(t, Config{StreamWindow: 6000}, func(p *peer) {
-			p.greet()
-			p.open(1)
-			rest := half(p, 1)
-			p.wantRSTStream(1, ErrCodeFlowControl)
-			p.write(rest)
-			p.wantServed(3)
-		})
-	})
+	}
 	t.Run("no stream", func(t *testing.T) {
 		withPeer(t, Config{}, func(p *peer) {
 			p.greet()
