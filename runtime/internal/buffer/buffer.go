@@ -8,33 +8,59 @@ import (
 	"unsafe"
 )
 
-// Slices are kept by size class: powers of two from 512 octets to 8 MiB, the largest message by default with its
-// prefix.
+// Slices are kept by size class, from 512 octets to 8 MiB, the largest message by default with its prefix. The classes are
+// the powers of two, and from coarse on three more between two of them: a large slice is a quarter longer than it has to
+// be at most.
 const (
 	minShift = 9
 	maxShift = 23
+	coarse   = 12
 )
 
-var pools [maxShift - minShift + 1]sync.Pool // of *byte, the first of 1<<shift
+var pools [4 * (maxShift - minShift + 1)]sync.Pool // of *byte, the first of the class's octets
+
+// class returns the class of slices for n octets, which is at most the largest, and how long they are.
+func class(n int) (index, size int) {
+	shift := max(bits.Len(uint(max(n, 1)-1)), minShift) // n ≤ 1<<shift
+	quarter := 4
+	if shift > coarse {
+		step := 1 << (shift - 3) // the power of two below has four of them
+		quarter = (n+step-1)/step - 4
+		if quarter < 4 {
+			return 4*(shift-1-minShift) + quarter, (quarter + 4) * step
+		}
+	}
+	return 4 * (shift - minShift), 1 << shift
+}
+
+// Size returns the capacity of a slice that Get would return for n octets.
+func Size(n int) int {
+	if n > 1<<maxShift {
+		return n
+	}
+	_, size := class(n)
+	return size
+}
 
 // Get returns an empty slice with room for n octets at least. Its content beyond the length is anything.
 func Get(n int) []byte {
 	if n > 1<<maxShift {
 		return make([]byte, 0, n)
 	}
-	shift := max(bits.Len(uint(max(n, 1)-1)), minShift)
-	if p, ok := pools[shift-minShift].Get().(*byte); ok {
-		return unsafe.Slice(p, 1<<shift)[:0]
+	index, size := class(n)
+	if p, ok := pools[index].Get().(*byte); ok {
+		return unsafe.Slice(p, size)[:0]
 	}
-	return make([]byte, 0, 1<<shift)
+	return make([]byte, 0, size)
 }
 
 // Put gives a slice back, which must begin where Get made it begin. Nobody may use it any more. Slices that are not
 // Get's are left to the garbage collector.
 func Put(b []byte) {
-	size := cap(b)
-	if size < 1<<minShift || size > 1<<maxShift || size&(size-1) != 0 {
+	if cap(b) < 1<<minShift || cap(b) > 1<<maxShift {
 		return
 	}
-	pools[bits.Len(uint(size))-1-minShift].Put(unsafe.SliceData(b))
+	if index, size := class(cap(b)); size == cap(b) {
+		pools[index].Put(unsafe.SliceData(b))
+	}
 }

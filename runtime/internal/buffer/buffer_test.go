@@ -9,13 +9,16 @@ func TestGet_HasRoom(t *testing.T) {
 		{512, 512},
 		{513, 1024},
 		{1 << 20, 1 << 20},
-		{1<<20 + 5, 1 << 21},
+		{1<<20 + 5, 5 << 18},
+		{65537, 5 << 14},
+		{7 << 18, 7 << 18},
+		{7<<18 + 1, 1 << 21},
 		{8 << 20, 8 << 20},
 		{8<<20 + 1, 8<<20 + 1},
 	} {
 		b := Get(tt.n)
-		if len(b) != 0 || cap(b) < tt.room {
-			t.Errorf("Get(%d) has length %d and room for %d; want 0 and %d", tt.n, len(b), cap(b), tt.room)
+		if len(b) != 0 || cap(b) != tt.room || Size(tt.n) != tt.room {
+			t.Errorf("Get(%d) has length %d and room for %d, Size says %d; want 0 and %d", tt.n, len(b), cap(b), Size(tt.n), tt.room)
 		}
 		Put(b)
 	}
@@ -25,8 +28,8 @@ func TestPut_TakesItsOwnOnly(t *testing.T) {
 	for _, b := range [][]byte{nil, make([]byte, 3), make([]byte, 0, 511), make([]byte, 0, 768), make([]byte, 0, 16<<20)} {
 		Put(b)
 	}
-	for n := 1; n <= 8<<20; n *= 2 {
-		if got := cap(Get(n)); got&(got-1) != 0 {
+	for n := 1; n <= 8<<20; n += n/7 + 1 {
+		if got := cap(Get(n)); got != Size(n) || got < n {
 			t.Errorf("Get(%d) has room for %d: a slice that was not made by Get", n, got)
 		}
 	}
