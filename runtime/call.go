@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -25,6 +26,8 @@ type callDefinition struct {
 	badEncoding bool        // grpc-encoding names something that we do not know
 	accepts     [len(compressionNames)]bool
 	refusal     *refusal
+	weight      int64        // octets that it holds
+	users       atomic.Int64 // RPCs that count it in their connection's account, if it is large
 }
 
 // refusal is the answer to a request that does not become an RPC.
@@ -38,10 +41,26 @@ type refusal struct {
 func defineCall(request *http2.Request, table *dispatchTable) *callDefinition {
 	d := &callDefinition{table: table, path: request.Path, authority: request.Authority}
 	d.refusal = d.readFields(request)
+	d.weight = weightOf(request, d.metadata)
 	if d.refusal == nil {
 		d.method = table.methods[d.path]
 	}
 	return d
+}
+
+// weightOf is what a request's fields and the metadata made of them hold.
+func weightOf(request *http2.Request, md Metadata) int64 {
+	const entry = 32 // two strings, without their octets
+	weight := len(request.Path) + len(request.Authority) + entry*(cap(request.Fields)+cap(md))
+	for _, f := range request.Fields {
+		weight += len(f.Name) + len(f.Value)
+	}
+	for _, p := range md {
+		if isBinary(p.Key) {
+			weight += len(p.Value)
+		}
+	}
+	return int64(weight)
 }
 
 func (d *callDefinition) readFields(request *http2.Request) *refusal {

@@ -10,6 +10,8 @@ import (
 	goruntime "runtime"
 	"strings"
 	"sync"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/buffer"
 )
 
 // Compression is how messages are compressed.
@@ -82,25 +84,37 @@ var (
 	inflaters [len(compressionNames)]sync.Pool
 )
 
-// sliceWriter is an io.Writer that appends.
-type sliceWriter []byte
+// bufferWriter is an io.Writer that appends to a buffer, up to a limit.
+type bufferWriter struct {
+	b     []byte
+	limit int
+}
 
-func (w *sliceWriter) Write(p []byte) (int, error) {
-	*w = append(*w, p...)
+func (w *bufferWriter) Write(p []byte) (int, error) {
+	need := len(w.b) + len(p)
+	if need > w.limit {
+		return 0, errTooLarge
+	}
+	if need > cap(w.b) {
+		old := w.b
+		w.b = append(buffer.Get(min(max(need, 2*cap(old)), w.limit)), old...)
+		buffer.Put(old)
+	}
+	w.b = append(w.b, p...)
 	return len(p), nil
 }
 
-// deflate appends data to b, compressed.
-func (c Compression) deflate(b, data []byte) ([]byte, error) {
+// deflate appends data to b, compressed. It fails if that makes b longer than limit.
+func (c Compression) deflate(b, data []byte, limit int) ([]byte, error) {
 	w := deflaters[c].Get().(deflater)
 	defer deflaters[c].Put(w)
-	out := sliceWriter(b)
-	w.Reset(&out)
-	if _, err := w.Write(data); err != nil {
-		return b, err
+	out := &bufferWriter{b, limit}
+	w.Reset(out)
+	_, err := w.Write(data)
+	if err == nil {
+		err = w.Close()
 	}
-	err := w.Close()
-	return out, err
+	return out.b, err
 }
 
 // inflating has a place for each inflation at a time. More at once would take as long, and a thousand small messages that

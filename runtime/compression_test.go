@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"io"
+	"math"
 	"strings"
 	"testing"
 
@@ -13,7 +14,7 @@ import (
 // compress returns a message compressed.
 func compress(t *testing.T, c Compression, message string) string {
 	t.Helper()
-	b, err := c.deflate(nil, []byte(message))
+	b, err := c.deflate(nil, []byte(message), math.MaxInt)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 	"github.com/gogreeter/gogreeter/runtime/internal/http2"
 )
 
@@ -25,8 +26,8 @@ type connection struct {
 	flush       bool          // something was written that no worker will flush
 	inline      *inlineRunner // the reader's
 
-	intake   intake
-	holdback holdback
+	account *budget.Budget // of all that the client makes the server hold
+	heads   atomic.Int64   // octets of it: metadata beyond what is usual
 
 	running atomic.Int64 // RPCs not yet released, those included whose client has given up
 
@@ -39,9 +40,8 @@ type connection struct {
 func newConnection(s *Server, nc net.Conn) *connection {
 	c := &connection{server: s, nc: nc}
 	c.dispatch = &dispatcher{pool: &s.workers, conn: c}
-	c.holdback.room.L = &c.holdback.mu
-	c.intake.limit = s.options.MaxBufferedRequestBytes
-	c.h2 = http2.NewConn(nc, c, s.transport)
+	c.account = budget.New(int64(s.options.MaxConnectionBytes), s.account)
+	c.h2 = http2.NewConn(nc, c, s.transport, c.account)
 	return c
 }
 
@@ -69,6 +69,9 @@ func (c *connection) NewStream(request *http2.Request) *http2.Stream {
 	if def == nil || def.table != table {
 		def = defineCall(request, table)
 		request.Parsed = def
+	}
+	if c.tooMuchMetadata(def.weight) {
+		return nil
 	}
 	r := &rpc{conn: c, def: def}
 	r.stream.Handler = r
@@ -167,6 +170,7 @@ func (c *connection) onAlarm() {
 
 // cancelAll ends all RPCs, and then the connection.
 func (c *connection) cancelAll() {
+	c.account.Close()
 	for _, r := range c.rpcs() {
 		r.finishFromOutside(outcomeStopped, context.Canceled)
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"math"
 	"net"
 	"strconv"
 	"strings"
@@ -121,7 +122,7 @@ func (p *fuzzPeer) step(op, on byte, argument []byte) {
 	case 4:
 		p.data(w, id, argument, len(argument) == 0)
 	case 5:
-		deflated, _ := Gzip.deflate(nil, bytes.Repeat(argument, 1000))
+		deflated, _ := Gzip.deflate(nil, bytes.Repeat(argument, 1000), math.MaxInt)
 		p.data(w, id, lpm(1, string(deflated)), false)
 	case 6:
 		p.data(w, id, make([]byte, 64*len(argument)), false)

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"io"
+	"math"
 	"strings"
 	"testing"
 
@@ -43,7 +44,7 @@ func FuzzMessages(f *testing.F) {
 			for rest := piece; len(rest) > 0 && code == codes.OK; {
 				var done bool
 				var bad *outcome
-				if rest, done, bad = m.feed(rest, int(limit), compression); bad != nil {
+				if rest, done, bad = m.feed(rest, int(limit), compression, wideOpen); bad != nil {
 					code = bad.code
 				} else if done {
 					got = append(got, m.current)
@@ -78,7 +79,7 @@ func readMessages(content []byte, limit int, compressed bool) (messages []messag
 		case n > int64(len(content)-5):
 			return messages, codes.OK, true
 		}
-		messages = append(messages, message{content[5 : 5+n], flag == 1})
+		messages = append(messages, message{data: content[5 : 5+n], compressed: flag == 1})
 		content = content[5+n:]
 	}
 	return messages, codes.OK, len(content) > 0
@@ -102,7 +103,7 @@ func checkInflate(t *testing.T, data []byte, limit int) {
 		t.Fatalf("inflated to %.100q, %v; want %.100q, %v", got, err, want, wantErr)
 	}
 	for _, c := range []Compression{Gzip, Deflate} {
-		deflated, err := c.deflate([]byte("before"), data)
+		deflated, err := c.deflate([]byte("before"), data, math.MaxInt)
 		if err != nil || !bytes.HasPrefix(deflated, []byte("before")) {
 			t.Fatalf("%v: %v", c, err)
 		}

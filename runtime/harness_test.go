@@ -7,11 +7,14 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 )
 
 // raw is the message type of most tests.
@@ -44,11 +47,44 @@ func newTestServer(t testing.TB, options Options, methods handlers) *testServer 
 	if err := s.AddListener(s.listener); err != nil {
 		t.Fatal(err)
 	}
+	var mu sync.Mutex
+	var all []*connection
+	s.watched = func(c *connection) {
+		mu.Lock()
+		defer mu.Unlock()
+		all = append(all, c)
+	}
 	if err := s.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { <-s.Stop(0) })
+	t.Cleanup(func() {
+		<-s.Stop(0)
+		mu.Lock()
+		defer mu.Unlock()
+		for _, c := range all {
+			c.wantIdle(t)
+		}
+	})
 	return s
+}
+
+// wantIdle checks that nothing is left of a connection that has ended, once its last handler has returned.
+func (c *connection) wantIdle(t testing.TB) {
+	for deadline := time.Now().Add(2 * time.Second); c.running.Load() > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Errorf("%d RPCs are still running", c.running.Load())
+			return
+		}
+	}
+	c.dispatch.mu.Lock()
+	queued := c.dispatch.queued
+	c.dispatch.mu.Unlock()
+	a := c.account
+	left := []int64{a.Used(budget.Requests), a.Used(budget.Responses), c.heads.Load(), int64(queued),
+		int64(a.Waiting(budget.ForRequests)), int64(a.Waiting(budget.ForResponses)), int64(a.Waiting(budget.ForBeginning)), int64(c.h2.Open())}
+	if !slices.Equal(left, make([]int64, len(left))) {
+		t.Errorf("requests, responses, metadata, queued, waiting for each, streams: %v are left", left)
+	}
 }
 
 // dial connects a client.

@@ -11,9 +11,17 @@ import (
 
 	"golang.org/x/net/http2"
 	"google.golang.org/grpc/codes"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 )
 
-// heldBack is a server whose responses of 60 KiB a client has left unread to the limit of 100 KiB.
+// Of heldBack's responses two fit into a connection's account, and then no RPC begins.
+const (
+	heldBackResponse = 600_000
+	heldBackLimit    = 1_900_000
+)
+
+// heldBack is a server whose responses a client has left unread, as far as its account has room for them.
 type heldBack struct {
 	*testServer
 	client *testClient
@@ -25,11 +33,11 @@ type heldBack struct {
 func newHeldBack(t *testing.T, options Options, executor *Executor, window uint32) *heldBack {
 	t.Helper()
 	h := &heldBack{exact: options.Workers == 1 && executor == nil}
-	options.MaxUnreadResponseBytes, options.Connections.MinPingInterval = 100_000, -1
+	options.MaxConnectionBytes, options.Connections.MinPingInterval = heldBackLimit, -1
 	h.testServer = newTestServer(t, options, handlers{
 		"M": UnaryUnary(func(context.Context, *raw) (*raw, error) {
 			h.begun.Add(1)
-			return &raw{Data: make([]byte, 60_000)}, nil
+			return &raw{Data: make([]byte, heldBackResponse)}, nil
 		}).WithExecutor(executor),
 	})
 	h.client = newTestClient(t, h.listener.dial(), http2.Setting{ID: http2.SettingInitialWindowSize, Val: window})
@@ -66,11 +74,11 @@ func (h *heldBack) begunOn(st *testStream) bool {
 func (h *heldBack) take(st *testStream) {
 	h.t.Helper()
 	h.client.do(func(f *http2.Framer) {
-		f.WriteWindowUpdate(0, 100_000)
-		f.WriteWindowUpdate(st.id, 100_000)
+		f.WriteWindowUpdate(0, heldBackResponse+prefixLen)
+		f.WriteWindowUpdate(st.id, heldBackResponse+prefixLen)
 	})
 	r := st.result()
-	if code, details := r.status(); code != codes.OK || len(r.messages[0]) != 60_000 {
+	if code, details := r.status(); code != codes.OK || len(r.messages[0]) != heldBackResponse {
 		h.t.Errorf("got %v %q", code, details)
 	}
 }
@@ -197,6 +205,8 @@ func TestHoldback_EndsWhileHeld(t *testing.T) {
 func TestHoldback_ClientTakesNothing(t *testing.T) {
 	runInBubble(t, "Nothing", func(t *testing.T) {
 		h := newHeldBack(t, Options{}, nil, 0)
+		h.client.call("/t.S/M", "") // is held back; otherwise nothing would be wrong
+		h.wantBegun(2)
 		time.Sleep(29 * time.Second)
 		h.client.ping() // this alone is no reason to keep it
 		h.client.waitEnd()
@@ -208,6 +218,7 @@ func TestHoldback_ClientTakesNothing(t *testing.T) {
 	})
 	runInBubble(t, "LittleByLittle", func(t *testing.T) {
 		h := newHeldBack(t, Options{}, nil, 0)
+		h.client.call("/t.S/M", "")
 		for range 100 {
 			time.Sleep(25 * time.Second)
 			h.client.do(func(f *http2.Framer) { f.WriteWindowUpdate(h.first[0].id, 1) })
@@ -222,7 +233,7 @@ func TestHoldback_ClientTakesNothing(t *testing.T) {
 		h.take(h.first[1])
 	})
 	runInBubble(t, "NoBound", func(t *testing.T) {
-		s := newTestServer(t, Options{MaxUnreadResponseBytes: -1}, handlers{"M": UnaryUnary(
+		s := newTestServer(t, Options{MaxConnectionBytes: -1}, handlers{"M": UnaryUnary(
 			func(context.Context, *raw) (*raw, error) { return &raw{Data: make([]byte, 1<<18)}, nil },
 		)})
 		client := newTestClient(t, s.listener.dial(), http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
@@ -242,7 +253,7 @@ func TestHoldback_ClientTakesNothing(t *testing.T) {
 func TestHoldback_LargeResponses(t *testing.T) {
 	for name, options := range map[string]Options{"AnyNumber": {}, "TenWorkers": {Workers: 10}} {
 		runInBubble(t, name, func(t *testing.T) {
-			options.MaxUnreadResponseBytes = 1 << 20
+			options.MaxConnectionBytes = 1 << 20
 			started := make(chan bool, 100)
 			proceed := make(chan bool)
 			s := newTestServer(t, options, handlers{"M": UnaryUnary(func(context.Context, *raw) (*raw, error) {
@@ -268,9 +279,8 @@ func TestHoldback_LargeResponses(t *testing.T) {
 					begun++
 				}
 			}
-			// The limit holds three. There may be as many that were being written when it was reached, and one more; or as many
-			// as there are workers.
-			if options.Workers == 0 && (begun < 4 || begun > 7) || options.Workers > 0 && begun != 10 {
+			// The account has room for two; or there are as many as there are workers, which do not wait.
+			if options.Workers == 0 && begun != 2 || options.Workers > 0 && begun != 10 {
 				t.Errorf("%d responses have been encoded", begun)
 			}
 			for range all {
@@ -289,12 +299,8 @@ func TestHoldback_LargeResponses(t *testing.T) {
 				all = slices.Delete(all, at, at+1)
 			}
 			synctest.Wait()
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			for c := range s.connections {
-				if h := &c.holdback; h.active.Load() || h.writing.Load() != 0 || h.encoders != 0 {
-					t.Errorf("left: %+v", h)
-				}
+			if held := accountOf(t, s).Used(budget.Responses); held != 0 {
+				t.Errorf("%d octets are still held", held)
 			}
 		})
 	}
@@ -305,7 +311,7 @@ func TestHoldback_LargeResponses(t *testing.T) {
 func TestCall_RespondsWithLargeResponses(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := newTestServer(t, Options{
-			MaxUnreadResponseBytes: 200_000,
+			MaxConnectionBytes: 256 << 10,
 			Interceptors: []Interceptor{func(ctx context.Context, call *Call, next Next) error {
 				if err := next(ctx, call); err != nil {
 					return err
@@ -326,10 +332,10 @@ func TestHoldback_OtherDispatchers(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		free := make(chan struct{})
 		var begun atomic.Int32
-		s := newTestServer(t, Options{Workers: 1, MaxUnreadResponseBytes: 100_000}, handlers{
+		s := newTestServer(t, Options{Workers: 1, MaxConnectionBytes: 256 << 10}, handlers{
 			"M": UnaryUnary(func(context.Context, *raw) (*raw, error) {
 				begun.Add(1)
-				return &raw{Data: make([]byte, 120_000)}, nil
+				return &raw{Data: make([]byte, 200_000)}, nil
 			}),
 			"Long":   UnaryUnary(func(ctx context.Context, _ *raw) (*raw, error) { <-free; return rawOf(""), nil }),
 			"Health": echo().WithExecutor(Unbounded),
@@ -349,7 +355,7 @@ func TestHoldback_OtherDispatchers(t *testing.T) {
 		long := b.call("/t.S/Long", "") // takes the worker
 		b.ping()
 		synctest.Wait()
-		a.do(func(f *http2.Framer) { f.WriteWindowUpdate(0, 1<<20); f.WriteWindowUpdate(first.id, 200_000) })
+		a.do(func(f *http2.Framer) { f.WriteWindowUpdate(0, 1<<20); f.WriteWindowUpdate(first.id, 300_000) })
 		first.result()
 		synctest.Wait()
 		h := a.call("/t.S/Health", "x")

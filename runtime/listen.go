@@ -313,6 +313,9 @@ func (s *Server) promote(nc, ready net.Conn, err error) *connection {
 	}
 	c := newConnection(s, ready)
 	s.connections[c] = struct{}{}
+	if s.watched != nil {
+		s.watched(c)
+	}
 	s.shutdownLocked()
 	return c
 }

@@ -18,7 +18,10 @@ const prefixLen = 5
 // message is a request as it came: still encoded, and perhaps compressed.
 type message struct {
 	data       []byte
+	paid       int64 // octets that the account has for it
+	granted    int64 // octets of these that it had to wait for
 	compressed bool
+	packed     bool // data is several small messages with their prefixes, in a queue
 }
 
 // messageReader cuts messages out of the content of a stream. "DATA frame boundaries have no relation to
@@ -28,6 +31,9 @@ type messageReader struct {
 	have    int     // octets of the prefix
 	current message // the message under way, once the prefix is complete
 	missing int     // octets of it that have not come
+	paid    int64   // octets that the account has for it
+	granted int64   // octets of these that it had to wait for
+	asked   bool    // for its rest; see largeRequest
 }
 
 // smallMessage is the size up to which a request gets memory of just its size. Most are smaller.
@@ -38,8 +44,8 @@ const smallMessage = 128
 const firstChunk = 64 << 10
 
 // feed takes the next octets of content and returns what is left of them behind the first message that they complete.
-// done says that there is one, in m.current.
-func (m *messageReader) feed(data []byte, limit int, compression Compression) (rest []byte, done bool, bad *outcome) {
+// done says that there is one, in m.current. window tells how much more the client may send before it is asked for more.
+func (m *messageReader) feed(data []byte, limit int, compression Compression, window func() int) (rest []byte, done bool, bad *outcome) {
 	if m.have < prefixLen {
 		n := copy(m.prefix[m.have:], data)
 		m.have += n
@@ -47,13 +53,13 @@ func (m *messageReader) feed(data []byte, limit int, compression Compression) (r
 		if m.have < prefixLen {
 			return nil, false, nil
 		}
-		if bad := m.begin(len(data), limit, compression); bad != nil {
+		if bad := m.begin(len(data), limit, compression, window); bad != nil {
 			return nil, false, bad
 		}
 	}
 	n := min(m.missing, len(data))
 	for len(data) > 0 && cap(m.current.data)-len(m.current.data) < n {
-		m.grow()
+		m.grow(n, window())
 	}
 	m.current.data = append(m.current.data, data[:n]...)
 	m.missing -= n
@@ -64,21 +70,21 @@ func (m *messageReader) feed(data []byte, limit int, compression Compression) (r
 	return data[n:], true, nil
 }
 
-// grow makes more room for the message under way: the first chunk, and then sixteen times what has come, or all that is
-// missing if that is less.
-func (m *messageReader) grow() {
+// grow makes more room for the message under way, of which n octets have come: the first chunk, and then sixteen times what
+// there is; but no more than is missing, or than the client can send.
+func (m *messageReader) grow(n, window int) {
 	have := m.current.data
 	size := firstChunk
 	if cap(have) >= firstChunk {
 		size = 16 * cap(have)
 	}
-	m.current.data = append(buffer.Get(min(size, len(have)+m.missing)), have...)
+	m.current.data = append(buffer.Get(min(max(size, len(have)+n), len(have)+m.missing, len(have)+n+window)), have...)
 	buffer.Put(have)
 }
 
 // begin starts a message whose prefix is complete, with some octets behind it that have come. The length is judged before
 // a single one of them is kept.
-func (m *messageReader) begin(some, limit int, compression Compression) *outcome {
+func (m *messageReader) begin(some, limit int, compression Compression, window func() int) *outcome {
 	announced := binary.BigEndian.Uint32(m.prefix[1:])
 	if limit < 0 {
 		limit = math.MaxInt32
@@ -93,10 +99,13 @@ func (m *messageReader) begin(some, limit int, compression Compression) *outcome
 	}
 	length := int(announced)
 	m.current = message{compressed: m.prefix[0] == 1}
-	if length <= smallMessage {
+	switch {
+	case length <= smallMessage:
 		m.current.data = make([]byte, 0, length)
-	} else {
-		m.current.data = buffer.Get(min(length, firstChunk, 4*some))
+	case length <= some:
+		m.current.data = buffer.Get(length)
+	default:
+		m.current.data = buffer.Get(min(length, firstChunk, 4*some, some+window()))
 	}
 	m.missing = length
 	return nil
@@ -105,48 +114,77 @@ func (m *messageReader) begin(some, limit int, compression Compression) *outcome
 // partial reports whether a message has begun and not ended.
 func (m *messageReader) partial() bool { return m.have > 0 }
 
-// appendMessage appends a response with its prefix. Its error carries the status that the RPC should end with. w is the
-// worker if the response is the only one of its RPC.
-func (r *rpc) appendMessage(ctx context.Context, b []byte, w *worker, c *codec, response any) ([]byte, error) {
+// encodeMessage encodes a response with its prefix, in b if it has the room. Its error carries the status that the RPC should
+// end with. paid is what has been reserved for it, which the caller gives back; wait says whether it may wait for that.
+func (r *rpc) encodeMessage(ctx context.Context, b []byte, c *codec, response any, wait bool) (data []byte, paid int64, err error) {
 	if r.call != nil {
 		if err := observe(ctx, r.call.onResponse, response); err != nil {
-			return b, err
+			return b, 0, err
 		}
 	}
-	start := len(b)
-	if size := start + prefixLen + c.size(response); size > cap(b) {
-		if w != nil && size > streamWindow {
-			r.conn.writes(w, size)
-		}
-		b = append(buffer.Get(size), b...)
+	size, compression := prefixLen+c.size(response), r.nextCompression()
+	if paid, ok := r.reserveResponse(compression.mostMemory(size), wait); !ok {
+		return b, 0, r.endError()
+	} else if b, err = r.appendMessage(b, c, response, size, compression); err != nil {
+		return b, paid, err
+	} else {
+		return b, paid, nil
+	}
+}
+
+// appendMessage does what is left when there is room for the message, of size octets with its prefix.
+func (r *rpc) appendMessage(b []byte, c *codec, response any, size int, compression Compression) ([]byte, error) {
+	if size > cap(b) {
+		b = buffer.Get(size)
 	}
 	b = append(b, 0, 0, 0, 0, 0)
 	b, err := c.append(b, response)
 	if err != nil {
 		return b, r.unserializable(err)
 	}
-	if r.compression.Load() != 0 && !r.plainNext.Swap(false) {
-		if c := Compression(r.compression.Or(compressionFixed) &^ compressionFixed); c != NoCompression {
-			b = c.appendSmaller(b, start)
-		}
+	if compression != NoCompression {
+		b = compression.smaller(b)
 	}
-	size := len(b) - start - prefixLen
+	size = len(b) - prefixLen
 	if limit := r.conn.server.options.MaxSendMessageBytes; limit > 0 && size > limit {
 		return b, outcome{code: codes.ResourceExhausted, details: fmt.Sprintf("Sent message larger than max (%d vs. %d)", size, limit)}.err()
 	}
-	binary.BigEndian.PutUint32(b[start+1:], uint32(size))
+	binary.BigEndian.PutUint32(b[1:], uint32(size))
 	return b, nil
 }
 
-// appendSmaller compresses the message that begins at start, if that makes it smaller.
-func (c Compression) appendSmaller(b []byte, start int) []byte {
-	end := len(b)
-	b, err := c.deflate(b, b[start+prefixLen:])
-	if compressed := len(b) - end; err != nil || compressed >= end-start-prefixLen {
-		return b[:end]
+// nextCompression returns how the next response is compressed.
+func (r *rpc) nextCompression() Compression {
+	if r.compression.Load() == 0 || r.plainNext.Swap(false) {
+		return NoCompression
 	}
-	b[start] = 1
-	return b[:start+prefixLen+copy(b[start+prefixLen:], b[end:])]
+	return Compression(r.compression.Or(compressionFixed) &^ compressionFixed)
+}
+
+// mostMemory is what it takes to encode a message of size octets: compressed it is there twice for a moment.
+func (c Compression) mostMemory(size int) int {
+	if c == NoCompression {
+		return size
+	}
+	return 2 * size
+}
+
+// smaller returns a message compressed, if that makes it smaller. b is the caller's no more then; what is returned has little
+// more memory than it needs.
+func (c Compression) smaller(b []byte) []byte {
+	out := append(buffer.Get(max(len(b)/4, prefixLen)), 1, 0, 0, 0, 0)
+	out, err := c.deflate(out, b[prefixLen:], len(b))
+	if err != nil || len(out) >= len(b) {
+		buffer.Put(out)
+		return b
+	}
+	buffer.Put(b)
+	if buffer.Size(len(out)) < cap(out)/2 {
+		fitting := append(buffer.Get(len(out)), out...)
+		buffer.Put(out)
+		return fitting
+	}
+	return out
 }
 
 // decodeRequest decodes the request of a method that has one.

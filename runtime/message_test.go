@@ -258,10 +258,13 @@ func TestMessageReader_HugeLength(t *testing.T) {
 	for _, prefix := range []string{"\x00\x80\x00\x00\x00", "\x00\xff\xff\xff\xff"} {
 		for _, limit := range []int{-1, 0, 4 << 20, math.MaxInt32} {
 			var m messageReader
-			_, done, bad := m.feed([]byte(prefix), limit, NoCompression)
+			_, done, bad := m.feed([]byte(prefix), limit, NoCompression, wideOpen)
 			if done || bad == nil || bad.code != codes.ResourceExhausted {
 				t.Errorf("prefix %x with limit %d: done %v, %v; want RESOURCE_EXHAUSTED", prefix, limit, done, bad)
 			}
 		}
 	}
 }
+
+// wideOpen is a window that is as large as can be.
+func wideOpen() int { return math.MaxInt32 }

@@ -19,7 +19,9 @@ func (r *rpc) encode(ctx context.Context, w *worker, c *codec, response any) ([]
 	if response == nil {
 		return nil, r.unserializable(noResponse)
 	}
-	data, err := r.appendMessage(ctx, w.takeBuffer(), w, c, response)
+	r.conn.giveBack(w.paid) // an interceptor has replaced a response
+	data, paid, err := r.encodeMessage(ctx, w.takeBuffer(), c, response, w.patient)
+	w.paid = paid
 	if err != nil {
 		w.putBuffer(data)
 		return nil, err
@@ -31,7 +33,7 @@ func (r *rpc) encode(ctx context.Context, w *worker, c *codec, response any) ([]
 func (r *rpc) complete(w *worker, response []byte, err error) {
 	switch {
 	case err != nil:
-		r.finish(outcomeOf(err))
+		r.finishPatiently(outcomeOf(err), w.patient)
 	case response != nil:
 		r.respond(w, response)
 	default:
@@ -47,45 +49,77 @@ func (r *rpc) respond(w *worker, data []byte) {
 		w.putBuffer(data)
 		return
 	}
-	o := http2.Outgoing{Headers: r.headersLocked(), Data: data, Trailers: r.trailersLocked(outcome{})}
+	o := http2.Outgoing{Headers: r.headersLocked(), Data: data, Trailers: r.trailersLocked(outcome{}), Paid: w.paid}
+	if o.Trailers == nil {
+		r.resetLocked()
+		w.putBuffer(data)
+		return
+	}
 	kept, _ := r.stream.Write(o) // an error means that the stream is over, which HandleClose tells
 	r.endLocked(outcome{}, context.Canceled)
-	if !kept {
+	if kept {
+		w.paid = 0
+	} else {
 		w.putBuffer(data)
 	}
 }
 
 // send sends one response of a stream.
 func (r *rpc) send(ctx context.Context, c *codec, response any) error {
-	data, err := r.appendMessage(ctx, nil, nil, c, response)
+	data, paid, err := r.encodeMessage(ctx, nil, c, response, !r.inlined)
+	kept := false
+	defer func() {
+		if !kept {
+			buffer.Put(data)
+			r.conn.giveBack(paid)
+		}
+	}()
 	if err != nil {
-		buffer.Put(data)
 		return r.fail(err)
 	}
+	if kept, err = r.sendEncoded(data, paid); err != nil {
+		return err
+	}
+	if r.stream.Full() && !r.waitRoom() {
+		return r.endError()
+	}
+	return nil
+}
+
+// sendEncoded sends a response of a stream. It reports whether data is the transport's now, and what was reserved for it.
+func (r *rpc) sendEncoded(data []byte, paid int64) (kept bool, err error) {
 	r.mu.Lock()
 	if r.isOver {
 		defer r.mu.Unlock()
-		buffer.Put(data)
-		return r.endErrorLocked()
+		return false, r.endErrorLocked()
 	}
 	// The first response after a request may be waited for, and leaves at once if there is nobody to share a write with.
 	// Those that follow are likely to be followed by more.
 	urgent := !r.sending.Swap(true) && r.conn.h2.Lonely()
-	kept, err := r.stream.Write(http2.Outgoing{Headers: r.headersLocked(), Data: data, Soon: !urgent})
+	kept, err = r.stream.Write(http2.Outgoing{Headers: r.headersLocked(), Data: data, Paid: paid, Soon: !urgent})
 	r.mu.Unlock()
-	if !kept {
-		buffer.Put(data)
-	}
 	if err != nil {
-		return r.endError()
+		return kept, r.endError()
 	}
 	if urgent {
 		r.conn.h2.Flush()
 	}
-	if r.stream.Full() && !r.stream.WaitRoom() {
-		return r.endError()
+	return kept, nil
+}
+
+// finishPatiently is finish for a status that may be large: its text, its details, and the trailing metadata.
+func (r *rpc) finishPatiently(o outcome, wait bool) {
+	r.mu.Lock()
+	size := trailersSize(o, r.trailing)
+	r.mu.Unlock()
+	if size > freeResponse {
+		paid, ok := r.reserveResponse(size, wait)
+		if !ok {
+			return
+		}
+		defer r.conn.giveBack(paid)
 	}
-	return nil
+	r.finish(o)
 }
 
 // finish ends the RPC with a status and no further message.
@@ -105,20 +139,45 @@ func (r *rpc) finishWith(o outcome, discard bool, cause error) {
 		return
 	}
 	if r.headersSent {
-		r.stream.Write(http2.Outgoing{Trailers: r.trailersLocked(o), Discard: discard})
+		trailers := r.trailersLocked(o)
+		if trailers == nil {
+			r.resetLocked()
+			return
+		}
+		r.stream.Write(http2.Outgoing{Trailers: trailers, Discard: discard})
 	} else {
 		// gRPC PROTOCOL-HTTP2, "Trailers-Only": one HEADERS frame.
-		block := appendTrailers(appendResponseHeaders(nil, NoCompression), o, r.trailing)
+		sent, ok := o.fitting(r.trailing, r.stream.MaxFieldSection()-responseHeadersSize)
+		if !ok {
+			r.resetLocked()
+			return
+		}
+		block := appendTrailers(appendResponseHeaders(nil, NoCompression), sent, r.trailing)
 		r.stream.Write(http2.Outgoing{Headers: block, Finish: true})
 	}
 	r.endLocked(o, cause)
+}
+
+// responseHeadersSize is how large the fields of appendResponseHeaders are at most, as RFC 9113, Section 6.5.2 counts.
+const responseHeadersSize = 3*fieldOverhead + len(":status200content-typeapplication/grpcgrpc-encodingdeflate")
+
+var outcomeOversize = outcome{code: codes.Internal, details: "the trailing metadata is larger than the client permits"}
+
+// resetLocked ends an RPC whose trailers the client would not take, and lets go of mu. With some clients it would cost all
+// RPCs of the connection to send them.
+func (r *rpc) resetLocked() {
+	size, limit := metadataSize(r.trailing), r.stream.MaxFieldSection()
+	r.stream.Reset(http2.ErrCodeInternal)
+	r.endLocked(outcomeOversize, context.Canceled)
+	r.conn.server.logger.Error("The trailing metadata is larger than the client permits (SETTINGS_MAX_HEADER_LIST_SIZE); its stream was reset",
+		"method", r.def.path, "octets", size, "limit", limit)
 }
 
 // fail ends the RPC with the status that an error means, and returns the status as an error. The handler may go on for as
 // long as it likes, so nobody else is sure to flush soon.
 func (r *rpc) fail(err error) error {
 	o := outcomeOf(err)
-	r.finish(o)
+	r.finishPatiently(o, !r.inlined)
 	r.conn.h2.Flush()
 	return o.err()
 }
@@ -163,9 +222,14 @@ func (r *rpc) headersLocked() []byte {
 	return responseHeaders[r.responseCompression()]
 }
 
+// trailersLocked returns the field block that ends the RPC, or nil if it is larger than the client permits.
 func (r *rpc) trailersLocked(o outcome) []byte {
 	if o.code == codes.OK && len(r.trailing) == 0 {
 		return okTrailers
+	}
+	o, ok := o.fitting(r.trailing, r.stream.MaxFieldSection())
+	if !ok {
+		return nil
 	}
 	return appendTrailers(nil, o, r.trailing)
 }

@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 
+	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 	"github.com/gogreeter/gogreeter/runtime/internal/buffer"
 	"github.com/gogreeter/gogreeter/runtime/internal/http2"
 )
@@ -34,6 +35,7 @@ type rpc struct {
 	request message
 	call    *Call // nil without interceptors
 	inlined bool  // its handler runs on the reader
+	waited  bool  // it has waited for room to begin
 
 	// Owned by the reader.
 	in        messageReader
@@ -41,11 +43,13 @@ type rpc struct {
 	deaf      bool // what still comes is thrown away
 	postponed bool // def's refusal is the answer, once the request has ended
 
-	begun       atomic.Bool                 // the RPC is counted; before, it cannot be ended from outside
-	compression atomic.Uint32               // of responses, and compressionFixed
-	plainNext   atomic.Bool                 // the next response is not compressed
-	sending     atomic.Bool                 // a response has been sent since the last request was taken
-	large       atomic.Pointer[reservation] // nil: no large request has come; stored by the reader
+	begun       atomic.Bool                  // the RPC is counted; before, it cannot be ended from outside
+	compression atomic.Uint32                // of responses, and compressionFixed
+	plainNext   atomic.Bool                  // the next response is not compressed
+	sending     atomic.Bool                  // a response has been sent since the last request was taken
+	ends        atomic.Uint32                // endOver and the like
+	held        atomic.Int64                 // octets that the account has for it
+	large       atomic.Pointer[largeRequest] // nil: no large request has come; stored by the reader
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -56,12 +60,14 @@ type rpc struct {
 	done        chan struct{}
 	after       map[*func()]struct{}
 	callbacks   []func()
-	dispatched  bool // a worker has it, or will
-	entered     bool // its handler has begun
+	dispatched  bool          // a worker has it, or will
+	beginning   *budget.Claim // waits for room; nil: it has not had to
+	entered     bool          // its handler has begun
 	headersSent bool
 	trailing    Metadata
 	queue       []message // requests; those from taken on wait for the handler
 	taken       int
+	unpacked    int  // octets of the first that have been taken, if it is a pack
 	consumed    int  // octets taken and not given back to the flow-control window
 	noMore      bool // the last request is in queue, or was
 	arrived     *sync.Cond
@@ -92,6 +98,7 @@ func (r *rpc) HandleRequest(endStream bool) {
 	}
 	r.requestStreaming = r.method == nil || r.method.requestStreaming
 	r.conn.running.Add(1)
+	r.begins()
 	r.begun.Store(true) // before there is a deadline, at which the alarm of another RPC would end this one
 	if r.def.hasTimeout {
 		r.mu.Lock()
@@ -118,6 +125,7 @@ func (r *rpc) refuse(why *refusal, ended bool) {
 	r.mu.Lock()
 	r.isOver, r.dispatched = true, true // dispatched: there is nothing to release
 	r.mu.Unlock()
+	r.ends.Store(endOver)
 	if r.postponed = why.httpStatus != 0 && !ended; r.postponed {
 		return
 	}
@@ -138,6 +146,9 @@ func (r *rpc) refuse(why *refusal, ended bool) {
 
 // HandleData implements http2.StreamHandler: it cuts the content into messages.
 func (r *rpc) HandleData(data []byte, endStream bool) {
+	if !r.deaf && r.isOverNow() {
+		r.stopReading() // its handler has ended it
+	}
 	if r.postponed {
 		r.conn.flush = r.stream.Consumed(len(data)) || r.conn.flush
 		if endStream {
@@ -148,12 +159,13 @@ func (r *rpc) HandleData(data []byte, endStream bool) {
 	for len(data) > 0 && !r.deaf {
 		var done bool
 		var bad *outcome
-		data, done, bad = r.in.feed(data, r.conn.server.options.MaxReceiveMessageBytes, r.def.compression)
+		data, done, bad = r.in.feed(data, r.conn.server.options.MaxReceiveMessageBytes, r.def.compression, r.stream.Window)
+		r.payForRequest()
 		switch {
 		case bad != nil:
 			r.failFromReader(*bad)
 		case done:
-			r.deliver(r.in.current)
+			r.deliver(r.requestArrived())
 		case !endStream && r.in.missing > 0:
 			r.expectRest()
 		}
@@ -166,13 +178,9 @@ func (r *rpc) HandleData(data []byte, endStream bool) {
 // deliver takes a message that is complete.
 func (r *rpc) deliver(m message) {
 	r.requests++
-	r.in.current = message{}
-	if v := r.large.Load(); v != nil {
-		r.conn.intake.arrived(v)
-	}
 	if r.requestStreaming {
 		r.mu.Lock()
-		r.queue = append(r.queue, m)
+		r.enqueueLocked(m)
 		arrived := r.arrived
 		r.mu.Unlock()
 		if arrived != nil {
@@ -230,10 +238,11 @@ func (r *rpc) HandleClose(err error) {
 func (r *rpc) stopReading() {
 	r.deaf = true
 	buffer.Put(r.in.current.data)
-	r.in = messageReader{}
-	if v := r.large.Load(); v != nil && r.requestStreaming {
-		r.conn.intake.settle(v)
+	r.uncharge(r.in.paid)
+	if v := r.large.Load(); v != nil {
+		r.conn.account.Drop(&v.claim)
 	}
+	r.in = messageReader{}
 }
 
 // dispatch hands the RPC to where its handler runs.
@@ -250,7 +259,7 @@ func (r *rpc) dispatch() {
 
 // run runs the handler.
 func (r *rpc) run(w *worker) {
-	if r.conn.hold(r) {
+	if r.awaits() {
 		return
 	}
 	if !r.enter() {
@@ -264,9 +273,8 @@ func (r *rpc) run(w *worker) {
 	}
 	released, answered := false, false
 	defer func() {
-		if w.large > 0 {
-			r.conn.wrote(w)
-		}
+		r.conn.giveBack(w.paid)
+		w.paid = 0
 		if answered {
 			return
 		}
@@ -316,11 +324,9 @@ func panicText(reason any) string {
 
 // release is called once, when no handler runs any more or will.
 func (r *rpc) release() {
-	r.conn.running.Add(-1)
+	r.end(endReleased)
 	r.conn.server.active.Add(-1)
-	if v := r.large.Load(); v != nil {
-		r.conn.intake.settle(v)
-	}
+	r.conn.running.Add(-1)
 }
 
 // enter notes that the handler begins, and reports false if the RPC is over.
@@ -329,8 +335,8 @@ func (r *rpc) enter() bool {
 	over := r.isOver
 	r.entered = !over
 	r.mu.Unlock()
-	if v := r.large.Load(); v != nil && r.requestStreaming && !over {
-		r.conn.intake.taken(v, 0) // the request under way may be one that the handler waits for
+	if r.large.Load() != nil && !over {
+		r.conn.account.Urge() // the request under way may be one that the handler waits for
 	}
 	return !over
 }
@@ -348,13 +354,14 @@ func (r *rpc) endLocked(o outcome, cause error) {
 		return
 	}
 	r.isOver, r.ending, r.cause = true, o, cause
-	r.queue, r.taken = nil, 0
+	r.end(endOver)
+	r.dropRequestsLocked()
 	if r.done != nil {
 		close(r.done)
 	}
 	r.signalLocked()
-	after, callbacks, dispatched, m := r.after, r.callbacks, r.dispatched, r.method
-	r.after, r.callbacks = nil, nil
+	after, callbacks, dispatched, m, beginning := r.after, r.callbacks, r.dispatched, r.method, r.beginning
+	r.after, r.callbacks, r.beginning = nil, nil, nil
 	r.mu.Unlock()
 	for f := range after {
 		go (*f)()
@@ -365,8 +372,9 @@ func (r *rpc) endLocked(o outcome, cause error) {
 	r.count(m, o.code)
 	if !dispatched {
 		r.release()
-	} else if v := r.large.Load(); v != nil && r.requestStreaming {
-		r.conn.intake.queueEnded(v)
+	}
+	if beginning != nil && r.conn.account.Drop(beginning) {
+		r.redispatch() // it has waited long enough to find out that it is over
 	}
 }
 
@@ -427,11 +435,7 @@ func (r *rpc) nextMessage() (message, error) {
 		return message{}, io.EOF
 	}
 	r.sending.Store(false)
-	m := r.queue[r.taken]
-	r.queue[r.taken] = message{}
-	if r.taken++; r.taken == len(r.queue) {
-		r.queue, r.taken = r.queue[:0], 0
-	}
+	m := r.dequeueLocked()
 	r.consumed += prefixLen + len(m.data)
 	credit := 0
 	if r.consumed >= creditAtOnce {
@@ -443,17 +447,6 @@ func (r *rpc) nextMessage() (message, error) {
 	}
 	r.took(m)
 	return m, nil
-}
-
-// took is called when the handler has taken a request.
-func (r *rpc) took(m message) {
-	if v := r.large.Load(); v != nil {
-		reserved := 0
-		if isLarge(len(m.data)) {
-			reserved = len(m.data)
-		}
-		r.conn.intake.taken(v, reserved)
-	}
 }
 
 // creditAtOnce is how many octets a handler takes before they are given back to the flow-control window: an eighth of

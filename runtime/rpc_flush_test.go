@@ -12,31 +12,30 @@ import (
 // TestRPC_FailureIsToldAtOnce has handlers go on after their RPC has failed: the client need not wait for them.
 func TestRPC_FailureIsToldAtOnce(t *testing.T) {
 	type text = wrapperspb.StringValue
-	release := make(chan struct{})
-	methods := handlers{
-		"Next": StreamStream(func(_ context.Context, requests RequestIterator[text], _ ResponseStream[text]) error {
-			_, err := requests.Next()
-			<-release
-			return err
-		}),
-		"Send": StreamStream(func(_ context.Context, _ RequestIterator[text], responses ResponseStream[text]) error {
-			err := responses.Send(nil)
-			<-release
-			return err
-		}),
-	}
 	for method, details := range map[string]string{
 		"Next": "Exception deserializing request!", "Send": "Failed to serialize response!",
 	} {
 		t.Run(method, func(t *testing.T) {
-			s := newTestServer(t, Options{}, methods)
+			release := make(chan struct{})
+			s := newTestServer(t, Options{}, handlers{
+				"Next": StreamStream(func(_ context.Context, requests RequestIterator[text], _ ResponseStream[text]) error {
+					_, err := requests.Next()
+					<-release
+					return err
+				}),
+				"Send": StreamStream(func(_ context.Context, _ RequestIterator[text], responses ResponseStream[text]) error {
+					err := responses.Send(nil)
+					<-release
+					return err
+				}),
+			})
+			defer close(release)
 			client := s.dial()
 			st := client.open("/t.S/" + method)
 			st.send("\xff\xff\xff")
 			st.result().want(codes.Internal, details)
 		})
 	}
-	close(release)
 }
 
 // TestRPC_InlineExitIsToldAtOnce has the only thing that the reader does end its goroutine.

@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"google.golang.org/grpc/credentials"
@@ -113,6 +114,10 @@ func (c *servicerContext) SendInitialMetadata(md Metadata) error {
 		r.mu.Unlock()
 		//lint:ignore ST1005 grpc-python's words
 		return errors.New("Initial metadata no longer allowed!")
+	}
+	if size, limit := responseHeadersSize+metadataSize(md), r.stream.MaxFieldSection(); size > limit {
+		r.mu.Unlock()
+		return fmt.Errorf("gogreeter: the initial metadata is larger than the client permits (%d vs. %d octets)", size, limit)
 	}
 	r.headersSent = true
 	block := appendMetadata(appendResponseHeaders(nil, r.responseCompression()), md)

@@ -15,6 +15,7 @@ import (
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 	"github.com/gogreeter/gogreeter/runtime/internal/http2"
 )
 
@@ -54,17 +55,17 @@ type Options struct {
 	// Default no bound.
 	MaxSendMessageBytes int
 
-	// MaxBufferedRequestBytes bounds what is kept, for each connection, of requests that are under way or wait for their
-	// handler, as far as these are larger than the flow-control window of their stream (64 KiB). Those beyond it are not
-	// refused: flow control holds them back until handlers have taken earlier ones. If workers are bounded, one that a
-	// handler waits for may come in spite of it. Default 64 MiB; a negative value is no bound.
-	MaxBufferedRequestBytes int
+	// MaxConnectionBytes bounds what a client makes the server hold, for each connection: metadata, requests that are under
+	// way or wait for their handler, and what it has not taken of responses, statuses included, all by the memory behind
+	// them. Requests have three quarters of it at most, and responses too. Near the limit, flow control holds requests back,
+	// further RPCs do not begin although their deadlines run, handlers wait before a response is encoded, and then new
+	// requests are refused with REFUSED_STREAM, after which clients try again. A client that takes nothing for the time of
+	// WriteTimeout, while its responses keep something from going on, loses its connection. Default 64 MiB; a negative value
+	// is no bound.
+	MaxConnectionBytes int
 
-	// MaxUnreadResponseBytes bounds what is kept, for each connection, of responses whose handlers have returned and that
-	// the client does not take. Further RPCs of the connection do not begin until that is less, although their deadlines
-	// run; a client that takes nothing for the time of WriteTimeout then loses its connection. Default 64 MiB; a negative
-	// value is no bound.
-	MaxUnreadResponseBytes int
+	// MaxServerBytes bounds the sum of that over all connections, in the same way. Default no bound.
+	MaxServerBytes int
 
 	// Compression is how responses are compressed, for clients that accept it, unless [SetCompression] says otherwise.
 	Compression Compression
@@ -148,8 +149,8 @@ const (
 	defaultGrace          = 5 * time.Second
 	defaultReceiveMessage = 4 << 20
 	defaultStreams        = 1000
-	defaultRequestBytes   = 64 << 20
-	defaultUnreadBytes    = 64 << 20
+	defaultConnection     = 64 << 20
+	minConnection         = 256 << 10
 	streamWindow          = 1<<16 - 1
 	defaultSetupTimeout   = 10 * time.Second
 )
@@ -165,11 +166,11 @@ func (o Options) withDefaults() Options {
 		o.MaxReceiveMessageBytes = defaultReceiveMessage
 	}
 	o.MaxReceiveMessageBytes = min(o.MaxReceiveMessageBytes, math.MaxInt32) // no message can be longer on all systems
-	if o.MaxBufferedRequestBytes == 0 {
-		o.MaxBufferedRequestBytes = defaultRequestBytes
+	if o.MaxConnectionBytes == 0 {
+		o.MaxConnectionBytes = defaultConnection
 	}
-	if o.MaxUnreadResponseBytes == 0 {
-		o.MaxUnreadResponseBytes = defaultUnreadBytes
+	if o.MaxConnectionBytes > 0 {
+		o.MaxConnectionBytes = max(o.MaxConnectionBytes, minConnection)
 	}
 	if o.MaxConcurrentStreams <= 0 {
 		o.MaxConcurrentStreams = defaultStreams
@@ -191,7 +192,6 @@ func (o *Options) transport() *http2.Config {
 		Controls:             http2.Rate(o.Floods.Controls),
 		Empties:              http2.Rate(o.Floods.Empties),
 		StreamWindow:         streamWindow,
-		MaxUnreadBytes:       o.MaxUnreadResponseBytes,
 		SetupTimeout:         o.SetupTimeout,
 		WriteTimeout:         o.WriteTimeout,
 		MaxIdle:              c.MaxIdle,
@@ -232,12 +232,14 @@ type Server struct {
 	// Immutable after NewServer.
 	options   Options
 	transport *http2.Config
+	account   *budget.Budget // of all connections; nil: no bound
 	logger    *slog.Logger
-	chain     Next          // nil: no interceptors
-	dispatch  *dispatcher   // shared by all connections; nil: each has its own
-	draining  chan struct{} // closed when the stage draining is reached
-	closing   chan struct{} // closed when grace begins
-	done      chan struct{} // closed when the server has terminated
+	chain     Next              // nil: no interceptors
+	dispatch  *dispatcher       // shared by all connections; nil: each has its own
+	draining  chan struct{}     // closed when the stage draining is reached
+	closing   chan struct{}     // closed when grace begins
+	done      chan struct{}     // closed when the server has terminated
+	watched   func(*connection) // tests look at each connection; nil: none does
 
 	table    atomic.Pointer[dispatchTable]
 	workers  workerPool
@@ -247,6 +249,8 @@ type Server struct {
 	other    *counters // of the methods of generic handlers
 
 	executors sync.Map // *Executor to *dispatcher
+
+	stallsWatched atomic.Int64 // when watchStalls had all connections watched last, as UnixNano
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -280,6 +284,9 @@ func NewServer(options Options) *Server {
 		other:       &counters{},
 	}
 	s.transport = s.options.transport()
+	if s.options.MaxServerBytes > 0 {
+		s.account = budget.New(int64(s.options.MaxServerBytes), nil)
+	}
 	s.counted = map[string]*counters{otherMethods: s.other}
 	s.logger = slog.New(guardedLog{s.options.Logger.Handler()})
 	s.chain = chain(options.Interceptors)

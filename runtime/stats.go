@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"google.golang.org/grpc/codes"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 )
 
 // Stats are the numbers of a server. Those of RPCs and octets grow from its start; the others are of the moment.
@@ -13,7 +15,7 @@ type Stats struct {
 	// and whose handler has not returned.
 	Active int
 
-	// Queued is the number of RPCs that wait for a worker.
+	// Queued is the number of RPCs that wait for a worker, or for room to begin in their connection's account.
 	Queued int
 
 	// Handled counts the RPCs that have ended, by full path of their method and by code. Those for which a generic
@@ -28,6 +30,10 @@ type Stats struct {
 	// Connections is the number of connections that are open, Accepted that of all there were.
 	Connections int
 	Accepted    uint64
+
+	// HeldRequestBytes and HeldResponseBytes are what clients make the server hold: see Options.MaxConnectionBytes. Both are
+	// 0 when there is no RPC.
+	HeldRequestBytes, HeldResponseBytes int64
 
 	// ReceivedBytes and SentBytes count octets on the network, after TLS.
 	ReceivedBytes, SentBytes uint64
@@ -60,6 +66,9 @@ func (s *Server) Stats() Stats {
 	stats.Connections = len(connections)
 	for _, c := range connections {
 		dispatchers = append(dispatchers, c.dispatch)
+		stats.HeldRequestBytes += c.account.Used(budget.Requests)
+		stats.HeldResponseBytes += c.account.Used(budget.Responses)
+		stats.Queued += c.account.Waiting(budget.ForBeginning)
 		received, sent := c.h2.Octets()
 		stats.ReceivedBytes += received
 		stats.SentBytes += sent

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"strconv"
 	"unicode/utf8"
@@ -81,14 +82,92 @@ func appendTrailers(block []byte, o outcome, trailing Metadata) []byte {
 	return block
 }
 
+// fieldOverhead is what RFC 9113, Section 6.5.2 counts for a field beside its name and value.
+const fieldOverhead = 32
+
+// trailersSize is how large the trailer section of an RPC is at most, counted as RFC 9113, Section 6.5.2 says.
+func trailersSize(o outcome, trailing Metadata) int {
+	size := metadataSize(trailing) + fieldOverhead + len("grpc-status") + 2
+	if o.details != "" {
+		size += fieldOverhead + len("grpc-message") + encodedLen(o.details)
+	}
+	if o.rich != nil {
+		size += fieldOverhead + len("grpc-status-details-bin") + base64.RawStdEncoding.EncodedLen(len(o.rich))
+	}
+	return size
+}
+
+// metadataSize is how large metadata is as fields, counted in the same way.
+func metadataSize(md Metadata) (size int) {
+	for _, p := range md {
+		size += fieldOverhead + len(p.Key)
+		if isBinary(p.Key) {
+			size += base64.RawStdEncoding.EncodedLen(len(p.Value))
+		} else {
+			size += len(p.Value)
+		}
+	}
+	return size
+}
+
+// fitting returns the outcome without the details, and the end of the text, for which there is no room in a trailer section
+// of so many octets: the client would not take it. ok is false if the trailing metadata alone leaves no room.
+func (o outcome) fitting(trailing Metadata, limit int) (fitting outcome, ok bool) {
+	if trailersSize(o, trailing) <= limit {
+		return o, true
+	}
+	o.rich = nil
+	text := o.details
+	o.details = ""
+	room := limit - trailersSize(o, trailing)
+	if room < 0 {
+		return o, false
+	}
+	o.details = cutEncoded(text, room-fieldOverhead-len("grpc-message"))
+	return o, true
+}
+
+// encodedLen is how long a status message is when it is percent-encoded, at most.
+func encodedLen(message string) int {
+	n := len(message)
+	for i := range len(message) {
+		if !cleanInMessage(message[i]) {
+			n += 8 // "%EF%BF%BD" in place of an octet that is not UTF-8
+		}
+	}
+	return n
+}
+
+// cutEncoded returns as much of a status message as fits into room octets when it is percent-encoded, and a sign that it was
+// cut.
+func cutEncoded(message string, room int) string {
+	if encodedLen(message) <= room {
+		return message
+	}
+	const sign = "..."
+	room -= len(sign)
+	for i, r := range message {
+		size := max(1, utf8.RuneLen(r))
+		if room -= encodedLen(message[i:min(i+size, len(message))]); room < 0 {
+			if i == 0 {
+				return ""
+			}
+			return message[:i] + sign
+		}
+	}
+	return message
+}
+
+// cleanInMessage reports whether an octet of a status message goes as it is.
+func cleanInMessage(c byte) bool { return c >= 0x20 && c <= 0x7e && c != '%' }
+
 const hexDigits = "0123456789ABCDEF"
 
 // percentEncode encodes a status message. gRPC PROTOCOL-HTTP2, "Status-Message": octets outside 0x20-0x7E and '%' are
 // percent-encoded UTF-8.
 func percentEncode(message string) string {
-	clean := func(c byte) bool { return c >= 0x20 && c <= 0x7e && c != '%' }
 	i := 0
-	for i < len(message) && clean(message[i]) {
+	for i < len(message) && cleanInMessage(message[i]) {
 		i++
 	}
 	if i == len(message) {
@@ -97,7 +176,7 @@ func percentEncode(message string) string {
 	out := append(make([]byte, 0, len(message)+16), message[:i]...)
 	for i < len(message) {
 		c := message[i]
-		if clean(c) {
+		if cleanInMessage(c) {
 			out = append(out, c)
 			i++
 			continue

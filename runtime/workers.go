@@ -13,7 +13,7 @@ type worker struct {
 	wake    chan *dispatcher // nil: go home
 	buffer  []byte           // for responses; nil while somebody else has it
 	patient bool             // it may wait: there can be any number of workers
-	large   int              // octets of a large response that is being encoded or written; see holdback
+	paid    int64            // octets that are reserved for the response that is being encoded or written
 	dirty   *connection      // where this worker has left something that nobody may have flushed
 }
 

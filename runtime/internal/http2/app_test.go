@@ -13,8 +13,6 @@ type testApp struct {
 	all     []*testStream
 	flush   bool
 
-	relieved atomic.Int32 // calls of Relieved
-
 	// The script. What is nil does nothing but the default.
 	accept    func(*Request) bool
 	onRequest func(st *testStream, endStream bool) (handled bool)
@@ -36,6 +34,7 @@ type testStream struct {
 	replied  bool   // the response has been written to its end
 	errs     []error
 	offence  string // a call that was not allowed
+	removed  atomic.Int32
 }
 
 func (a *testApp) NewStream(request *Request) *Stream {
@@ -52,8 +51,6 @@ func (a *testApp) EndBatch() (flush bool) {
 	flush, a.flush = a.flush, false
 	return flush
 }
-
-func (a *testApp) Relieved() { a.relieved.Add(1) }
 
 func (st *testStream) HandleRequest(endStream bool) {
 	st.app.streams[st.id] = st
@@ -93,6 +90,9 @@ func (st *testStream) HandleClose(err error) {
 		st.app.onClose(st, err)
 	}
 }
+
+// HandleRemoved comes with the connection's lock held, once for each stream.
+func (st *testStream) HandleRemoved() { st.removed.Add(1) }
 
 func (st *testStream) mustBeOpen(call string) {
 	switch {
@@ -151,6 +151,8 @@ func (st *testStream) verdict() error {
 		return fmt.Errorf("HandleRequest was called %d times", st.requests)
 	case len(st.errs) > 1:
 		return fmt.Errorf("HandleClose was called %d times: %v", len(st.errs), st.errs)
+	case st.removed.Load() != 1:
+		return fmt.Errorf("HandleRemoved was called %d times", st.removed.Load())
 	case len(st.errs) == 0 && st.state.canSend():
 		return fmt.Errorf("it has no end")
 	}

@@ -6,7 +6,8 @@ import "github.com/gogreeter/gogreeter/runtime/internal/buffer"
 // package buffer, or is left to the garbage collector.
 type backlog struct {
 	chunks []chunk
-	size   int // octets in all
+	size   int   // octets in all
+	cost   int64 // octets of the memory behind them
 }
 
 type chunk struct {
@@ -16,7 +17,7 @@ type chunk struct {
 
 const (
 	keptChunk  = 4 << 10  // data from this size on is kept itself; smaller is copied, many to a chunk
-	smallChunk = 16 << 10 // memory for data that is copied
+	smallChunk = 16 << 10 // the most memory for data that is copied; the first chunk has no more than it needs
 )
 
 // add adds data whose first octets have gone already: rest is its end. It reports whether it keeps data itself.
@@ -30,11 +31,22 @@ func (b *backlog) add(data, rest []byte) (kept bool) {
 	}
 	if len(rest) >= keptChunk {
 		b.chunks = append(b.chunks, chunk{data, rest})
+		b.cost += int64(cap(data))
 		return true
 	}
-	memory := append(buffer.Get(smallChunk), rest...)
+	memory := append(buffer.Get(b.nextChunk(len(rest))), rest...)
 	b.chunks = append(b.chunks, chunk{memory, memory})
+	b.cost += int64(cap(memory))
 	return false
+}
+
+// nextChunk is how much memory a chunk gets for n octets: twice as much as the one before, so that a stream of small
+// messages has few chunks, and one small message has little memory.
+func (b *backlog) nextChunk(n int) int {
+	if len(b.chunks) == 0 {
+		return n
+	}
+	return max(n, min(2*cap(b.chunks[len(b.chunks)-1].memory), smallChunk))
 }
 
 // next returns the first octets of what waits.
@@ -48,6 +60,7 @@ func (b *backlog) advance(n int) {
 	if len(c.rest) > 0 {
 		return
 	}
+	b.cost -= int64(cap(c.memory))
 	buffer.Put(c.memory)
 	*c = chunk{}
 	if b.chunks = b.chunks[1:]; len(b.chunks) == 0 {

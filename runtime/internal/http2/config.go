@@ -33,15 +33,11 @@ type Config struct {
 	// Default 64 KiB.
 	MaxPendingBytes int
 
-	// MaxUnreadBytes is how much of responses that are complete may wait for the peer's flow-control window before the
-	// connection is [Conn.Congested]. If nothing goes out for WriteTimeout then, the connection ends. Default 64 MiB; a
-	// negative value is no limit.
-	MaxUnreadBytes int
-
 	// SetupTimeout is the time from the start of the connection to the peer's first SETTINGS frame. Default 10 s.
 	SetupTimeout time.Duration
 
-	// WriteTimeout is how long a write to the network may make no progress before the connection ends. Default 30 s.
+	// WriteTimeout is how long a write to the network may make no progress before the connection ends, and how long the peer
+	// may take nothing of its responses while these fill its account. Default 30 s.
 	WriteTimeout time.Duration
 
 	// KeepaliveTime is how long nothing may come before the peer is asked by a PING whether it is still there, and
@@ -73,10 +69,6 @@ func (c Config) WithDefaults() *Config {
 	c.StreamWindow = min(c.StreamWindow, maxWindow)
 	c.ConnWindow = max(defaultWindow, min(c.ConnWindow, maxWindow))
 	setDefault(&c.MaxPendingBytes, 64<<10)
-	if c.MaxUnreadBytes < 0 {
-		c.MaxUnreadBytes = math.MaxInt
-	}
-	setDefault(&c.MaxUnreadBytes, 64<<20)
 	setDefault(&c.SetupTimeout, 10*time.Second)
 	setDefault(&c.WriteTimeout, 30*time.Second)
 	if c.KeepaliveTime < 0 {

@@ -2,11 +2,13 @@ package http2
 
 import (
 	"errors"
+	"math"
 	"net"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 	"github.com/gogreeter/gogreeter/runtime/internal/socket"
 )
 
@@ -19,10 +21,6 @@ type Application interface {
 	// EndBatch is called when everything that was readable has been processed, before the reader waits for more. It
 	// reports whether the application wrote something that nobody else is going to flush.
 	EndBatch() (flush bool)
-
-	// Relieved is called after [Conn.Congested] has reported true, once the connection is not congested any more. It has
-	// a goroutine of its own.
-	Relieved()
 }
 
 // StreamHandler receives what happens on a stream. Its methods are called by the reader goroutine and must not block.
@@ -38,6 +36,10 @@ type StreamHandler interface {
 	// [StreamError], or the connection's error. It is the last call, and may come after our own END_STREAM has been
 	// written and not sent.
 	HandleClose(err error)
+
+	// HandleRemoved is called once, when the connection has forgotten the stream and what waited of its response. Any
+	// goroutine may call it, with locks held: it must not block, nor use the connection. HandleClose may follow.
+	HandleRemoved()
 }
 
 // ErrConnClosed is the error of streams whose connection is over.
@@ -46,9 +48,10 @@ var ErrConnClosed = errors.New("http2: connection closed")
 // Conn is the server's side of an HTTP/2 connection.
 type Conn struct {
 	// Immutable after NewConn.
-	config *Config
-	app    Application
-	nc     *socket.Socket
+	config  *Config
+	app     Application
+	nc      *socket.Socket
+	account *budget.Budget // of all that the peer makes us hold
 
 	// Owned by the reader.
 	prefaced bool   // the client's preface has come
@@ -68,7 +71,7 @@ type Conn struct {
 
 	received, sent atomic.Uint64 // octets
 	open           atomic.Int32  // streams; written with mu held
-	unread         atomic.Int64  // octets that wait of responses that are complete; written with mu held
+	peerMaxList    atomic.Uint32 // SETTINGS_MAX_HEADER_LIST_SIZE of the peer; written by the reader
 
 	writeRestFunc func() // writeRest, once for all. Owned by the writer.
 
@@ -85,6 +88,10 @@ type Conn struct {
 	answered     bool   // HEADERS or DATA was appended since the peer's last PING
 	queue        streamQueue
 	out          []byte // frames that wait for the next write
+	outHeld      int64  // octets of out that the account has; see holdOutLocked
+	owed         uint32 // octets of the connection's window that the peer will get back once there is room
+	window       budget.Claim
+	withheld     bool   // window is in line
 	writing      bool   // a goroutine is in flush
 	promised     bool   // a goroutine is going to flush soon
 	restOf       []byte // the out-buffer of which the socket did not take the rest
@@ -93,7 +100,7 @@ type Conn struct {
 	stage        connStage
 	endErr       error       // why the connection ended; nil while it lives
 	timer        *time.Timer // ends the wait for the PING of a shutdown
-	congestion   congestion
+	stall        stall
 }
 
 // connStage is how far the end of a connection has come. It only grows.
@@ -108,9 +115,10 @@ const (
 )
 
 // NewConn returns a connection on nc. Serve has to be called. config is one that [Config.WithDefaults] has returned; many
-// connections can have it in common.
-func NewConn(nc net.Conn, app Application, config *Config) *Conn {
+// connections can have it in common. account counts what the peer makes us hold.
+func NewConn(nc net.Conn, app Application, config *Config, account *budget.Budget) *Conn {
 	c := &Conn{
+		account:    account,
 		config:     config,
 		app:        app,
 		nc:         socket.New(nc),
@@ -123,6 +131,8 @@ func NewConn(nc net.Conn, app Application, config *Config) *Conn {
 		empties:    config.Empties.bucket(),
 	}
 	c.drained.L = &c.mu
+	c.peerMaxList.Store(math.MaxInt32) // RFC 9113, Section 6.5.2: "The initial value of this setting is unlimited."
+	c.window = budget.Claim{Line: budget.ForRequests, Granted: c.grantWindow}
 	c.upkeep.begin(config)
 	c.in = newInflow(int32(c.config.ConnWindow))
 	c.fields = newFieldDecoder(c.config.MaxHeaderListBytes, c.config.MaxHeaderFields)
@@ -150,11 +160,12 @@ func (c *Conn) Serve() error {
 		c.timer.Stop()
 	}
 	c.stage = lingering
-	c.congestion.stopWatch()
+	c.stopWatchLocked()
 	if c.endErr != nil {
 		err = c.endErr
 	}
-	c.out = nil
+	c.giveOutLocked(c.takeOutLocked())
+	c.account.Drop(&c.window)
 	c.drained.Broadcast()
 	c.mu.Unlock()
 	c.closeStreams()
@@ -167,6 +178,7 @@ func (c *Conn) Serve() error {
 
 // closeStreams tells the streams that are open that the connection is over.
 func (c *Conn) closeStreams() {
+	c.account.Close()
 	c.mu.Lock()
 	left := make([]*Stream, 0, len(c.streams))
 	for _, st := range c.streams {
@@ -177,9 +189,6 @@ func (c *Conn) closeStreams() {
 	for _, st := range left {
 		st.Handler.HandleClose(ErrConnClosed)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.relieveLocked() // now that all know that they have ended: nothing should begin
 }
 
 // endOfConn is the endErr of a connection that ended in good order.
@@ -323,6 +332,11 @@ func (c *Conn) failStream(e StreamError) error {
 	if !c.takeReset() {
 		return ConnError{ErrCodeEnhanceYourCalm, "too many stream errors"}
 	}
+	return c.resetStream(e)
+}
+
+// resetStream answers a stream with RST_STREAM.
+func (c *Conn) resetStream(e StreamError) error {
 	c.mu.Lock()
 	st, idle := c.streams[e.StreamID], c.idleLocked(e.StreamID)
 	if idle && c.stage < draining {
@@ -374,6 +388,9 @@ func (c *Conn) fail(err error) {
 
 // Octets returns how much has been received from the network and sent to it.
 func (c *Conn) Octets() (received, sent uint64) { return c.received.Load(), c.sent.Load() }
+
+// Open returns how many streams are open.
+func (c *Conn) Open() int { return int(c.open.Load()) }
 
 // Lonely reports whether the connection has one stream at most, so that there is nobody to share a write with.
 func (c *Conn) Lonely() bool { return c.open.Load() <= 1 }

@@ -149,6 +149,11 @@ func (c *Conn) openStream(id uint32, block []byte, endStream, selfDep bool) erro
 	case endStream && request.contentLength > 0:
 		return StreamError{id, ErrCodeProtocol, "content-length without content"}
 	}
+	if c.account.Overdrawn() {
+		// It is what we hold that is too much, not what the peer does: this costs it no token. RFC 9113, Section 8.7: the
+		// request may be sent again.
+		return c.resetStream(StreamError{id, ErrCodeRefusedStream, "more is held for the peer than it may have"})
+	}
 	st := c.app.NewStream(request)
 	if st == nil {
 		return StreamError{id, ErrCodeRefusedStream, "refused by the application"}

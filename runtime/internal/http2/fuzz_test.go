@@ -6,6 +6,8 @@ import (
 	"net"
 	"testing"
 	"time"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 )
 
 // script is a connection on which the peer says what it was given, in pieces, and hangs up. A model of the peer hears
@@ -142,6 +144,9 @@ func (a *fuzzApp) pause() {
 	c := a.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	for c.writing { // a goroutine has taken over from whoever came to flush
+		c.drained.Wait()
+	}
 	if c.stage >= ending {
 		return
 	}
@@ -159,7 +164,7 @@ func (a *fuzzApp) pause() {
 func serveInput(t *testing.T, input []byte, piece int) {
 	app := newFuzzApp(t)
 	s := &script{input: input, piece: piece, model: newModel(t), atPause: app.pause}
-	app.conn = NewConn(s, app, Config{MaxConcurrentStreams: 20, MaxHeaderListBytes: 4096}.WithDefaults())
+	app.conn = NewConn(s, app, Config{MaxConcurrentStreams: 20, MaxHeaderListBytes: 4096}.WithDefaults(), budget.New(-1, nil))
 	app.conn.Serve()
 	app.check(t)
 	if n := len(app.conn.streams); n > 0 {

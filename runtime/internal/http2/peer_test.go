@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 )
 
 // peer is a client that speaks in frames. Its frames are made and read by hand, so that an error in the package's own
@@ -46,7 +48,7 @@ func newPeer(t testing.TB, config Config) *peer {
 	p := &peer{t: t, nc: client, app: newTestApp()}
 	p.encoder = hpack.NewEncoder(&p.blocks)
 	p.decoder = hpack.NewDecoder(4096, nil)
-	p.conn = NewConn(server, p.app, config.WithDefaults())
+	p.conn = NewConn(server, p.app, config.WithDefaults(), budget.New(-1, nil))
 	go func() {
 		p.stop = p.conn.Serve()
 		p.stopped.Store(true)

@@ -1,6 +1,9 @@
 package http2
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math"
+)
 
 // processFrame processes one frame. The error it returns is a ConnError or a StreamError.
 func (c *Conn) processFrame(f frame) error {
@@ -101,18 +104,44 @@ func (c *Conn) receive(f frame, content int, endStream bool) (st *Stream, inWind
 }
 
 // countInflow takes n octets off the connection's window. They are given back whatever becomes of their stream: the
-// windows of the streams bound what we hold.
+// windows of the streams bound what we hold of requests. But a peer that leaves too much of its responses gets no window
+// until it has taken some.
 func (c *Conn) countInflow(n int) error {
 	if !c.in.receive(n) {
 		return ConnError{ErrCodeFlowControl, "DATA beyond the connection's window"}
 	}
 	if increment := c.in.consume(n); increment > 0 {
 		c.mu.Lock()
-		c.appendControlLocked(appendWindowUpdate(c.out, 0, increment))
+		c.owed += increment
+		c.dirty = c.openWindowLocked() || c.dirty
 		c.mu.Unlock()
-		c.dirty = true
 	}
 	return nil
+}
+
+// openWindowLocked gives the peer the window that it is owed, if it may have it. The caller flushes if it reports true.
+func (c *Conn) openWindowLocked() (flush bool) {
+	if c.withheld {
+		return false
+	}
+	if c.account.Pressed() && !c.account.Ask(&c.window) {
+		c.withheld = true
+		c.watchStallLocked()
+		return false
+	}
+	c.appendControlLocked(appendWindowUpdate(c.out, 0, c.owed))
+	c.owed = 0
+	return true
+}
+
+// grantWindow is called when there is room for the window that was withheld.
+func (c *Conn) grantWindow() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.withheld = false
+	if c.owed > 0 && c.openWindowLocked() {
+		c.flushLocked()
+	}
 }
 
 // onClosedStream judges DATA on a stream that is not open.
@@ -237,6 +266,8 @@ func (c *Conn) applySettingLocked(id uint16, value uint32) error {
 		if value > 1 {
 			return ConnError{ErrCodeProtocol, "SETTINGS_ENABLE_PUSH is neither 0 nor 1"}
 		}
+	case settingMaxHeaderListSize:
+		c.peerMaxList.Store(min(value, math.MaxInt32))
 	case settingMaxFrameSize:
 		if value < minMaxFrameSize || value > maxMaxFrameSize {
 			return ConnError{ErrCodeProtocol, "SETTINGS_MAX_FRAME_SIZE is out of range"}

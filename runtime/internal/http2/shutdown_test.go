@@ -237,7 +237,8 @@ func TestConn_End(t *testing.T) {
 			var room, done bool
 			go func() {
 				st.Write(Outgoing{Headers: okHeaders, Data: make([]byte, 100)})
-				room, done = st.WaitRoom(), true
+				room, _ = st.WaitRoom(0)
+				done = true
 			}()
 			p.wantHeaders(1, false)
 			p.conn.End(ErrCodeNo, "")

@@ -3,6 +3,7 @@ package http2
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Stream is a request and its response. The application makes it, as part of a struct of its own, and sets Handler;
@@ -23,7 +24,8 @@ type Stream struct {
 
 	// Guarded by conn.mu.
 	in       inflow
-	outDelta int64 // our window, less the peer's SETTINGS_INITIAL_WINDOW_SIZE
+	outDelta int64  // our window, less the peer's SETTINGS_INITIAL_WINDOW_SIZE
+	sent     uint64 // octets of DATA appended
 	backlog  backlog
 	trailers []byte // the field block to be sent behind the backlog
 	finish   bool   // END_STREAM follows the backlog
@@ -40,6 +42,9 @@ type Outgoing struct {
 	Trailers []byte // a HEADERS frame that ends the stream
 	Finish   bool   // the stream ends here, also without trailers
 	Discard  bool   // data of earlier calls that has not gone out yet is dropped
+
+	// Paid is how many octets of Conn's account the caller has counted for Data. They go with it if it is kept.
+	Paid int64
 
 	// Soon has it all leave without a Flush, a little later: together with what other goroutines that can run write.
 	Soon bool
@@ -63,7 +68,7 @@ func (st *Stream) Write(o Outgoing) (kept bool, err error) {
 	}
 	c.answered = true
 	if o.Discard {
-		st.backlog.clear()
+		c.clearLocked(st)
 		c.roomLocked(st)
 	}
 	if o.Headers != nil {
@@ -74,7 +79,11 @@ func (st *Stream) Write(o Outgoing) (kept bool, err error) {
 		}
 	}
 	if len(o.Data) > 0 {
-		kept = c.appendDataLocked(st, o.Data)
+		held := st.backlog.cost
+		if kept = c.appendDataLocked(st, o.Data); kept {
+			held += o.Paid
+		}
+		c.holdLocked(st.backlog.cost - held)
 		st.full.Store(st.backlog.size > c.config.MaxPendingBytes)
 	}
 	if o.Soon {
@@ -86,7 +95,7 @@ func (st *Stream) Write(o Outgoing) (kept bool, err error) {
 	st.finish = true
 	if st.backlog.size > 0 {
 		st.trailers = append([]byte(nil), o.Trailers...)
-		c.addUnreadLocked(st.backlog.size)
+		c.holdLocked(int64(cap(st.trailers)))
 		return kept, nil
 	}
 	c.appendEndLocked(st, o.Trailers)
@@ -97,20 +106,49 @@ func (st *Stream) Write(o Outgoing) (kept bool, err error) {
 // Write at the latest.
 func (st *Stream) Full() bool { return st.full.Load() }
 
-// WaitRoom flushes, and waits while the stream is full. It reports false if the stream is over.
-func (st *Stream) WaitRoom() bool {
+// WaitRoom flushes, and waits while the stream is full. room is false if the stream is over. inTime is false if it has waited
+// for as long as patience; 0 is for ever.
+func (st *Stream) WaitRoom(patience time.Duration) (room, inTime bool) {
 	c := st.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.flushLocked()
-	for st.full.Load() && st.state.canSend() && c.stage < ending {
-		if st.room == nil {
-			st.room = sync.NewCond(&c.mu)
-		}
+	if st.room == nil {
+		st.room = sync.NewCond(&c.mu)
+	}
+	late := false
+	if patience > 0 {
+		timer := time.AfterFunc(patience, func() {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			late = true
+			st.room.Broadcast()
+		})
+		defer timer.Stop()
+	}
+	for st.full.Load() && st.state.canSend() && c.stage < ending && !late {
 		st.room.Wait()
 	}
-	return st.state.canSend() && c.stage < ending
+	return st.state.canSend() && c.stage < ending, !late
 }
+
+// Window returns how many octets of content the peer may send before Consumed or Expect gives it more.
+func (st *Stream) Window() int {
+	st.conn.mu.Lock()
+	defer st.conn.mu.Unlock()
+	return int(st.in.window)
+}
+
+// Sent returns how many octets of content have been appended to the out-buffer so far: what the peer had window for.
+func (st *Stream) Sent() uint64 {
+	st.conn.mu.Lock()
+	defer st.conn.mu.Unlock()
+	return st.sent
+}
+
+// MaxFieldSection returns the peer's SETTINGS_MAX_HEADER_LIST_SIZE, counted as RFC 9113, Section 6.5.2 says; a field section
+// that is larger costs the stream, or with some peers the connection. It is math.MaxInt32 if the peer has set no limit.
+func (st *Stream) MaxFieldSection() int { return int(st.conn.peerMaxList.Load()) }
 
 // Consumed gives n octets of content back to the peer's flow-control window. The caller flushes if it reports true.
 func (st *Stream) Consumed(n int) (flush bool) {

@@ -6,6 +6,8 @@ import (
 	"net"
 	"testing"
 	"time"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 )
 
 // tcpConn serves a connection on a socket of the system's, which the pipes of the other tests are not.
@@ -25,7 +27,7 @@ func tcpConn(t *testing.T, app Application, config Config) (c *Conn, client *net
 	if err != nil {
 		t.Fatal(err)
 	}
-	c = NewConn(accepted, app, config.WithDefaults())
+	c = NewConn(accepted, app, config.WithDefaults(), budget.New(-1, nil))
 	served = make(chan error, 1)
 	go func() { served <- c.Serve() }()
 	return c, nc.(*net.TCPConn), served

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 )
 
 func selfSigned(t *testing.T) tls.Certificate {
@@ -36,7 +38,7 @@ func TestConn_EndIsBounded_OverTLS(t *testing.T) {
 			server := tls.Server(a, &tls.Config{Certificates: []tls.Certificate{cert}})
 			client := tls.Client(b, &tls.Config{InsecureSkipVerify: true})
 			app := newTestApp()
-			c := NewConn(server, app, Config{}.WithDefaults())
+			c := NewConn(server, app, Config{}.WithDefaults(), budget.New(-1, nil))
 			served := make(chan error, 1)
 			go func() { served <- c.Serve() }()
 			client.Write(tcpGreeting)

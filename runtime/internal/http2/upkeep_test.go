@@ -5,6 +5,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 )
 
 // sleepQuietly lets time pass during which nothing may come but a PING of the server's, which is not answered.
@@ -95,7 +97,7 @@ func TestConn_Keepalive(t *testing.T) {
 // The reader is not to take its own absence for the peer's: after SIGSTOP and SIGCONT the answer may be there.
 func TestConn_Keepalive_AfterSuspension(t *testing.T) {
 	pipe, _ := newPipe()
-	c := NewConn(pipe, newTestApp(), Config{}.WithDefaults())
+	c := NewConn(pipe, newTestApp(), Config{}.WithDefaults(), budget.New(-1, nil))
 	c.greeted = true
 	now := time.Now()
 	c.upkeep.lastRead = now.Add(-3 * time.Hour)

@@ -102,7 +102,8 @@ func (c *Conn) appendFrameLocked(st *Stream, data []byte, limit int) int {
 	}
 	c.out = append(appendFrameHeader(c.out, frameData, 0, st.id, n), data[:n]...)
 	c.outWindow -= int32(n)
-	c.congestion.sent += uint64(n)
+	c.stall.sent += uint64(n)
+	st.sent += uint64(n)
 	c.answered = true
 	st.outDelta -= int64(n)
 	return n
@@ -116,6 +117,30 @@ func (c *Conn) appendHeadersLocked(st *Stream, block []byte, endStream bool) {
 		block = append([]byte{tableSizeZero}, block...)
 	}
 	c.out = appendHeaders(c.out, st.id, block, endStream, minMaxFrameSize)
+	c.holdOutLocked()
+}
+
+// holdOutLocked counts what the out-buffer has grown to beyond what every connection may have: field blocks need no window,
+// so their size is bounded by nothing else.
+func (c *Conn) holdOutLocked() {
+	c.holdLocked(beyondOut(c.out) - c.outHeld)
+	c.outHeld = beyondOut(c.out)
+}
+
+func beyondOut(out []byte) int64 { return int64(max(0, cap(out)-outBufferSize)) }
+
+// takeOutLocked takes the out-buffer, which is no longer the connection's but is still counted.
+func (c *Conn) takeOutLocked() []byte {
+	c.holdOutLocked()
+	out := c.out
+	c.out, c.outHeld = nil, 0
+	return out
+}
+
+// giveOutLocked gives an out-buffer back that takeOutLocked has returned.
+func (c *Conn) giveOutLocked(out []byte) {
+	c.holdLocked(-beyondOut(out))
+	freeOut(out)
 }
 
 // tableSizeZero is a Dynamic Table Size Update to 0 (RFC 7541, Section 6.3), which is within every limit.
@@ -158,12 +183,17 @@ func (c *Conn) removeLocked(st *Stream, byUs bool) {
 	if st.state.bits.Load()&closed != closed {
 		st.state.set(reset)
 	}
-	if st.finish && st.backlog.size > 0 {
-		c.subUnreadLocked(st.backlog.size)
-	}
-	st.backlog.clear()
+	c.clearLocked(st)
 	c.roomLocked(st)
+	st.Handler.HandleRemoved()
 	c.endIfDrainedLocked()
+}
+
+// clearLocked drops what waits of a response.
+func (c *Conn) clearLocked(st *Stream) {
+	c.holdLocked(-st.backlog.cost - int64(cap(st.trailers)))
+	st.backlog.clear()
+	st.trailers = nil
 }
 
 // roomLocked tells those who wait for room that the backlog has shrunk, or that the stream is over.
@@ -196,11 +226,9 @@ func (c *Conn) pumpLocked() {
 		if c.out == nil {
 			c.out = newOut()
 		}
-		n := c.appendFrameLocked(st, st.backlog.next(), minMaxFrameSize)
-		st.backlog.advance(n)
-		if st.finish {
-			c.subUnreadLocked(n)
-		}
+		held := st.backlog.cost
+		st.backlog.advance(c.appendFrameLocked(st, st.backlog.next(), minMaxFrameSize))
+		c.holdLocked(st.backlog.cost - held)
 		if st.backlog.size <= c.config.MaxPendingBytes {
 			c.roomLocked(st)
 		}
@@ -243,29 +271,32 @@ func (c *Conn) flushPromised() {
 func (c *Conn) flushLocked() {
 	if !c.writing {
 		c.writing = true
-		c.writeLocked()
+		c.writeLocked(flusherWrites)
 	}
 }
 
-// writeLocked writes until nothing is left. If the socket is full, a goroutine of its own takes over: a peer that does
-// not read is to hold up neither the worker that came to flush nor the reader.
-func (c *Conn) writeLocked() {
-	for {
+// flusherWrites is how often whoever came to flush writes. What others append meanwhile must not keep a worker from its
+// handlers, nor the reader from reading.
+const flusherWrites = 2
+
+// writeLocked writes until nothing is left. After a number of writes, and if the socket is full, a goroutine of its own
+// takes over: a peer that does not read is to hold up neither the worker that came to flush nor the reader.
+func (c *Conn) writeLocked(writes int) {
+	for ; ; writes-- {
 		c.pumpLocked()
 		if len(c.out) == 0 {
 			break
 		}
-		out, timeout := c.out, c.writeTimeoutLocked()
-		c.out = nil
+		if writes == 0 {
+			c.goOnLocked(nil, nil)
+			return
+		}
+		out, timeout := c.takeOutLocked(), c.writeTimeoutLocked()
 		c.mu.Unlock()
 		rest, err := c.nc.Write(out, timeout, false)
 		c.mu.Lock()
 		if len(rest) > 0 && err == nil {
-			c.restOf, c.rest = out, rest
-			if c.writeRestFunc == nil {
-				c.writeRestFunc = c.writeRest
-			}
-			go c.writeRestFunc()
+			c.goOnLocked(out, rest)
 			return
 		}
 		if !c.wroteLocked(out, err) {
@@ -279,20 +310,31 @@ func (c *Conn) writeLocked() {
 	}
 }
 
+// goOnLocked has a goroutine of its own write the rest of an out-buffer, and what is appended meanwhile.
+func (c *Conn) goOnLocked(out, rest []byte) {
+	c.restOf, c.rest = out, rest
+	if c.writeRestFunc == nil {
+		c.writeRestFunc = c.writeRest
+	}
+	go c.writeRestFunc()
+}
+
 // writeRest writes the rest of an out-buffer, however long that takes, and then what was appended meanwhile.
 func (c *Conn) writeRest() {
 	c.mu.Lock()
-	out, rest, timeout := c.restOf, c.rest, c.writeTimeoutLocked()
-	c.restOf, c.rest = nil, nil
-	c.mu.Unlock()
-	_, err := c.nc.Write(rest, timeout, true)
-	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.wroteLocked(out, err) {
-		c.writeLocked()
-		return
+	if out, rest := c.restOf, c.rest; len(rest) > 0 {
+		timeout := c.writeTimeoutLocked()
+		c.restOf, c.rest = nil, nil
+		c.mu.Unlock()
+		_, err := c.nc.Write(rest, timeout, true)
+		c.mu.Lock()
+		if !c.wroteLocked(out, err) {
+			c.writing = false
+			return
+		}
 	}
-	c.writing = false
+	c.writeLocked(-1)
 }
 
 func (c *Conn) writeTimeoutLocked() time.Duration {
@@ -306,12 +348,12 @@ func (c *Conn) writeTimeoutLocked() time.Duration {
 // is over.
 func (c *Conn) wroteLocked(out []byte, err error) bool {
 	c.sent.Add(uint64(len(out)))
-	freeOut(out)
+	c.giveOutLocked(out)
 	c.drained.Broadcast()
 	if err == nil {
 		return true
 	}
-	c.out = nil
+	c.giveOutLocked(c.takeOutLocked())
 	c.stage = lingering
 	c.setEndErrLocked(err)
 	c.nc.Abort() // ends the reader, which does the rest

@@ -28,7 +28,8 @@ func TestStream_WaitRoom(t *testing.T) {
 				var room, done bool
 				go func() {
 					st.Write(Outgoing{Headers: okHeaders, Data: make([]byte, 100)})
-					room, done = st.WaitRoom(), true
+					room, _ = st.WaitRoom(0)
+					done = true
 				}()
 				p.wantHeaders(1, false)
 				p.wantData(1, false, string(make([]byte, 10)))
@@ -175,7 +176,7 @@ func TestConn_ConcurrentWrites(t *testing.T) {
 				case 0:
 					st.conn.Flush()
 				case 1:
-					st.WaitRoom()
+					st.WaitRoom(0)
 				}
 			}
 			st.Write(Outgoing{Trailers: okTrailers})

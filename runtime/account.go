@@ -1,0 +1,417 @@
+package runtime
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc/codes"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/budget"
+	"github.com/gogreeter/gogreeter/runtime/internal/buffer"
+)
+
+// What a client makes the server hold is counted in one account for each connection (package budget): RPCs with their
+// metadata, requests under way and queued, and what waits of responses. Options.MaxConnectionBytes is its limit.
+//
+// An RPC's part of the requests' side is in rpc.held. It gives parts back as its handler takes requests, and the rest when
+// it is settled: when its stream is gone and no handler runs for it any more, in whatever order that happens.
+
+const (
+	// rpcWeight is what an RPC counts for: its memory, that of usual metadata, and of a request of a few hundred octets.
+	rpcWeight = 4 << 10
+
+	// usualWeight is the metadata up to which an RPC's is part of rpcWeight.
+	usualWeight = 2 << 10
+
+	// queuedWeight is what a request in a queue counts for beside its octets.
+	queuedWeight = 64
+
+	// freeRequest is the capacity up to which the only request of an RPC is part of rpcWeight.
+	freeRequest = 512
+
+	// freeResponse is the size up to which a response is encoded without asking, unless there is little room.
+	freeResponse = 4 << 10
+
+	// patientFor is how long a unary request waits in line before it may come although there is no room.
+	patientFor = time.Second
+)
+
+// The ends of an RPC, which may come in any order.
+const (
+	endOver     = 1 << iota // its status has been sent, or can no longer be
+	endRemoved              // its stream is forgotten
+	endReleased             // no handler runs for it, or will
+	heavyHead               // no end: its metadata counts in connection.heads
+
+	endSettled = endRemoved | endReleased
+)
+
+// end notes one of the RPC's ends, and settles the account with the second of two.
+func (r *rpc) end(bit uint32) {
+	before := r.ends.Or(bit)
+	if before&endSettled != endSettled && (before|bit)&endSettled == endSettled {
+		r.settle()
+	}
+}
+
+func (r *rpc) isOverNow() bool { return r.ends.Load()&endOver != 0 }
+
+// HandleRemoved implements http2.StreamHandler.
+func (r *rpc) HandleRemoved() { r.end(endRemoved) }
+
+// settle gives back what the RPC still holds. Only what comes later than both ends calls it again.
+func (r *rpc) settle() {
+	r.conn.account.Sub(budget.Requests, r.held.Swap(0))
+	if r.ends.And(^uint32(heavyHead))&heavyHead != 0 {
+		r.def.leave(r.conn)
+	}
+	if v := r.large.Load(); v != nil {
+		r.conn.account.Drop(&v.claim)
+	}
+}
+
+// begins counts the RPC.
+func (r *rpc) begins() {
+	if r.def.weight > usualWeight {
+		r.ends.Or(heavyHead)
+		r.def.join(r.conn)
+	}
+	r.charge(rpcWeight)
+}
+
+// join counts metadata that is large, unless another RPC of the connection has the same. The reader calls it.
+func (d *callDefinition) join(c *connection) {
+	if d.users.Add(1) == 1 {
+		c.heads.Add(d.weight)
+		c.account.Add(budget.Requests, d.weight)
+	}
+}
+
+func (d *callDefinition) leave(c *connection) {
+	if d.users.Add(-1) == 0 {
+		c.heads.Add(-d.weight)
+		c.account.Sub(budget.Requests, d.weight)
+	}
+}
+
+// tooMuchMetadata reports whether the connection can bear no more RPCs, because of the metadata of those there are: with what
+// may come of requests unasked, they would be more than the account permits, or alone a quarter of it.
+func (c *connection) tooMuchMetadata(more int64) bool {
+	heads := c.heads.Load()
+	if more > usualWeight {
+		heads += more
+	}
+	if heads == 0 {
+		return false
+	}
+	limit, windows := c.account.Limit(), int64(c.h2.Open()+1)*streamWindow
+	return heads > limit/4 || windows+heads > limit+limit/16
+}
+
+// charge counts n octets more that the RPC holds.
+func (r *rpc) charge(n int64) {
+	r.conn.account.Add(budget.Requests, n)
+	r.hold(n)
+}
+
+// hold makes n octets the RPC's that have been counted.
+func (r *rpc) hold(n int64) {
+	r.held.Add(n)
+	if r.ends.Load()&endSettled == endSettled {
+		r.settle()
+	}
+}
+
+// uncharge gives n octets back, unless that has been done by settling.
+func (r *rpc) uncharge(n int64) {
+	for n > 0 {
+		held := r.held.Load()
+		n = min(n, held)
+		if r.held.CompareAndSwap(held, held-n) {
+			r.conn.account.Sub(budget.Requests, n)
+			return
+		}
+	}
+}
+
+// largeRequest is the place in line of an RPC's large requests: those that don't fit into the flow-control window of a
+// stream, so that the server has to ask for their rest. There is one at a time.
+type largeRequest struct {
+	r     *rpc
+	claim budget.Claim
+	asked atomic.Int64 // when it got in line, as UnixNano
+
+	size, missing atomic.Int64 // octets of the request under way; stored by the reader
+}
+
+// isLarge reports whether a request of n octets has to be asked for.
+func isLarge(n int) bool { return prefixLen+n > streamWindow }
+
+// expectRest asks the client for the rest of the request under way, as soon as there is room for it. The reader calls it
+// whenever a part has come.
+func (r *rpc) expectRest() {
+	have := len(r.in.current.data)
+	size := have + r.in.missing
+	if !isLarge(size) {
+		if r.stream.Expect(0, r.in.missing) {
+			r.conn.flush = true
+		}
+		return
+	}
+	v := r.large.Load()
+	if v == nil {
+		v = &largeRequest{r: r}
+		v.claim = budget.Claim{Line: budget.ForRequests, Granted: v.granted, Urgent: v.urgent}
+		r.large.Store(v)
+	}
+	v.size.Store(int64(size))
+	v.missing.Store(int64(r.in.missing))
+	if r.in.asked {
+		return
+	}
+	r.in.asked = true
+	account := r.conn.account
+	v.claim.Size = int64(buffer.Size(size)) - r.in.paid
+	v.asked.Store(time.Now().UnixNano())
+	granted := account.Ask(&v.claim)
+	switch {
+	case r.isOverNow(): // whoever ended it may have looked too early
+		account.Drop(&v.claim)
+	case granted:
+		r.conn.flush = v.expect() || r.conn.flush
+	default:
+		r.conn.stalls()
+		if !r.requestStreaming {
+			time.AfterFunc(patientFor, account.Urge)
+		}
+	}
+}
+
+// expect opens the stream's window for the rest of the request under way.
+func (v *largeRequest) expect() (flush bool) {
+	missing := v.missing.Load()
+	return v.r.stream.Expect(prefixLen+int(v.size.Load()-missing), int(missing))
+}
+
+// granted is called when there is room for the request under way.
+func (v *largeRequest) granted() {
+	if v.r.isOverNow() {
+		v.r.conn.account.Drop(&v.claim)
+	} else if v.expect() {
+		v.r.conn.h2.Flush()
+	}
+}
+
+// urgent reports whether others may wait for this request. A handler that has taken all requests that have come may be what
+// the handlers wait for whose requests fill the account, or may occupy the worker that these need. A unary request will not
+// stay for long where there are workers enough, so it has its turn if nothing moves.
+func (v *largeRequest) urgent() bool {
+	r := v.r
+	if !r.requestStreaming {
+		waited := time.Now().UnixNano() - v.asked.Load()
+		return waited >= int64(patientFor) && r.conn.dispatcherOf(r.method).limit == 0
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.entered && !r.isOver && r.taken == len(r.queue)
+}
+
+// payForRequest counts the memory of the request under way, as far as it has grown. The reader calls it.
+func (r *rpc) payForRequest() {
+	size := int64(cap(r.in.current.data))
+	if size <= freeRequest || size <= r.in.paid {
+		return
+	}
+	r.takeClaim()
+	if more := size - r.in.paid; more > 0 {
+		r.charge(more)
+		r.in.paid = size
+	}
+}
+
+// takeClaim makes what the claim was granted part of what has been paid for the request under way.
+func (r *rpc) takeClaim() {
+	if !r.in.asked {
+		return
+	}
+	if n := r.conn.account.Take(&r.large.Load().claim); n > 0 {
+		r.hold(n)
+		r.in.paid += n
+		r.in.granted += n
+	}
+}
+
+// requestArrived makes a request of the one under way.
+func (r *rpc) requestArrived() message {
+	if r.in.asked {
+		r.conn.account.Leave(&r.large.Load().claim)
+		r.takeClaim()
+	}
+	m := r.in.current
+	m.paid, m.granted = r.in.paid, r.in.granted
+	r.in.current, r.in.paid, r.in.granted, r.in.asked = message{}, 0, 0, false
+	return m
+}
+
+// took is called when the handler has taken a request, or will not.
+func (r *rpc) took(m message) {
+	r.uncharge(m.paid)
+	if v := r.large.Load(); v != nil {
+		if m.granted > 0 {
+			r.conn.account.UseUp(&v.claim, m.granted)
+		}
+		r.conn.account.Urge()
+	}
+}
+
+// awaits reports whether the RPC has to wait for room before it begins; it is then dispatched once more.
+func (r *rpc) awaits() bool {
+	account := r.conn.account
+	if account.MayBegin() && (r.waited || account.Waiting(budget.ForBeginning) == 0) {
+		return false
+	}
+	claim := &budget.Claim{Line: budget.ForBeginning, Granted: r.redispatch}
+	r.waited = true
+	r.mu.Lock()
+	if r.isOver {
+		r.mu.Unlock()
+		return false
+	}
+	r.beginning = claim
+	granted := account.Ask(claim)
+	r.mu.Unlock()
+	if !granted {
+		r.conn.stalls()
+	}
+	return !granted
+}
+
+// redispatch hands the RPC to the workers once more.
+func (r *rpc) redispatch() {
+	r.inlined = false // it comes from no reader any more
+	r.conn.dispatcherOf(r.method).push(r, r, 1)
+}
+
+// reserve counts n octets of a response that is about to be made, once there is room for them; if it may not wait, at once.
+// It reports false, and has counted nothing, if the RPC has ended meanwhile. The caller gives them back.
+func (r *rpc) reserve(n int64, wait bool) bool {
+	account := r.conn.account
+	if account.Try(budget.ForResponses, n) {
+		return true
+	}
+	if !wait {
+		account.Add(budget.Responses, n)
+		r.conn.stalls()
+		return true
+	}
+	granted := make(chan struct{})
+	claim := &budget.Claim{Line: budget.ForResponses, Size: n, Granted: func() { close(granted) }}
+	if account.Ask(claim) {
+		account.Take(claim)
+		return true
+	}
+	r.conn.stalls()
+	r.conn.h2.Flush() // what it lets go may be what there is no room for
+	watch := r.watchWorker()
+	for {
+		var late <-chan time.Time
+		if patience := watch.patience(); patience > 0 {
+			late = time.After(patience)
+		}
+		select {
+		case <-granted:
+			account.Take(claim)
+			return true
+		case <-late:
+			watch.look()
+		case <-r.Done():
+			account.Drop(claim)
+			return false
+		}
+	}
+}
+
+// reserveResponse reserves the memory for a response of so many octets. It returns how much that is.
+func (r *rpc) reserveResponse(size int, wait bool) (paid int64, ok bool) {
+	account := r.conn.account
+	if size <= freeResponse && account.MayBegin() {
+		return 0, true
+	}
+	paid = int64(buffer.Size(size))
+	return paid, r.reserve(paid, wait)
+}
+
+// giveBack gives back what was reserved for a response.
+func (c *connection) giveBack(paid int64) { c.account.Sub(budget.Responses, paid) }
+
+// stalls is called when something has to wait for room: if that is because clients do not take their responses, they lose
+// their connections in the end.
+func (c *connection) stalls() {
+	c.h2.WatchStall()
+	if c.server.account != nil {
+		c.server.watchStalls()
+	}
+}
+
+// watchStalls has all connections watched while the whole server has no room, once in a while.
+func (s *Server) watchStalls() {
+	now := time.Now().UnixNano()
+	last := s.stallsWatched.Load()
+	if now-last < int64(s.transport.WriteTimeout) && last != 0 || !s.stallsWatched.CompareAndSwap(last, now) {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.connections {
+		c.h2.WatchStall()
+	}
+}
+
+var outcomeNotTaken = outcome{code: codes.ResourceExhausted, details: "the responses were not taken, while other RPCs waited for a worker"}
+
+// workerWatch ends an RPC whose handler occupies one of a bounded number of workers, and waits with a response that the
+// client does not take, while other RPCs wait for a worker.
+type workerWatch struct {
+	r    *rpc
+	d    *dispatcher
+	sent uint64 // octets of responses, when it looked last
+}
+
+func (r *rpc) watchWorker() workerWatch {
+	return workerWatch{r, r.conn.dispatcherOf(r.method), r.stream.Sent()}
+}
+
+// patience is how long the handler may wait before the watch looks; 0 is for ever.
+func (w *workerWatch) patience() time.Duration {
+	if w.d.limit == 0 {
+		return 0
+	}
+	return w.r.conn.server.transport.WriteTimeout
+}
+
+// look ends the RPC if nothing has been taken since it looked last, and reports whether it did.
+func (w *workerWatch) look() (ended bool) {
+	sent := w.r.stream.Sent()
+	if w.d.waiting() == 0 || sent != w.sent {
+		w.sent = sent
+		return false
+	}
+	w.r.finishFromOutside(outcomeNotTaken, context.Canceled)
+	w.r.conn.h2.Flush()
+	return true
+}
+
+// waitRoom waits while too much of the RPC's responses waits for the client. It reports false if the RPC has ended.
+func (r *rpc) waitRoom() bool {
+	watch := r.watchWorker()
+	for {
+		room, inTime := r.stream.WaitRoom(watch.patience())
+		if inTime {
+			return room
+		}
+		if watch.look() {
+			return false
+		}
+	}
+}

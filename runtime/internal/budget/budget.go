@@ -1,0 +1,472 @@
+// Package budget counts the memory that a peer makes us hold, and decides who may have more of it.
+//
+// A [Budget] is an account in octets. What it counts, it counts by capacity: a slice by the memory behind it. Whoever
+// holds something adds it and subtracts it again; whoever is about to make something large asks first, and waits in line
+// if there is no room. Nothing here knows what the octets are for, but for the side that they are on.
+//
+// # Two sides
+//
+// Requests come from the peer and responses go to it. They share one limit, by rules that keep each side from waiting for
+// the other for ever:
+//
+//   - Responses have three quarters of the limit at most. Up to a sixteenth of it they may become more whatever requests
+//     there are. So a connection full of requests, whose handlers wait to answer, is emptied by answers.
+//   - What the peer may send without being asked, by the flow-control windows that it has, is not in our hands. But more of
+//     a large request is asked for only while no more than an eighth of the limit has been granted and not been used, or
+//     nothing has; so many halves of requests cannot keep each other from becoming whole.
+//   - Only if responses have more than their sixteenth, and all together is more than the limit, is the peer asked for
+//     nothing at all ([Budget.Pressed]): it has to take some of its responses first.
+//
+// # Locks
+//
+// The counters are atomic. A Budget's mutex is innermost, but for that of its whole: nothing is called with it held. Claims
+// are granted on a goroutine of the budget's own, so that Sub may be called with any lock held.
+package budget
+
+import (
+	"math"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// Side is what octets are held for.
+type Side uint8
+
+const (
+	Requests  Side = iota // what the peer has sent
+	Responses             // what is to be sent to the peer
+	sides
+)
+
+// Line is where a claim waits. Each is first in, first out.
+type Line uint8
+
+const (
+	ForRequests  Line = iota // for more of a request to come
+	ForResponses             // for a response to be made
+	ForBeginning             // for an RPC to begin; behind all in ForResponses
+	lines
+)
+
+// side is what a line is for.
+func (l Line) side() Side {
+	if l == ForRequests {
+		return Requests
+	}
+	return Responses
+}
+
+// Budget is an account. Make one with [New]. Its methods may be called by any goroutine.
+type Budget struct {
+	// Immutable after New.
+	limit int64   // octets of both sides
+	whole *Budget // of which this is a part; nil: none
+
+	used    [sides]atomic.Int64
+	freed   atomic.Uint64 // octets of responses that have been given back
+	waiting atomic.Int32  // claims in lines; written with mu held
+	crowd   atomic.Int32  // parts; written with mu held
+
+	mu sync.Mutex
+	// Guarded by mu.
+	lines    [lines][]*Claim
+	open     int64     // octets granted in ForRequests and not used up
+	extra    *Claim    // granted although there was no room, and not used up; nil: none
+	closed   bool      // nothing is granted any more
+	blocked  bool      // a claim was not granted for want of room in the whole
+	joined   bool      // this is one of the whole's parts
+	granting bool      // a goroutine grants claims
+	changed  bool      // and has to look once more
+	parts    []*Budget // of a whole: those that wait for its room, in turn
+}
+
+// noLimit is so large that sums of it don't overflow.
+const noLimit = math.MaxInt64 / 8
+
+// New returns a budget of limit octets; a negative limit is none. whole is the budget that this one is a part of, whose
+// limit holds for all its parts together; it may be nil.
+func New(limit int64, whole *Budget) *Budget {
+	if limit < 0 || limit > noLimit {
+		limit = noLimit
+	}
+	return &Budget{limit: limit, whole: whole}
+}
+
+// Limit returns what New was given.
+func (b *Budget) Limit() int64 { return b.limit }
+
+// floor is up to where responses may always become more.
+func (b *Budget) floor() int64 { return b.limit / 16 }
+
+// all is what both sides hold.
+func (b *Budget) all() int64 { return b.used[Requests].Load() + b.used[Responses].Load() }
+
+// Add counts n octets, whether there is room or not.
+func (b *Budget) Add(side Side, n int64) {
+	b.used[side].Add(n)
+	if b.whole != nil {
+		b.whole.Add(side, n)
+	}
+}
+
+// Sub gives n octets back. It never blocks for long, whatever locks are held.
+func (b *Budget) Sub(side Side, n int64) {
+	if n == 0 {
+		return
+	}
+	b.used[side].Add(-n)
+	if side == Responses {
+		b.freed.Add(uint64(n))
+	}
+	if b.waiting.Load() > 0 {
+		b.grant()
+	}
+	if b.whole != nil {
+		b.whole.Sub(side, n)
+		if b.whole.crowd.Load() > 0 {
+			b.whole.grantParts()
+		}
+	}
+}
+
+// Used returns the octets that are held.
+func (b *Budget) Used(side Side) int64 { return b.used[side].Load() }
+
+// Freed returns how many octets of responses have been given back so far. It only grows.
+func (b *Budget) Freed() uint64 { return b.freed.Load() }
+
+// Fits reports whether there is room for a response of n octets. One that is larger than all that responses can have is
+// taken for half of that, so that it need not wait for ever.
+func (b *Budget) Fits(n int64) bool { return b.fits(n) && (b.whole == nil || b.whole.fits(n)) }
+
+func (b *Budget) fits(n int64) bool {
+	share := b.limit - b.limit/4
+	n = min(n, share/2)
+	mine := b.used[Responses].Load()
+	return mine+n <= share && (b.all()+n <= b.limit || mine <= b.floor())
+}
+
+// MayBegin reports whether there is so much room that an RPC may begin.
+func (b *Budget) MayBegin() bool { return b.mayBegin() && (b.whole == nil || b.whole.mayBegin()) }
+
+func (b *Budget) mayBegin() bool { return b.fits(b.limit / 8) }
+
+// Pressed reports whether the peer has to take some of its responses before it is asked for anything.
+func (b *Budget) Pressed() bool { return b.pressed(0) || b.whole != nil && b.whole.filled(0) }
+
+// Overdrawn reports whether so much more is held than the limit that nothing new should come.
+func (b *Budget) Overdrawn() bool {
+	return b.pressed(-b.limit/8) || b.whole != nil && b.whole.filled(-b.whole.limit/8)
+}
+
+func (b *Budget) pressed(n int64) bool { return b.filled(n) && b.used[Responses].Load() > b.floor() }
+
+// filled reports whether n octets more are too many, whatever they are for.
+func (b *Budget) filled(n int64) bool { return b.all()+min(n, b.limit/4) > b.limit }
+
+// room reports whether a budget, not its whole, has room for a claim.
+func (b *Budget) room(line Line, size int64) bool {
+	switch line {
+	case ForResponses:
+		return b.fits(size)
+	case ForBeginning:
+		return b.mayBegin()
+	}
+	return !b.pressed(max(size, b.limit/8))
+}
+
+// Stuck reports whether what the peer makes us hold keeps something from going on, its own or, where the whole has no room,
+// others'. It is then for the peer to take its responses, and to complete its requests.
+func (b *Budget) Stuck() bool {
+	mine := b.used[Responses].Load()
+	if b.whole != nil && b.whole.crowd.Load() > 0 && (mine > 0 || b.all() > b.floor() && b.whole.filled(0)) {
+		return true
+	}
+	if mine <= b.floor() {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.lines[ForResponses]) > 0 || len(b.lines[ForBeginning]) > 0 || len(b.lines[ForRequests]) > 0 && b.pressed(b.limit/8) || !b.fits(0)
+}
+
+// Waiting returns how many claims are in a line.
+func (b *Budget) Waiting(line Line) int {
+	if b.waiting.Load() == 0 {
+		return 0
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.lines[line])
+}
+
+// Try counts n octets if there is room, and nobody else of that line has been waiting for it.
+func (b *Budget) Try(line Line, n int64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.lines[line]) == 0 && b.takeLocked(line, n)
+}
+
+// takeLocked counts size octets if there is room for them.
+func (b *Budget) takeLocked(line Line, size int64) bool {
+	if !b.room(line, size) || line == ForRequests && b.open > 0 && b.open+size > b.limit/8 {
+		return false
+	}
+	if w := b.whole; w != nil {
+		w.mu.Lock() // so that two parts don't take the same room
+		defer w.mu.Unlock()
+		if line == ForRequests && w.filled(size) || line != ForRequests && !w.room(line, size) {
+			b.blocked = true
+			return false
+		}
+	}
+	b.Add(line.side(), size)
+	return true
+}
+
+// Claim asks for octets. Its exported fields are set before [Budget.Ask], and not changed while it waits.
+type Claim struct {
+	Line Line
+	Size int64 // octets that are counted when the claim is granted
+
+	// Granted is called once the claim has been granted, unless Ask or Drop has said so before. It has no locks to fear,
+	// and should not block for long.
+	Granted func()
+
+	// Urgent says that the claim may be granted although there is no room: others may be waiting for whoever made it. One
+	// claim at a time is, until [Budget.Drop] or [Budget.UseUp]. nil: never.
+	Urgent func() bool
+
+	// Guarded by Budget.mu.
+	inLine bool
+	held   int64 // granted, and not taken
+	open   int64 // in Budget.open
+}
+
+// Ask puts a claim in its line. It reports true if the claim has been granted at once.
+func (b *Budget) Ask(c *Claim) (granted bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.closed && b.firstLocked(c.Line) && b.takeLocked(c.Line, c.Size) {
+		b.grantedLocked(c)
+		return true
+	}
+	c.inLine = true
+	b.lines[c.Line] = append(b.lines[c.Line], c)
+	b.waiting.Add(1)
+	b.grantLocked() // room may have come before anybody could see the claim
+	return false
+}
+
+// firstLocked reports whether nobody waits whose turn comes before that of a new claim.
+func (b *Budget) firstLocked(line Line) bool {
+	return len(b.lines[line]) == 0 && (line != ForBeginning || len(b.lines[ForResponses]) == 0)
+}
+
+func (b *Budget) grantedLocked(c *Claim) {
+	c.held += c.Size
+	if c.Line == ForRequests {
+		c.open += c.Size
+		b.open += c.Size
+	}
+}
+
+// Drop takes a claim back: it leaves its line, or what it was granted is given back. It reports whether the claim was in
+// line; then it will not be granted.
+func (b *Budget) Drop(c *Claim) (waited bool) {
+	b.mu.Lock()
+	waited = c.inLine
+	if waited {
+		b.leaveLocked(c)
+	}
+	b.useUpLocked(c, c.open)
+	held := c.held
+	c.held = 0
+	b.grantLocked() // whoever stands behind may be content with less
+	b.mu.Unlock()
+	b.Sub(c.Line.side(), held)
+	return waited
+}
+
+// Take makes what a claim was granted the caller's, to give back by Sub.
+func (b *Budget) Take(c *Claim) (octets int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	octets, c.held = c.held, 0
+	return octets
+}
+
+// Leave has a claim leave its line, in case it stands there.
+func (b *Budget) Leave(c *Claim) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if c.inLine {
+		b.leaveLocked(c)
+		b.grantLocked()
+	}
+}
+
+// UseUp says that n octets that a claim was granted have served their purpose: their request is with its handler.
+func (b *Budget) UseUp(c *Claim, n int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.useUpLocked(c, n)
+	b.grantLocked()
+}
+
+func (b *Budget) useUpLocked(c *Claim, n int64) {
+	n = min(n, c.open)
+	b.open -= n
+	c.open -= n
+	if b.extra == c {
+		b.extra = nil
+	}
+}
+
+func (b *Budget) leaveLocked(c *Claim) {
+	line := b.lines[c.Line]
+	i := slices.Index(line, c)
+	b.lines[c.Line] = slices.Delete(line, i, i+1)
+	c.inLine = false
+	if b.waiting.Add(-1) == 0 {
+		b.joinLocked(false)
+	}
+}
+
+// Close says that the peer is gone, or about to be: nothing is granted any more, so that nothing begins because something
+// else has ended. Claims have to be dropped all the same.
+func (b *Budget) Close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+}
+
+// Urge has the claims looked at again: one may have become urgent.
+func (b *Budget) Urge() {
+	if b.waiting.Load() > 0 {
+		b.grant()
+	}
+}
+
+func (b *Budget) grant() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.grantLocked()
+}
+
+// grantLocked has a goroutine grant what can be granted.
+func (b *Budget) grantLocked() {
+	if b.closed || b.waiting.Load() == 0 {
+		return
+	}
+	b.changed = true
+	if !b.granting {
+		b.granting = true
+		go b.grantAll()
+	}
+}
+
+func (b *Budget) grantAll() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for b.changed && !b.closed {
+		b.changed, b.blocked = false, false
+		granted := b.grantableLocked()
+		if b.joinLocked(b.blocked) {
+			b.changed = true // room may have come before the whole could see that it is waited for
+		}
+		if len(granted) == 0 {
+			granted = b.urgentLocked()
+		}
+		b.mu.Unlock()
+		for _, c := range granted {
+			c.Granted()
+		}
+		b.mu.Lock()
+		b.changed = b.changed || len(granted) > 0
+	}
+	b.granting = false
+}
+
+// grantableLocked takes the claims out of their lines for which there is room.
+func (b *Budget) grantableLocked() (granted []*Claim) {
+	for line := range b.lines {
+		if Line(line) == ForBeginning && len(b.lines[ForResponses]) > 0 {
+			continue
+		}
+		for len(b.lines[line]) > 0 {
+			c := b.lines[line][0]
+			if !b.takeLocked(c.Line, c.Size) {
+				break
+			}
+			b.leaveLocked(c)
+			b.grantedLocked(c)
+			granted = append(granted, c)
+		}
+	}
+	return granted
+}
+
+// urgentLocked takes a claim out of its line that cannot wait for room. It gives up the lock to find one.
+func (b *Budget) urgentLocked() []*Claim {
+	if b.extra != nil {
+		return nil
+	}
+	var candidates []*Claim
+	for _, line := range b.lines {
+		for _, c := range line {
+			if c.Urgent != nil {
+				candidates = append(candidates, c)
+			}
+		}
+	}
+	if len(candidates) == 0 {
+		return nil
+	}
+	b.mu.Unlock()
+	i := slices.IndexFunc(candidates, func(c *Claim) bool { return c.Urgent() })
+	b.mu.Lock()
+	if i < 0 || !candidates[i].inLine {
+		return nil
+	}
+	c := candidates[i]
+	b.leaveLocked(c)
+	b.Add(c.Line.side(), c.Size)
+	b.grantedLocked(c)
+	b.extra = c
+	return []*Claim{c}
+}
+
+// joinLocked notes whether this budget waits for room in its whole. It reports true if it begins to.
+func (b *Budget) joinLocked(waits bool) (begins bool) {
+	if b.joined == waits {
+		return false
+	}
+	b.joined = waits
+	w := b.whole
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if waits {
+		w.parts = append(w.parts, b)
+		w.crowd.Add(1)
+		return true
+	}
+	i := slices.Index(w.parts, b)
+	w.parts = slices.Delete(w.parts, i, i+1)
+	w.crowd.Add(-1)
+	return false
+}
+
+// grantParts has the parts look for what they can grant, another of them first each time.
+func (b *Budget) grantParts() {
+	b.mu.Lock()
+	parts := slices.Clone(b.parts)
+	if len(parts) > 1 {
+		b.parts = append(b.parts[1:], parts[0])
+	}
+	b.mu.Unlock()
+	for _, part := range parts {
+		part.grant()
+	}
+}
