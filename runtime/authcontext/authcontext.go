@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/pem"
-	"slices"
 	"strconv"
 
 	"google.golang.org/grpc/credentials"
@@ -13,20 +12,21 @@ import (
 )
 
 // Keys of an auth context. Those that begin with X509 and Peer are there for clients that have presented a certificate
-// which the handshake has verified.
+// which the handshake has verified. Only names that package crypto/x509 has read count: it applies the name constraints of
+// authorities to those, and to no others.
 const (
 	TransportSecurityType      = "transport_security_type" // "insecure", "ssl", or what other credentials call themselves
 	SecurityLevel              = "security_level"
-	SSLSessionReused           = "ssl_session_reused" // "true" or "false"
-	X509Subject                = "x509_subject"       // as RFC 2253 writes it
-	X509CommonName             = "x509_common_name"
-	X509SubjectAlternativeName = "x509_subject_alternative_name" // all of them, in the certificate's order
+	SSLSessionReused           = "ssl_session_reused"            // "true" or "false"
+	X509Subject                = "x509_subject"                  // as RFC 2253 writes it
+	X509CommonName             = "x509_common_name"              // name constraints do not apply to it
+	X509SubjectAlternativeName = "x509_subject_alternative_name" // PeerDNS, PeerEmail, PeerIP and PeerURI, in this order
 	X509PEMCert                = "x509_pem_cert"
-	X509PEMCertChain           = "x509_pem_cert_chain" // the certificates as the client has sent them
+	X509PEMCertChain           = "x509_pem_cert_chain" // the certificate and the authorities below the one in ClientCAs
 	PeerDNS                    = "peer_dns"
 	PeerEmail                  = "peer_email"
 	PeerIP                     = "peer_ip"
-	PeerURI                    = "peer_uri"
+	PeerURI                    = "peer_uri" // as package net/url writes it
 	PeerSPIFFEID               = "peer_spiffe_id"
 )
 
@@ -57,8 +57,9 @@ func Of(ctx context.Context) map[string][]string {
 	if info, ok := p.AuthInfo.(credentials.TLSInfo); ok {
 		properties[TransportSecurityType] = []string{"ssl"}
 		properties[SSLSessionReused] = []string{strconv.FormatBool(info.State.DidResume)}
-		if len(info.State.VerifiedChains) > 0 {
-			addCertificates(properties, info.State.PeerCertificates)
+		if chain := verifiedChain(info); len(chain) > 0 {
+			addNames(properties, chain[0])
+			addCertificates(properties, chain)
 		}
 	}
 	return properties
@@ -70,19 +71,21 @@ var levelNames = map[credentials.SecurityLevel]string{
 	credentials.PrivacyAndIntegrity: "TSI_PRIVACY_AND_INTEGRITY",
 }
 
-// addCertificates adds what a client's certificates say; the first is its own.
-func addCertificates(properties map[string][]string, chain []*x509.Certificate) {
-	leaf := chain[0]
+// verifiedChain returns a chain from the client's certificate to an authority in tls.Config.ClientCAs, or nil if none was
+// verified.
+func verifiedChain(info credentials.TLSInfo) []*x509.Certificate {
+	if len(info.State.VerifiedChains) == 0 {
+		return nil
+	}
+	return info.State.VerifiedChains[0]
+}
+
+// addNames adds the names in a client's certificate.
+func addNames(properties map[string][]string, leaf *x509.Certificate) {
 	properties[X509Subject] = []string{leaf.Subject.String()}
 	if leaf.Subject.CommonName != "" {
 		properties[X509CommonName] = []string{leaf.Subject.CommonName}
 	}
-	var encoded []byte
-	for _, certificate := range chain {
-		encoded = append(encoded, encode(certificate)...)
-	}
-	properties[X509PEMCert] = []string{string(encode(leaf))}
-	properties[X509PEMCertChain] = []string{string(encoded)}
 	for _, name := range alternativeNames(leaf) {
 		properties[X509SubjectAlternativeName] = append(properties[X509SubjectAlternativeName], name.value)
 		properties[name.key] = append(properties[name.key], name.value)
@@ -92,32 +95,20 @@ func addCertificates(properties map[string][]string, chain []*x509.Certificate) 
 	}
 }
 
+// addCertificates adds a chain, but for the authority at its end, which clients do not send. What else a client has sent
+// proves nothing, and may be long.
+func addCertificates(properties map[string][]string, chain []*x509.Certificate) {
+	if len(chain) > 1 {
+		chain = chain[:len(chain)-1]
+	}
+	var encoded []byte
+	for _, certificate := range chain {
+		encoded = append(encoded, encode(certificate)...)
+	}
+	properties[X509PEMCert] = []string{string(encode(chain[0]))}
+	properties[X509PEMCertChain] = []string{string(encoded)}
+}
+
 func encode(certificate *x509.Certificate) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Raw})
-}
-
-// PeerIdentityKey returns the key of the auth context whose values are the client's identities, or "" if it has none:
-// X509SubjectAlternativeName if its certificate has such names, or else X509CommonName.
-func PeerIdentityKey(ctx context.Context) string {
-	properties := Of(ctx)
-	for _, key := range []string{X509SubjectAlternativeName, X509CommonName} {
-		if len(properties[key]) > 0 {
-			return key
-		}
-	}
-	return ""
-}
-
-// PeerIdentities returns the client's identities, those of PeerIdentityKey; nil if it has none.
-func PeerIdentities(ctx context.Context) []string {
-	properties := Of(ctx)
-	if names := properties[X509SubjectAlternativeName]; len(names) > 0 {
-		return names
-	}
-	return properties[X509CommonName]
-}
-
-// HasPeerIdentity reports whether one of the client's identities is among those given.
-func HasPeerIdentity(ctx context.Context, identities ...string) bool {
-	return slices.ContainsFunc(PeerIdentities(ctx), func(identity string) bool { return slices.Contains(identities, identity) })
 }

@@ -39,7 +39,7 @@ type facts struct {
 func factsOf(ctx context.Context) facts {
 	return facts{
 		authcontext.PeerName(ctx), authcontext.PeerIdentities(ctx), authcontext.PeerIdentityKey(ctx), authcontext.Of(ctx),
-		authcontext.HasPeerIdentity(ctx, "eve", "ada"),
+		authcontext.HasPeerCommonName(ctx, "eve", "ada"),
 	}
 }
 
@@ -141,7 +141,7 @@ type authority struct {
 	pool        *x509.CertPool
 }
 
-func newAuthority(t *testing.T) *authority {
+func newAuthority(t testing.TB) *authority {
 	t.Helper()
 	a := &authority{pool: x509.NewCertPool()}
 	template := &x509.Certificate{
@@ -156,12 +156,22 @@ func newAuthority(t *testing.T) *authority {
 }
 
 // sign completes and signs a certificate; an authority without one signs its own.
-func (a *authority) sign(t *testing.T, template *x509.Certificate) (tls.Certificate, *ecdsa.PrivateKey) {
+func (a *authority) sign(t testing.TB, template *x509.Certificate) (tls.Certificate, *ecdsa.PrivateKey) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
+	der := a.signFor(t, template, key)
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, key
+}
+
+func (a *authority) signFor(t testing.TB, template *x509.Certificate, key *ecdsa.PrivateKey) (der []byte) {
+	t.Helper()
 	parent, signer := a.certificate, a.key
 	if parent == nil {
 		parent, signer = template, key
@@ -174,11 +184,7 @@ func (a *authority) sign(t *testing.T, template *x509.Certificate) (tls.Certific
 	if err != nil {
 		t.Fatal(err)
 	}
-	leaf, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, key
+	return der
 }
 
 // serverConfig returns the configuration of a server at 127.0.0.1.

@@ -2,5 +2,6 @@
 // the identities in its certificate.
 //
 // All of it is read from what [runtime.Peer] returns; this package only spells it. It holds no policy: a check of who
-// may do what is interceptor.Auth.
+// may do what is interceptor.Auth. Such a check asks for names of one kind, with [HasPeerSPIFFEID] and the like; a DNS name
+// may be spelled as a URI is, and the lists of names do not tell them apart.
 package authcontext

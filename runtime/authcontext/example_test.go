@@ -16,7 +16,7 @@ import (
 // at whose it is.
 func Example() {
 	check := func(ctx context.Context, _ *runtime.Call) (context.Context, error) {
-		if !authcontext.HasPeerIdentity(ctx, "spiffe://example.org/billing") {
+		if !authcontext.HasPeerSPIFFEID(ctx, "spiffe://example.org/billing") {
 			return nil, status.Errorf(codes.PermissionDenied, "%q may not call", authcontext.PeerIdentities(ctx))
 		}
 		return ctx, nil

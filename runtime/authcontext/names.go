@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/asn1"
 	"net"
+	"net/netip"
 	"strings"
 
 	"github.com/gogreeter/gogreeter/runtime"
@@ -37,47 +38,71 @@ func PeerName(ctx context.Context) string {
 	return p.Addr.Network() + ":" + p.Addr.String()
 }
 
-// alternativeName is an entry of a certificate's subject alternative names.
+// alternativeName is one of a certificate's subject alternative names.
 type alternativeName struct{ key, value string }
 
-var subjectAltName = asn1.ObjectIdentifier{2, 5, 29, 17}
-
-// alternativeNames returns the names in a certificate in their order, which package x509 does not keep.
-func alternativeNames(certificate *x509.Certificate) []alternativeName {
-	var names []alternativeName
-	for _, extension := range certificate.Extensions {
-		if !extension.Id.Equal(subjectAltName) {
-			continue
+// alternativeNames returns the names that package x509 has read in a certificate, ordered by their kinds.
+func alternativeNames(certificate *x509.Certificate) (names []alternativeName) {
+	for _, name := range certificate.DNSNames {
+		names = append(names, alternativeName{PeerDNS, name})
+	}
+	for _, address := range certificate.EmailAddresses {
+		names = append(names, alternativeName{PeerEmail, address})
+	}
+	for _, ip := range certificate.IPAddresses {
+		// Not net.IP's String, which writes ::ffff:10.0.0.1 as if it were 10.0.0.1. Constraints tell the two apart.
+		if address, ok := netip.AddrFromSlice(ip); ok {
+			names = append(names, alternativeName{PeerIP, address.String()})
 		}
-		var entries []asn1.RawValue
-		if _, err := asn1.Unmarshal(extension.Value, &entries); err != nil {
-			continue // package x509 has read it, so this does not happen
-		}
-		for _, entry := range entries {
-			switch entry.Tag { // RFC 5280, Section 4.2.1.6: GeneralName
-			case 1:
-				names = append(names, alternativeName{PeerEmail, string(entry.Bytes)})
-			case 2:
-				names = append(names, alternativeName{PeerDNS, string(entry.Bytes)})
-			case 6:
-				names = append(names, alternativeName{PeerURI, string(entry.Bytes)})
-			case 7:
-				names = append(names, alternativeName{PeerIP, net.IP(entry.Bytes).String()})
-			}
-		}
+	}
+	for _, uri := range certificate.URIs {
+		names = append(names, alternativeName{PeerURI, uri.String()})
 	}
 	return names
 }
 
+// commonName returns the common name of a certificate that has no extension for subject alternative names: one whose
+// names cannot be read must not have another in their place.
+func commonName(certificate *x509.Certificate) (name string, ok bool) {
+	for _, extension := range certificate.Extensions {
+		if extension.Id.Equal(subjectAltName) {
+			return "", false
+		}
+	}
+	return certificate.Subject.CommonName, certificate.Subject.CommonName != ""
+}
+
+var subjectAltName = asn1.ObjectIdentifier{2, 5, 29, 17}
+
 // spiffeID returns the SPIFFE ID of a certificate. SPIFFE X509-SVID, Section 2: "An X.509 SVID MUST contain exactly one
-// URI SAN".
+// URI SAN"; Section 5.2: a leaf certificate has neither the CA flag nor the key usages of one.
 func spiffeID(certificate *x509.Certificate) (id string, ok bool) {
-	if len(certificate.URIs) != 1 {
+	const signing = x509.KeyUsageCertSign | x509.KeyUsageCRLSign
+	if len(certificate.URIs) != 1 || certificate.IsCA || certificate.KeyUsage&signing != 0 {
 		return "", false
 	}
-	uri := certificate.URIs[0]
-	id = uri.String()
-	valid := strings.EqualFold(uri.Scheme, "spiffe") && uri.Host != "" && len(uri.Path) > 1 && uri.User == nil &&
-		uri.RawQuery == "" && uri.Fragment == "" && uri.Port() == "" && len(uri.Host) <= 255 && len(id) <= 2048
-	return id, valid
+	id = certificate.URIs[0].String()
+	return id, validSPIFFEID(id)
+}
+
+// The characters of a trust domain and of a path (SPIFFE-ID, Sections 2.1 and 2.2).
+const (
+	trustDomainCharacters = "abcdefghijklmnopqrstuvwxyz0123456789.-_"
+	pathCharacters        = trustDomainCharacters + "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+)
+
+// validSPIFFEID reports whether an identifier is one as SPIFFE-ID, Section 2, has it: no port, query, fragment, user,
+// percent-encoding, and no segment of the path that is empty, "." or "..". That of a workload has a path.
+func validSPIFFEID(id string) bool {
+	rest, ok := strings.CutPrefix(id, "spiffe://")
+	domain, path, hasPath := strings.Cut(rest, "/")
+	if !ok || !hasPath || len(id) > 2048 || domain == "" || len(domain) > 255 || strings.Trim(domain, trustDomainCharacters) != "" {
+		return false
+	}
+	for segment := range strings.SplitSeq(path, "/") {
+		if segment == "" || segment == "." || segment == ".." || strings.Trim(segment, pathCharacters) != "" {
+			return false
+		}
+	}
+	return true
 }
