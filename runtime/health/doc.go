@@ -10,6 +10,9 @@
 // When the server begins to stop ([runtime.Server.Draining]), all its services are NOT_SERVING, without anything to be
 // called for it; [runtime.Options].DrainDelay gives those who watch the time to see it.
 //
+// Clients may watch as many services as [runtime.Options].MaxConcurrentStreams lets them have RPCs. A watch holds a
+// goroutine and the name of its service, of 256 octets at most, whatever else its request had.
+//
 // The messages of the service are not those of grpc-go's package grpc_health_v1, with which they share nothing but the
 // octets. A process may link both.
 package health

@@ -3,6 +3,7 @@ package health_test
 import (
 	"context"
 	"maps"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -45,6 +46,20 @@ func TestCheck(t *testing.T) {
 	if st := status.Convert(err); st.Code() != codes.NotFound || st.Message() != "" {
 		t.Errorf("Check of a service that has no status: got %v", err)
 	}
+}
+
+// TestCheck_LongNames bounds the names that clients ask for.
+func TestCheck_LongNames(t *testing.T) {
+	s := newStage(t, runtime.Options{})
+	longest := strings.Repeat("a", 256)
+	for name, want := range map[string]codes.Code{longest: codes.OK, longest + "a": codes.InvalidArgument} {
+		s.servicer.Set(name, health.Serving)
+		_, err := s.client.Check(t.Context(), &healthpb.HealthCheckRequest{Service: name})
+		if got := status.Code(err); got != want {
+			t.Errorf("Check of a name of %d octets: got %v, want %v", len(name), err, want)
+		}
+	}
+	s.watch(longest).want(serving)
 }
 
 func TestList(t *testing.T) {

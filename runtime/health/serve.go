@@ -3,6 +3,7 @@ package health
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -50,8 +51,16 @@ type served struct {
 
 var errStopping = status.Error(codes.Unavailable, "Cancelling all calls") // what it would be told at the end of the grace
 
+// maxName is how long a name may be that clients ask for, in octets. A watch keeps its name for as long as the client likes.
+const maxName = 256
+
+var errLongName = status.Errorf(codes.InvalidArgument, "the name of the service is longer than %d octets", maxName)
+
 // Check implements healthv1.HealthServicer.
 func (s *served) Check(_ context.Context, request *healthv1.HealthCheckRequest) (*healthv1.HealthCheckResponse, error) {
+	if len(request.GetService()) > maxName {
+		return nil, errLongName
+	}
 	st, ok := s.Get(request.GetService())
 	if !ok {
 		return nil, status.Error(codes.NotFound, "") // as grpc-python, without a text
@@ -68,15 +77,24 @@ func (s *served) List(context.Context, *healthv1.HealthListRequest) (*healthv1.H
 	return list, nil
 }
 
-// Watch implements healthv1.HealthServicer. It sends a status only if it is another than the last, and ends when the
-// server stops: nobody who just watches is to hold that up.
+// Watch implements healthv1.HealthServicer.
 func (s *served) Watch(ctx context.Context, request *healthv1.HealthCheckRequest, responses runtime.ResponseStream[healthv1.HealthCheckResponse]) error {
-	changed, forget := s.watch(request.GetService())
+	if len(request.GetService()) > maxName {
+		return errLongName
+	}
+	// The request is not passed on: the fields in it that are not known may be as large as a request can be.
+	return s.follow(ctx, strings.Clone(request.GetService()), responses)
+}
+
+// follow sends the status of a service if it is another than the last, and ends when the server stops: nobody who just
+// watches is to hold that up.
+func (s *served) follow(ctx context.Context, service string, responses runtime.ResponseStream[healthv1.HealthCheckResponse]) error {
+	changed, forget := s.watch(service)
 	defer forget()
 	draining, stopping := s.draining, runtime.Stopping(ctx)
 	last := Status(-1)
 	for stopped := false; ; {
-		st, ok := s.Get(request.GetService())
+		st, ok := s.Get(service)
 		if !ok {
 			st = serviceUnknown
 		}
