@@ -2,9 +2,12 @@ package reflection
 
 import (
 	"maps"
+	"reflect"
 	"slices"
 	"sync"
 
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protodesc"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
@@ -14,19 +17,33 @@ import (
 // files finds declarations: in the files that describe a server's services and in what those import, or else among all
 // that are linked into the process. What the services say has precedence, since it is what they serve.
 type files struct {
+	// Immutable after newFiles.
 	services   map[string]runtime.Service // which it was made for
+	names      []string                   // of the services, in order
 	registry   *protoregistry.Files
 	extensions map[protoreflect.FullName]map[protoreflect.FieldNumber]protoreflect.ExtensionDescriptor // by what they extend
+
+	mu      sync.Mutex
+	encoded map[string]encodedFile // by path; guarded by mu
+}
+
+// encodedFile is a file as clients get it.
+type encodedFile struct {
+	file   protoreflect.FileDescriptor
+	octets []byte
+	err    error
 }
 
 func newFiles(services map[string]runtime.Service) *files {
 	f := &files{
 		services:   services,
+		names:      slices.Sorted(maps.Keys(services)),
 		registry:   new(protoregistry.Files),
 		extensions: map[protoreflect.FullName]map[protoreflect.FieldNumber]protoreflect.ExtensionDescriptor{},
+		encoded:    map[string]encodedFile{},
 	}
 	seen := map[string]bool{}
-	for _, name := range slices.Sorted(maps.Keys(services)) {
+	for _, name := range f.names {
 		if descriptor := services[name].Descriptor; descriptor != nil {
 			for _, file := range withImports(descriptor.ParentFile(), seen) {
 				f.add(file)
@@ -125,6 +142,27 @@ func withImports(file protoreflect.FileDescriptor, seen map[string]bool) []proto
 	return all
 }
 
+// encode returns files as clients get them. Each file is marshalled once: a request that costs its sender a few octets may
+// ask for hundreds of KiB, again and again. The octets must not be modified.
+func (f *files) encode(files []protoreflect.FileDescriptor) ([][]byte, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	all := make([][]byte, 0, len(files))
+	for _, file := range files {
+		e := f.encoded[file.Path()]
+		if e.file != file { // files that are linked into the process may contradict those of the services
+			e = encodedFile{file: file}
+			e.octets, e.err = proto.Marshal(protodesc.ToFileDescriptorProto(file))
+			f.encoded[file.Path()] = e
+		}
+		if e.err != nil {
+			return nil, e.err
+		}
+		all = append(all, e.octets)
+	}
+	return all, nil
+}
+
 // cache keeps the files of a server's services until those change.
 type cache struct {
 	server Server
@@ -137,9 +175,15 @@ func (c *cache) files() *files {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.server.Services()
-	same := func(a, b runtime.Service) bool { return a.Descriptor == b.Descriptor }
-	if c.last == nil || !maps.EqualFunc(c.last.services, now, same) {
+	if c.last == nil || !sameServices(c.last.services, now) {
 		c.last = newFiles(now)
 	}
 	return c.last
+}
+
+func sameServices(a, b map[string]runtime.Service) bool {
+	if reflect.ValueOf(a).UnsafePointer() == reflect.ValueOf(b).UnsafePointer() {
+		return true // as long as nothing was added to a server or removed, its map is the same
+	}
+	return maps.EqualFunc(a, b, func(a, b runtime.Service) bool { return a.Descriptor == b.Descriptor })
 }

@@ -3,6 +3,7 @@ package reflection_test
 import (
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"google.golang.org/grpc/codes"
@@ -120,6 +121,30 @@ func TestRequests(t *testing.T) {
 				t.Errorf("%s: the extensions of %s are %v, want %v", version, message, got, want)
 			}
 		}
+	}
+}
+
+// TestRequests_Length bounds requests; one that is too long is not echoed, and does not end the RPC.
+func TestRequests_Length(t *testing.T) {
+	_, conn := serve(t)
+	long := strings.Repeat("a", 600)
+	bound := 512 - proto.Size(bySymbol(long)) + len(long)
+	for version, c := range clients(t, conn) {
+		for name, ask := range map[string]*request{
+			"Symbol": bySymbol(long[:bound+1]), "Path": byFilename(long), "Extension": byExtension(long, 1), "Message": numbersOf(long),
+			"Host":     {Host: long, MessageRequest: listServices().GetMessageRequest()},
+			"Services": {MessageRequest: &reflectionpb.ServerReflectionRequest_ListServices{ListServices: long}},
+		} {
+			answer := c.ask(ask)
+			wantFailure(t, answer, codes.InvalidArgument, "the request is longer than 512 octets")
+			if answer.GetOriginalRequest() != nil {
+				t.Errorf("%s/%s: the answer is %v", version, name, answer)
+			}
+		}
+		longest := bySymbol(long[:bound])
+		answer := c.ask(longest)
+		wantEcho(t, answer, longest)
+		wantFailure(t, answer, codes.NotFound, "not found")
 	}
 }
 

@@ -2,12 +2,10 @@ package reflection
 
 import (
 	"context"
-	"maps"
-	"slices"
+	"fmt"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protodesc"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/gogreeter/gogreeter/runtime"
@@ -17,17 +15,20 @@ import (
 // servicer implements reflectionv1.ServerReflectionServicer.
 type servicer struct{ cache }
 
+// maxRequest is how long a request may be, in octets: names that are to be found, and no more. Each is echoed, a symbol is
+// looked up by all its prefixes, and compressed it may be a thousandth of its length.
+const maxRequest = 512
+
 // ServerReflectionInfo answers each request. What is not found is no end of the RPC.
 func (s *servicer) ServerReflectionInfo(_ context.Context, requests runtime.RequestIterator[reflectionv1.ServerReflectionRequest], responses runtime.ResponseStream[reflectionv1.ServerReflectionResponse]) error {
 	for request, err := range requests.All() {
 		if err != nil {
 			return err
 		}
-		response, err := s.answer(request)
+		response, err := s.respond(request)
 		if err != nil {
 			return err
 		}
-		response.OriginalRequest = request
 		if err := responses.Send(response); err != nil {
 			return err
 		}
@@ -35,28 +36,41 @@ func (s *servicer) ServerReflectionInfo(_ context.Context, requests runtime.Requ
 	return nil
 }
 
+// respond returns an answer that has nothing of a request which is too long: it may wait for the client's window.
+func (s *servicer) respond(request *reflectionv1.ServerReflectionRequest) (*reflectionv1.ServerReflectionResponse, error) {
+	if proto.Size(request) > maxRequest {
+		return failure(codes.InvalidArgument, fmt.Sprintf("the request is longer than %d octets", maxRequest)), nil
+	}
+	response, err := s.answer(request)
+	if err != nil {
+		return nil, err
+	}
+	response.OriginalRequest = request
+	return response, nil
+}
+
 func (s *servicer) answer(request *reflectionv1.ServerReflectionRequest) (*reflectionv1.ServerReflectionResponse, error) {
 	files := s.files()
 	switch what := request.GetMessageRequest().(type) {
 	case *reflectionv1.ServerReflectionRequest_FileByFilename:
 		if file := files.byPath(what.FileByFilename); file != nil {
-			return filesFrom(file)
+			return filesFrom(files, file)
 		}
 	case *reflectionv1.ServerReflectionRequest_FileContainingSymbol:
 		if declaration := files.byName(what.FileContainingSymbol); declaration != nil {
-			return filesFrom(declaration.ParentFile())
+			return filesFrom(files, declaration.ParentFile())
 		}
 	case *reflectionv1.ServerReflectionRequest_FileContainingExtension:
 		extension := what.FileContainingExtension
 		if declaration := files.extension(extension.GetContainingType(), extension.GetExtensionNumber()); declaration != nil {
-			return filesFrom(declaration.ParentFile())
+			return filesFrom(files, declaration.ParentFile())
 		}
 	case *reflectionv1.ServerReflectionRequest_AllExtensionNumbersOfType:
 		if numbers, ok := files.extensionNumbers(what.AllExtensionNumbersOfType); ok {
 			return numbersOf(what.AllExtensionNumbersOfType, numbers), nil
 		}
 	case *reflectionv1.ServerReflectionRequest_ListServices:
-		return namesOf(files.services), nil
+		return namesOf(files.names), nil
 	default:
 		return failure(codes.InvalidArgument, "invalid argument"), nil
 	}
@@ -64,15 +78,12 @@ func (s *servicer) answer(request *reflectionv1.ServerReflectionRequest) (*refle
 }
 
 // filesFrom is a file and, so that the client need not ask again, all that it imports.
-func filesFrom(file protoreflect.FileDescriptor) (*reflectionv1.ServerReflectionResponse, error) {
-	response := &reflectionv1.FileDescriptorResponse{}
-	for _, file := range withImports(file, map[string]bool{}) {
-		octets, err := proto.Marshal(protodesc.ToFileDescriptorProto(file))
-		if err != nil {
-			return nil, err
-		}
-		response.FileDescriptorProto = append(response.FileDescriptorProto, octets)
+func filesFrom(files *files, file protoreflect.FileDescriptor) (*reflectionv1.ServerReflectionResponse, error) {
+	octets, err := files.encode(withImports(file, map[string]bool{}))
+	if err != nil {
+		return nil, err
 	}
+	response := &reflectionv1.FileDescriptorResponse{FileDescriptorProto: octets}
 	return &reflectionv1.ServerReflectionResponse{
 		MessageResponse: &reflectionv1.ServerReflectionResponse_FileDescriptorResponse{FileDescriptorResponse: response},
 	}, nil
@@ -86,10 +97,12 @@ func numbersOf(message string, numbers []int32) *reflectionv1.ServerReflectionRe
 	}
 }
 
-func namesOf(services map[string]runtime.Service) *reflectionv1.ServerReflectionResponse {
-	response := &reflectionv1.ListServiceResponse{}
-	for _, name := range slices.Sorted(maps.Keys(services)) {
-		response.Service = append(response.Service, &reflectionv1.ServiceResponse{Name: name})
+func namesOf(names []string) *reflectionv1.ServerReflectionResponse {
+	response := &reflectionv1.ListServiceResponse{Service: make([]*reflectionv1.ServiceResponse, len(names))}
+	services := make([]reflectionv1.ServiceResponse, len(names)) // in one piece: a request for them has two octets
+	for i, name := range names {
+		services[i].Name = name
+		response.Service[i] = &services[i]
 	}
 	return &reflectionv1.ServerReflectionResponse{
 		MessageResponse: &reflectionv1.ServerReflectionResponse_ListServicesResponse{ListServicesResponse: response},
