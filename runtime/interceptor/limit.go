@@ -2,7 +2,6 @@ package interceptor
 
 import (
 	"context"
-	"math"
 	"sync"
 	"time"
 
@@ -15,14 +14,21 @@ import (
 // KeyFunc says what an RPC is counted under: RPCs with the same key share a limit.
 type KeyFunc func(ctx context.Context, call *runtime.Call) string
 
-func byMethod(_ context.Context, call *runtime.Call) string { return call.Method() }
+// byMethod counts all RPCs of unknown methods under one key. Clients choose their paths, and would choose a new one for
+// each RPC.
+func byMethod(_ context.Context, call *runtime.Call) string {
+	if !call.Known() {
+		return ""
+	}
+	return call.Method()
+}
 
 // ConcurrencyLimitOptions configures [ConcurrencyLimit].
 type ConcurrencyLimitOptions struct {
 	// Limit is how many RPCs with the same key there may be at a time. Zero or less is no bound.
 	Limit int
 
-	// Key is what RPCs are counted under. Default their method.
+	// Key is what RPCs are counted under. Default their method; RPCs of unknown methods have one key together.
 	Key KeyFunc
 }
 
@@ -34,7 +40,7 @@ func ConcurrencyLimit(options ConcurrencyLimitOptions) runtime.Interceptor {
 		options.Key = byMethod
 	}
 	var mu sync.Mutex
-	running := make(map[string]int) // keys without RPCs are not in it: clients choose some of them
+	running := make(map[string]int) // keys without RPCs are not in it: clients may choose them
 	return func(ctx context.Context, call *runtime.Call, next runtime.Next) error {
 		if options.Limit <= 0 {
 			return next(ctx, call)
@@ -68,76 +74,31 @@ type RateLimitOptions struct {
 	// Burst is how many are admitted at once after a pause. Default PerSecond, rounded up.
 	Burst int
 
-	// Key is what RPCs are counted under. Default their method.
+	// Key is what RPCs are counted under. Default their method; RPCs of unknown methods have one key together.
 	Key KeyFunc
+
+	// MaxKeys bounds how many keys are told apart at a time, about 200 octets each. Default 65,536.
+	MaxKeys int
 }
 
-// RateLimit answers RPCs with RESOURCE_EXHAUSTED that come too fast. It keeps a token bucket for each key.
+// RateLimit answers RPCs with RESOURCE_EXHAUSTED that come too fast. It keeps a token bucket for each key until that is full
+// again, and of a key longer than 128 octets no more than a digest.
+//
+// Where clients choose keys, they can choose more than MaxKeys. Those keys that come when there is no room share 256
+// buckets, by their hash, until there is. That lifts no limit: a bucket is thrown away only when it is full, and a key that
+// gets one of its own begins with what is left in the shared one. Keys that are known keep their buckets. Those that come
+// late are limited more than need be, by what others with the same bucket do; to lock one out, a client has to exceed the
+// limits of MaxKeys and 256 keys all the time. So let keys be what clients cannot choose, such as who they are, and list
+// RateLimit behind [Auth].
 func RateLimit(options RateLimitOptions) runtime.Interceptor {
 	if options.Key == nil {
 		options.Key = byMethod
 	}
-	burst := float64(options.Burst)
-	if burst <= 0 {
-		burst = math.Ceil(options.PerSecond)
-	}
-	l := &rateLimiter{perSecond: options.PerSecond, burst: burst, buckets: make(map[string]bucket)}
+	l := newRateLimiter(options)
 	return func(ctx context.Context, call *runtime.Call, next runtime.Next) error {
 		if options.PerSecond > 0 && !l.take(options.Key(ctx, call), time.Now()) {
 			return status.Error(codes.ResourceExhausted, "Rate limit exceeded!")
 		}
 		return next(ctx, call)
 	}
-}
-
-// rateLimiter is a set of token buckets.
-type rateLimiter struct {
-	perSecond, burst float64
-
-	mu sync.Mutex
-	// Guarded by mu.
-	buckets map[string]bucket // those that are not full
-	swept   int               // how many were left when the full ones were thrown out last
-}
-
-// bucket is what was left of a key's tokens at a moment.
-type bucket struct {
-	tokens float64
-	at     time.Time
-}
-
-// filled returns the tokens that are there at a later moment.
-func (l *rateLimiter) filled(b bucket, now time.Time) float64 {
-	return min(l.burst, b.tokens+now.Sub(b.at).Seconds()*l.perSecond)
-}
-
-// take takes a token, and reports false if there is none.
-func (l *rateLimiter) take(key string, now time.Time) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	tokens := l.burst
-	if b, ok := l.buckets[key]; ok {
-		tokens = l.filled(b, now)
-	}
-	if tokens < 1 {
-		return false
-	}
-	l.buckets[key] = bucket{tokens - 1, now}
-	if len(l.buckets) > 2*l.swept+minSweep {
-		l.sweepLocked(now)
-	}
-	return true
-}
-
-// minSweep is how many buckets are not worth a sweep.
-const minSweep = 1000
-
-// sweepLocked throws out the buckets that are full again. Clients may choose keys, and must not occupy memory by it.
-func (l *rateLimiter) sweepLocked(now time.Time) {
-	for key, b := range l.buckets {
-		if l.filled(b, now) >= l.burst {
-			delete(l.buckets, key)
-		}
-	}
-	l.swept = len(l.buckets)
 }

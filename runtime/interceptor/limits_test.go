@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/gogreeter/gogreeter/runtime"
 	"github.com/gogreeter/gogreeter/runtime/interceptor"
@@ -182,6 +183,46 @@ func TestRateLimit(t *testing.T) {
 				}
 				if _, err := c.call("/t.S/B", "x"); err != nil {
 					t.Errorf("another method: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// TestLimits_UnknownMethods has clients invent paths. They have one limit together, which is not that of methods that exist.
+func TestLimits_UnknownMethods(t *testing.T) {
+	for name, limit := range map[string]runtime.Interceptor{
+		"Rate":        interceptor.RateLimit(interceptor.RateLimitOptions{PerSecond: 0.001, Burst: 1}),
+		"Concurrency": interceptor.ConcurrencyLimit(interceptor.ConcurrencyLimitOptions{Limit: 1}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				leave := make(chan struct{})
+				block := func(ctx context.Context, call *runtime.Call, next runtime.Next) error {
+					if !call.Known() {
+						<-leave
+					}
+					return next(ctx, call)
+				}
+				c := serve(t, echo, limit, block)
+				codesOf := make(chan codes.Code, 3)
+				for i := range 3 {
+					go func() {
+						_, err := c.call(fmt.Sprintf("/t.S/Invented%d", i), "x")
+						codesOf <- status.Code(err)
+					}()
+				}
+				synctest.Wait()
+				if _, err := c.call("/t.S/A", "x"); err != nil {
+					t.Errorf("a method that exists: %v", err)
+				}
+				close(leave)
+				got := map[codes.Code]int{}
+				for range 3 {
+					got[<-codesOf]++
+				}
+				if got[codes.Unimplemented] != 1 || got[codes.ResourceExhausted] != 2 {
+					t.Errorf("three unknown methods: %v", got)
 				}
 			})
 		})
