@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"time"
+	"unicode/utf8"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -25,7 +26,8 @@ type LoggingOptions struct {
 }
 
 // Logging writes one record for each RPC, when it has ended: method, code, duration and peer, and the error's text if
-// there is one. An RPC whose handler panics has the code UNKNOWN; the panic itself goes on to the server, which logs its
+// there is one. What clients can make long is cut: methods after 256 octets, and errors after 1,024, which may quote a
+// request. An RPC whose handler panics has the code UNKNOWN; the panic itself goes on to the server, which logs its
 // stack.
 func Logging(options LoggingOptions) runtime.Interceptor {
 	if options.Level == nil {
@@ -54,13 +56,13 @@ func (o *LoggingOptions) log(ctx context.Context, call *runtime.Call, duration t
 		return
 	}
 	attributes := []slog.Attr{
-		slog.String("method", call.Method()), slog.String("code", codeNames[code]), slog.Duration("duration", duration),
+		slog.String("method", cut(call.Method(), 256)), slog.String("code", codeNames[code]), slog.Duration("duration", duration),
 	}
 	if p := runtime.Peer(ctx); p != nil && p.Addr != nil {
 		attributes = append(attributes, slog.String("peer", p.Addr.String()))
 	}
 	if err != nil {
-		attributes = append(attributes, slog.String("error", textOf(err)))
+		attributes = append(attributes, slog.String("error", cut(textOf(err), 1024)))
 	}
 	if o.Attributes != nil {
 		attributes = append(attributes, o.Attributes(ctx, call)...)
@@ -104,6 +106,20 @@ func textOf(err error) string {
 		return status.Convert(err).Message()
 	}
 	return err.Error()
+}
+
+// cut returns the beginning of a text that is longer than n octets.
+func cut(text string, n int) string {
+	if len(text) <= n {
+		return text
+	}
+	for range utf8.UTFMax - 1 { // else there are no characters to keep whole
+		if utf8.RuneStart(text[n]) {
+			break
+		}
+		n--
+	}
+	return text[:n] + "…"
 }
 
 // codeNames are the names that the codes have in the gRPC specification, and in grpc-python.

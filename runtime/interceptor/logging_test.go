@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -133,6 +134,31 @@ func TestLogging_ReportsWhatTheClientReceived(t *testing.T) {
 			t.Errorf("logged\n%q, want\n%q", got, want)
 		}
 	})
+}
+
+// TestLogging_CutsWhatIsLong has a client choose a long path and a handler quote a long request.
+func TestLogging_CutsWhatIsLong(t *testing.T) {
+	log := &logBuffer{}
+	logging := interceptor.Logging(interceptor.LoggingOptions{Logger: log.logger()})
+	quote := func(_ context.Context, request string) (string, error) { return "", errors.New(request) }
+	c := serve(t, quote, logging)
+	c.call("/t.S/"+strings.Repeat("a", 10_000), "x")
+	c.call("/t.S/A", strings.Repeat("a", 1<<20))
+	c.call("/t.S/A", "a"+strings.Repeat("ä", 1<<20)) // cut between characters
+	lines := log.lines()
+	want := []string{
+		"method=/t.S/" + strings.Repeat("a", 256-len("/t.S/")) + "… ",
+		"error=" + strings.Repeat("a", 1024) + "…",
+		"error=a" + strings.Repeat("ä", 511) + "…",
+	}
+	if len(lines) != len(want) {
+		t.Fatalf("there are %d records", len(lines))
+	}
+	for i, line := range lines {
+		if !strings.Contains(line, want[i]) || len(line) > 1200 {
+			t.Errorf("record %d has %d octets, and not %.40q…", i, len(line), want[i])
+		}
+	}
 }
 
 // TestLogging_OnePerRPC has a stream of many messages, and streams cut off.
