@@ -8,6 +8,7 @@ package validate
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"buf.build/go/protovalidate"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -31,6 +32,9 @@ type Options struct {
 // with INVALID_ARGUMENT, a text that lists the violations, and two details that say the same: a google.rpc.BadRequest,
 // which any client can read, and a buf.validate.Violations. If the rules themselves are wrong, the RPC ends with
 // INTERNAL. Messages that are not protobuf's pass.
+//
+// No more than 16 violations are listed, and only the first of a message larger than 16 KiB: two octets of a message can
+// make a violation, which takes half a KiB.
 func Requests(options Options) runtime.Interceptor {
 	if options.Validator == nil {
 		options.Validator = protovalidate.GlobalValidator
@@ -53,7 +57,12 @@ func (o *Options) checkRequest(request any) error {
 	if !errors.As(err, &invalid) {
 		return status.Error(codes.Internal, "the request cannot be validated: "+err.Error())
 	}
-	st := status.New(codes.InvalidArgument, err.Error())
+	text := ""
+	if more := len(invalid.Violations) - maxViolations; more > 0 {
+		invalid = &protovalidate.ValidationError{Violations: invalid.Violations[:maxViolations]}
+		text = fmt.Sprintf("\n - and %d more", more)
+	}
+	st := status.New(codes.InvalidArgument, invalid.Error()+text)
 	if detailed, err := st.WithDetails(badRequest(invalid), invalid.ToProto()); err == nil {
 		st = detailed
 	}
@@ -67,11 +76,26 @@ func (o *Options) checkResponse(response any) error {
 	return nil
 }
 
+// What is told of a message that is not valid: so many violations, if the message is no larger than so many octets.
+const (
+	maxViolations = 16
+	maxListed     = 16 << 10
+)
+
+// validate stops at the first violation, and looks for the others if the message cannot have very many.
 func (o *Options) validate(message any) error {
-	if m, ok := message.(proto.Message); ok {
-		return o.Validator.Validate(m)
+	m, ok := message.(proto.Message)
+	if !ok {
+		return nil
 	}
-	return nil
+	err := o.Validator.Validate(m, protovalidate.WithFailFast())
+	if err == nil || proto.Size(m) > maxListed {
+		return err
+	}
+	if all := o.Validator.Validate(m); all != nil {
+		return all
+	}
+	return err // rules may ask for the time
 }
 
 // badRequest says in the words of google.rpc what is wrong with a request.

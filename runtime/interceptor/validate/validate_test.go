@@ -3,6 +3,7 @@ package validate_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -148,6 +149,56 @@ func TestRequests(t *testing.T) {
 			err := serve(t, tt.options).Invoke(t.Context(), "/t.S/"+tt.method, newSong(tt.title), &song{})
 			if st := status.Convert(err); st.Code() != tt.code || st.Message() != tt.details {
 				t.Errorf("got %v %q, want %v %q", st.Code(), st.Message(), tt.code, tt.details)
+			}
+		})
+	}
+}
+
+// countless is a validator that finds a violation for each octet of a message, unless it is to stop at the first.
+type countless struct{ found int }
+
+func (c *countless) Validate(message proto.Message, options ...protovalidate.ValidationOption) error {
+	invalid := &protovalidate.ValidationError{}
+	for i := range proto.Size(message) {
+		c.found++
+		invalid.Violations = append(invalid.Violations, &protovalidate.Violation{
+			Proto: rules.Violation_builder{Message: proto.String(fmt.Sprint("violation ", i))}.Build(),
+		})
+		if len(options) > 0 {
+			break
+		}
+	}
+	return invalid
+}
+
+// TestRequests_BoundsViolations has requests with one violation more than is told, with very many, and with too many to
+// look for.
+func TestRequests_BoundsViolations(t *testing.T) {
+	for _, tt := range []struct {
+		name         string
+		title        int // octets; two more are the field's
+		found, told  int
+		endOfDetails string
+	}{
+		{"All", 14, 17, 16, "violation 15"},
+		{"OneMore", 15, 18, 16, "and 1 more"},
+		{"Many", 1 << 10, 1<<10 + 4, 16, "and 1011 more"},
+		{"Countless", 1 << 20, 1, 1, "violation 0"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			validator := &countless{}
+			title := strings.Repeat("a", tt.title)
+			err := serve(t, validate.Options{Validator: validator}).Invoke(t.Context(), "/t.S/Unary", newSong(title), &song{})
+			st := status.Convert(err)
+			if st.Code() != codes.InvalidArgument || !strings.HasSuffix(st.Message(), tt.endOfDetails) {
+				t.Errorf("got %v %q, want …%q", st.Code(), st.Message(), tt.endOfDetails)
+			}
+			if validator.found != tt.found {
+				t.Errorf("%d violations were looked for, want %d", validator.found, tt.found)
+			}
+			bad, _ := st.Details()[0].(*errdetails.BadRequest)
+			if told := len(bad.GetFieldViolations()); told != tt.told {
+				t.Errorf("%d violations are told, want %d", told, tt.told)
 			}
 		})
 	}
