@@ -96,15 +96,16 @@ func fileListener(fd int) (net.Listener, error) {
 // Command has a process that is to be started inherit listeners, of the types of package net, as [Inherited] expects
 // it. Each of the two processes has the sockets then: the parent closes its own when it likes, which Server.Stop does, and
 // does not end the other's. The command must have no ExtraFiles yet; after it was started, release closes the duplicates
-// that were made for it. It is for Unix systems.
+// that were made for it. An error leaves the command and the listeners as they were. It is for Unix systems.
 //
 // A socket file of a Unix listener is left where it is from now on, whoever closes the listener.
 func Command(command *exec.Cmd, listeners ...net.Listener) (release func(), err error) {
 	if len(command.ExtraFiles) > 0 {
 		return nil, errors.New("handover: the command has ExtraFiles already")
 	}
+	var files []*os.File
 	release = func() {
-		for _, file := range command.ExtraFiles {
+		for _, file := range files {
 			file.Close()
 		}
 	}
@@ -119,11 +120,14 @@ func Command(command *exec.Cmd, listeners ...net.Listener) (release func(), err 
 			release()
 			return nil, fmt.Errorf("handover: %w", err)
 		}
+		files = append(files, file)
+	}
+	for _, l := range listeners {
 		if unix, ok := l.(*net.UnixListener); ok {
 			unix.SetUnlinkOnClose(false)
 		}
-		command.ExtraFiles = append(command.ExtraFiles, file)
 	}
+	command.ExtraFiles = slices.Clone(files)
 	if command.Env == nil {
 		command.Env = os.Environ()
 	}

@@ -140,6 +140,28 @@ func TestCommand_Refuses(t *testing.T) {
 	}
 }
 
+// TestCommand_FailureChangesNothing can be tried again, and has a socket file removed as before.
+func TestCommand_FailureChangesNothing(t *testing.T) {
+	tcp, unix := listeners(t)
+	command := child("parent")
+	environ := len(command.Env)
+	if _, err := Command(command, unix, struct{ net.Listener }{tcp}); err == nil {
+		t.Fatal("a listener without a descriptor was taken")
+	}
+	if len(command.ExtraFiles) > 0 || len(command.Env) != environ {
+		t.Errorf("the command has %d files, and %d entries in its environment", len(command.ExtraFiles), len(command.Env))
+	}
+	unix.Close()
+	if _, err := os.Stat(unix.Addr().String()); !os.IsNotExist(err) {
+		t.Errorf("the socket file is left: %v", err)
+	}
+	release, err := Command(command, tcp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	release()
+}
+
 // TestInherited_FromSystemd passes a listener as systemd does.
 func TestInherited_FromSystemd(t *testing.T) {
 	tcp, _ := listeners(t)
