@@ -3,6 +3,7 @@ package runtimetest
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -87,7 +88,7 @@ func (r *Recorder) Stop() { r.stopOnce.Do(func() { close(r.stopping) }) }
 func (r *Recorder) InitialMetadata() (md runtime.Metadata, sent bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.initial, r.initialSent
+	return slices.Clone(r.initial), r.initialSent
 }
 
 // TrailingMetadata returns what the handler has set last with SetTrailingMetadata.
@@ -147,11 +148,13 @@ type servicerContext Recorder
 
 func (c *servicerContext) recorder() *Recorder { return (*Recorder)(c) }
 
-func (c *servicerContext) Method() string                       { return c.rpc.Method }
-func (c *servicerContext) InvocationMetadata() runtime.Metadata { return c.rpc.InvocationMetadata }
-func (c *servicerContext) Peer() *peer.Peer                     { return c.rpc.Peer }
-func (c *servicerContext) TrailingMetadata() runtime.Metadata   { return c.recorder().TrailingMetadata() }
-func (c *servicerContext) Stopping() <-chan struct{}            { return c.stopping }
+func (c *servicerContext) Method() string { return c.rpc.Method }
+func (c *servicerContext) InvocationMetadata() runtime.Metadata {
+	return slices.Clip(c.rpc.InvocationMetadata)
+}
+func (c *servicerContext) Peer() *peer.Peer                   { return c.rpc.Peer }
+func (c *servicerContext) TrailingMetadata() runtime.Metadata { return c.recorder().TrailingMetadata() }
+func (c *servicerContext) Stopping() <-chan struct{}          { return c.stopping }
 
 func (c *servicerContext) SendInitialMetadata(md runtime.Metadata) error {
 	if err := c.recorder().over(); err != nil {

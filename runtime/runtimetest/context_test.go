@@ -221,3 +221,22 @@ func TestRecorder_Stop(t *testing.T) {
 		t.Errorf("Stop has ended the RPC: %v", err)
 	}
 }
+
+// TestRecorder_SharesNoMetadata appends to and changes what was handed out, from both sides.
+func TestRecorder_SharesNoMetadata(t *testing.T) {
+	invocation := append(make(runtime.Metadata, 0, 8), runtime.Pairs("k", "v")...)
+	ctx, recorder := runtimetest.NewContext(t.Context(), runtimetest.RPC{InvocationMetadata: invocation})
+	defer recorder.End()
+	_ = append(runtime.InvocationMetadata(ctx), runtime.Pair{Key: "a", Value: "1"})
+	if got := invocation[:2][1].Key; got != "" {
+		t.Errorf("who appends to the invocation metadata writes %q into the test's", got)
+	}
+	if err := runtime.SendInitialMetadata(ctx, runtime.Pairs("i", "1")); err != nil {
+		t.Fatal(err)
+	}
+	first, _ := recorder.InitialMetadata()
+	first[0].Value = "changed"
+	if again, _ := recorder.InitialMetadata(); again.Get("i") != "1" {
+		t.Errorf("the initial metadata was changed to %v", again)
+	}
+}
