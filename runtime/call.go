@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/http2"
+	"github.com/gogreeter/gogreeter/runtime/internal/logtext"
 )
 
 // callDefinition is what the field block of a request says (gRPC PROTOCOL-HTTP2, "Call-Definition"), together with the
@@ -147,7 +148,8 @@ func (d *callDefinition) find(r *rpc) (m *method, why *refusal) {
 		if reason == nil { // runtime.Goexit: the caller does not go on, another reader does
 			r.refuse(lookupFailed, false)
 		}
-		s.logger.Error("Exception servicing handler: "+panicText(reason), "method", d.path, "stack", string(debug.Stack()))
+		s.logger.Error("Exception servicing handler", "method", logtext.Cut(d.path), "panic", logtext.Cut(panicText(reason)),
+			"stack", string(debug.Stack()))
 		m, why = nil, lookupFailed
 	}()
 	details := HandlerCallDetails{Method: d.path, InvocationMetadata: d.metadata}
@@ -162,7 +164,7 @@ func (d *callDefinition) find(r *rpc) (m *method, why *refusal) {
 		return nil, methodNotFound
 	}
 	if err := h.check(); err != nil {
-		s.logger.Error("Exception servicing handler: "+err.Error(), "method", d.path)
+		s.logger.Error("Exception servicing handler", "method", logtext.Cut(d.path), "error", err)
 		return nil, lookupFailed
 	}
 	return s.newOtherMethod(d.path, h), nil

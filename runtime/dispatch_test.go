@@ -154,7 +154,7 @@ func TestDispatch_GenericFails(t *testing.T) {
 			client := s.dial()
 			client.call("/t.S/other", "x").result().want(codes.Unknown, "Error in service handler!")
 			client.call("/t.S/ok", "x").result().want(codes.OK, "", "x")
-			if got := len(s.log.lines(`msg="Exception servicing handler: `)); got != 1 {
+			if got := len(s.log.lines(`msg="Exception servicing handler" method=/t.S/other `)); got != 1 {
 				t.Errorf("%d records:\n%v", got, s.log)
 			}
 		})

@@ -2,8 +2,12 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	goruntime "runtime"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
 
 	"google.golang.org/grpc/codes"
@@ -51,3 +55,102 @@ func TestServer_LogFails(t *testing.T) {
 		}
 	}
 }
+
+// records is a slog.Handler that keeps the messages of what is logged, and the lengths of the attributes.
+type records struct {
+	slog.Handler // nil
+
+	mu sync.Mutex
+	// Guarded by mu.
+	messages []string
+	longest  int // octets in an attribute that is no stack
+}
+
+func (r *records) Enabled(context.Context, slog.Level) bool { return true }
+
+func (r *records) Handle(_ context.Context, record slog.Record) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.messages = append(r.messages, record.Message)
+	record.Attrs(func(a slog.Attr) bool {
+		if a.Key != "stack" {
+			r.longest = max(r.longest, len(a.Value.Resolve().String()))
+		}
+		return true
+	})
+	return nil
+}
+
+// TestLog_TextsOfOthers has handlers, and clients, put what they like into the log. It is never the message, which
+// slog's default handler does not quote, and never long.
+func TestLog_TextsOfOthers(t *testing.T) {
+	forged := "boom\n2000/01/01 00:00:00 ERROR forged " + strings.Repeat("x", 10_000)
+	fails := func() { panic(forged) }
+	long := "/" + strings.Repeat("y", 10_000)
+	for _, tt := range []struct {
+		name, path string
+		method     *MethodHandler
+		generic    genericFunc
+		messages   []string
+	}{
+		{
+			"Handler", "/t.S/M", UnaryUnary(func(context.Context, *raw) (*raw, error) { fails(); return nil, nil }), nil,
+			[]string{"Exception calling application"},
+		},
+		{
+			"Callback", "/t.S/M",
+			UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
+				AddCallback(ctx, fails)
+				return request, nil
+			}), nil,
+			[]string{"Exception calling callback!"},
+		},
+		{
+			"Generic", long, echo(), func(HandlerCallDetails) *MethodHandler { fails(); return nil },
+			[]string{"Exception servicing handler"},
+		},
+		{
+			"GenericIsWrong", long, echo(), func(HandlerCallDetails) *MethodHandler { return &MethodHandler{} },
+			[]string{"Exception servicing handler"},
+		},
+		{
+			"Decode", long, echo(), func(HandlerCallDetails) *MethodHandler {
+				return UnaryUnary(func(_ context.Context, m *lyingMessage) (*lyingMessage, error) { return m, nil })
+			},
+			[]string{"Exception deserializing message!"},
+		},
+		{
+			"Encode", long, echo(), func(HandlerCallDetails) *MethodHandler {
+				return UnaryUnary(func(context.Context, *raw) (*lyingMessage, error) { return &lyingMessage{forged}, nil })
+			},
+			[]string{"Exception serializing message!"},
+		},
+	} {
+		runInBubble(t, tt.name, func(t *testing.T) {
+			log := &records{}
+			s := NewServer(Options{Logger: slog.New(log), MaxMetadataBytes: 1 << 20})
+			check(t, s.AddService(Service{Name: "t.S", Methods: handlers{"M": tt.method}}))
+			if tt.generic != nil {
+				check(t, s.AddGenericHandler(tt.generic))
+			}
+			l := newPipeListener()
+			check(t, s.AddListener(l))
+			check(t, s.Start())
+			newTestClient(t, l.dial()).call(tt.path, forged).result()
+			<-s.Stop(0)
+			if !slices.Equal(log.messages, tt.messages) {
+				t.Errorf("the messages are %.300q, want %q", log.messages, tt.messages)
+			}
+			if log.longest > 600 {
+				t.Errorf("there is an attribute of %d octets", log.longest)
+			}
+		})
+	}
+}
+
+// lyingMessage is a message whose code fails, with a text of the client's.
+type lyingMessage struct{ text string }
+
+func (m *lyingMessage) SizeVT() int                                { return 0 }
+func (m *lyingMessage) MarshalToSizedBufferVT([]byte) (int, error) { return 0, errors.New(m.text) }
+func (m *lyingMessage) UnmarshalVT(b []byte) error                 { return errors.New(string(b)) }

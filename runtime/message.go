@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/buffer"
+	"github.com/gogreeter/gogreeter/runtime/internal/logtext"
 )
 
 // prefixLen is the length of what precedes each message: the Compressed-Flag and the Message-Length (gRPC
@@ -222,7 +223,7 @@ func (r *rpc) decode(ctx context.Context, c *codec, m message, into any) error {
 	}
 	if err != nil {
 		// grpc-python logs it as an error. But it is the client's, who could fill the log with it.
-		r.conn.server.logger.Debug("Exception deserializing message!", "method", r.def.path, "error", err)
+		r.conn.server.logger.Debug("Exception deserializing message!", "method", logtext.Cut(r.def.path), "error", logtext.Of(err))
 		return outcomeUndecodable.err()
 	}
 	if r.call != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gogreeter/gogreeter/runtime/internal/buffer"
 	"github.com/gogreeter/gogreeter/runtime/internal/http2"
+	"github.com/gogreeter/gogreeter/runtime/internal/logtext"
 )
 
 var outcomeUnserializable = outcome{code: codes.Internal, details: "Failed to serialize response!"}
@@ -184,7 +185,7 @@ func (r *rpc) fail(err error) error {
 
 // unserializable says that a response cannot be sent.
 func (r *rpc) unserializable(why any) error {
-	r.conn.server.logger.Error("Exception serializing message!", "method", r.def.path, "error", why)
+	r.conn.server.logger.Error("Exception serializing message!", "method", logtext.Cut(r.def.path), "error", logtext.Of(why))
 	return outcomeUnserializable.err()
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 	"github.com/gogreeter/gogreeter/runtime/internal/buffer"
 	"github.com/gogreeter/gogreeter/runtime/internal/http2"
+	"github.com/gogreeter/gogreeter/runtime/internal/logtext"
 )
 
 // rpc is one RPC, from the field block of its request to the end of its handler. It is also the handler's context
@@ -305,21 +306,20 @@ func (r *rpc) answer(w *worker) (response []byte, err error) {
 
 // recovered ends the RPC of a handler that did not return. reason is nil if it called runtime.Goexit.
 func (r *rpc) recovered(reason any) {
-	text := fmt.Sprintf("a %T that cannot be printed", reason)
-	defer func() { // whatever the reason does when it is printed
-		o := outcome{code: codes.Unknown, details: "Exception calling application: " + text}
-		r.conn.server.logger.Error(o.details, "method", r.def.path, "stack", string(debug.Stack()))
-		r.finish(o)
-	}()
-	text = panicText(reason)
+	text := panicText(reason)
+	r.conn.server.logger.Error("Exception calling application", "method", logtext.Cut(r.def.path), "panic", logtext.Cut(text),
+		"stack", string(debug.Stack()))
+	r.finish(outcome{code: codes.Unknown, details: "Exception calling application: " + text})
 }
 
-// panicText describes what a handler panicked with; nil stands for runtime.Goexit.
+// panicText describes what a handler panicked with, whatever that does when it is printed; nil stands for runtime.Goexit.
 func panicText(reason any) string {
 	if reason == nil {
 		return "the handler ended its goroutine (runtime.Goexit)"
 	}
-	return fmt.Sprint(reason)
+	text := fmt.Sprintf("a %T that cannot be printed", reason)
+	guard(func() { text = fmt.Sprint(reason) })
+	return text
 }
 
 // release is called once, when no handler runs any more or will.
@@ -401,8 +401,8 @@ func (r *rpc) callBack(callbacks []func()) {
 				if reason == nil { // runtime.Goexit: this goroutine does not go on
 					defer func() { go r.callBack(callbacks[i+1:]) }()
 				}
-				r.conn.server.logger.Error("Exception calling callback!", "method", r.def.path,
-					"panic", panicText(reason), "stack", string(debug.Stack()))
+				r.conn.server.logger.Error("Exception calling callback!", "method", logtext.Cut(r.def.path),
+					"panic", logtext.Cut(panicText(reason)), "stack", string(debug.Stack()))
 			}()
 			f()
 			returned = true

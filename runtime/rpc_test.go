@@ -48,7 +48,7 @@ func TestRPC_Outcomes(t *testing.T) {
 		{"Panic", func(*testCall) error { panic("boom") }, codes.Unknown, "Exception calling application: boom", "boom"},
 		{
 			"PanicError", func(*testCall) error { panic(errors.New("")) },
-			codes.Unknown, "Exception calling application: ", "Exception calling application: ",
+			codes.Unknown, "Exception calling application: ", `msg="Exception calling application" method=/t.S/M panic="" `,
 		},
 		{
 			"PanicNil", func(*testCall) error { panic(nil) },

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"log/slog"
 	"time"
-	"unicode/utf8"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/gogreeter/gogreeter/runtime"
+	"github.com/gogreeter/gogreeter/runtime/internal/logtext"
 )
 
 // LoggingOptions configures [Logging].
@@ -56,13 +56,13 @@ func (o *LoggingOptions) log(ctx context.Context, call *runtime.Call, duration t
 		return
 	}
 	attributes := []slog.Attr{
-		slog.String("method", cut(call.Method(), 256)), slog.String("code", codeNames[code]), slog.Duration("duration", duration),
+		slog.String("method", logtext.Cut(call.Method())), slog.String("code", codeNames[code]), slog.Duration("duration", duration),
 	}
-	if p := runtime.Peer(ctx); p != nil && p.Addr != nil {
-		attributes = append(attributes, slog.String("peer", p.Addr.String()))
+	if p := runtime.Peer(ctx); p != nil {
+		attributes = append(attributes, slog.String("peer", logtext.Address(p.Addr)))
 	}
 	if err != nil {
-		attributes = append(attributes, slog.String("error", cut(textOf(err), 1024)))
+		attributes = append(attributes, slog.String("error", logtext.Cut(textOf(err))))
 	}
 	if o.Attributes != nil {
 		attributes = append(attributes, o.Attributes(ctx, call)...)
@@ -106,20 +106,6 @@ func textOf(err error) string {
 		return status.Convert(err).Message()
 	}
 	return err.Error()
-}
-
-// cut returns the beginning of a text that is longer than n octets.
-func cut(text string, n int) string {
-	if len(text) <= n {
-		return text
-	}
-	for range utf8.UTFMax - 1 { // else there are no characters to keep whole
-		if utf8.RuneStart(text[n]) {
-			break
-		}
-		n--
-	}
-	return text[:n] + "…"
 }
 
 // codeNames are the names that the codes have in the gRPC specification, and in grpc-python.

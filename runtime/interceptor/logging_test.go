@@ -53,6 +53,18 @@ func TestLogging(t *testing.T) {
 			want:   []string{`level=ERROR msg=RPC method=/t.S/A code=UNKNOWN duration=0s peer=memory error=boom`},
 		},
 		{
+			name:   "LongError",
+			behave: func(context.Context, string) (string, error) { return "", errors.New(strings.Repeat("x", 5000)) },
+			want: []string{`level=ERROR msg=RPC method=/t.S/A code=UNKNOWN duration=0s peer=memory error="` + strings.Repeat("x", 512) +
+				`… (5000 octets)"`},
+		},
+		{
+			name:   "LongMethod",
+			method: "/t.S/" + strings.Repeat("x", 4995),
+			want: []string{`level=ERROR msg=RPC method="/t.S/` + strings.Repeat("x", 507) + `… (5000 octets)" code=UNIMPLEMENTED ` +
+				`duration=0s peer=memory error="Method not found!"`},
+		},
+		{
 			name:   "ContextError",
 			behave: func(context.Context, string) (string, error) { return "", context.DeadlineExceeded },
 			want:   []string{`level=WARN msg=RPC method=/t.S/A code=DEADLINE_EXCEEDED duration=0s peer=memory error="context deadline exceeded"`},
@@ -147,9 +159,9 @@ func TestLogging_CutsWhatIsLong(t *testing.T) {
 	c.call("/t.S/A", "a"+strings.Repeat("ä", 1<<20)) // cut between characters
 	lines := log.lines()
 	want := []string{
-		"method=/t.S/" + strings.Repeat("a", 256-len("/t.S/")) + "… ",
-		"error=" + strings.Repeat("a", 1024) + "…",
-		"error=a" + strings.Repeat("ä", 511) + "…",
+		"method=\"/t.S/" + strings.Repeat("a", 512-len("/t.S/")) + "… (10005 octets)\" ",
+		"error=\"" + strings.Repeat("a", 512) + "… (",
+		"error=\"a" + strings.Repeat("ä", 255) + "… (",
 	}
 	if len(lines) != len(want) {
 		t.Fatalf("there are %d records", len(lines))
