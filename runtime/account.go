@@ -183,9 +183,15 @@ func (r *rpc) expectRest() {
 	default:
 		r.conn.stalls()
 		if !r.requestStreaming {
-			time.AfterFunc(patientFor, account.Urge)
+			time.AfterFunc(patientFor, v.urge)
 		}
 	}
+}
+
+// urge has the account look at the request once more.
+func (v *largeRequest) urge() {
+	defer v.r.conn.server.contain("a timer for a request")
+	v.r.conn.account.Urge()
 }
 
 // expect opens the stream's window for the rest of the request under way.

@@ -17,6 +17,7 @@ type connection struct {
 	// Immutable after newConnection.
 	server   *Server
 	nc       net.Conn
+	peer     net.Addr // nil: nc knows
 	h2       *http2.Conn
 	dispatch *dispatcher // of RPCs that nothing else is said about
 
@@ -37,11 +38,12 @@ type connection struct {
 	alarmAt time.Time // zero: not set
 }
 
-func newConnection(s *Server, nc net.Conn) *connection {
-	c := &connection{server: s, nc: nc}
+func newConnection(s *Server, nc net.Conn, a *arrival) *connection {
+	c := &connection{server: s, nc: nc, peer: a.peer}
 	c.dispatch = &dispatcher{pool: &s.workers, conn: c}
-	c.account = budget.New(int64(s.options.MaxConnectionBytes), s.account)
+	c.account = budget.New(int64(s.options.MaxConnectionBytes), s.account, c.Panicked)
 	c.h2 = http2.NewConn(nc, c, s.transport, c.account)
+	c.h2.SetupBy(a.setupEnd)
 	return c
 }
 
@@ -141,6 +143,7 @@ func (c *connection) watchDeadline(deadline time.Time) {
 
 // onAlarm ends the RPCs whose deadline has passed, and sets the alarm to the next.
 func (c *connection) onAlarm() {
+	defer c.server.contain("the deadlines of a connection")
 	c.alarmMu.Lock()
 	c.alarmAt = time.Time{}
 	c.alarmMu.Unlock()
@@ -168,13 +171,30 @@ func (c *connection) onAlarm() {
 	}
 }
 
-// cancelAll ends all RPCs, and then the connection.
-func (c *connection) cancelAll() {
+// cancelAll ends all RPCs, and returns how many that were.
+func (c *connection) cancelAll() (n int) {
 	c.account.Close()
 	for _, r := range c.rpcs() {
+		if r.begun.Load() && !r.over() {
+			n++
+		}
 		r.finishFromOutside(outcomeStopped, context.Canceled)
 	}
-	c.h2.End(http2.ErrCodeNo, outcomeStopped.details)
+	return n
+}
+
+// end ends the connection, once its RPCs have been ended.
+func (c *connection) end() { c.h2.End(http2.ErrCodeNo, outcomeStopped.details) }
+
+// Panicked implements http2.Application.
+func (c *connection) Panicked(reason any) { c.server.panicked("the transport of a connection", reason) }
+
+// remoteAddr returns the client's address; it is not nil.
+func (c *connection) remoteAddr() net.Addr {
+	if c.peer != nil {
+		return c.peer
+	}
+	return orUnknown(c.nc.RemoteAddr())
 }
 
 // rpcs returns the RPCs whose streams are open.

@@ -58,7 +58,8 @@ func InvocationMetadata(ctx context.Context) Metadata {
 }
 
 // Peer returns the address of the client and, for a connection with TLS, what the handshake established
-// (credentials.TLSInfo). It returns nil if ctx is not an RPC's.
+// (credentials.TLSInfo). It returns nil if ctx is not an RPC's. Addresses are never nil: one that the connection does not
+// know is of the network "unknown".
 func Peer(ctx context.Context) *peer.Peer { return servicerContextOf(ctx).Peer() }
 
 // SendInitialMetadata sends the initial metadata at once. It fails if md cannot be sent, if initial metadata has gone

@@ -37,7 +37,7 @@ type testServer struct {
 func newTestServer(t testing.TB, options Options, methods handlers) *testServer {
 	t.Helper()
 	s := &testServer{t: t, listener: newPipeListener(), log: &testLog{}}
-	options.Logger = slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	options.Logger = newTestLogger(s.log)
 	s.Server = NewServer(options)
 	if methods != nil {
 		if err := s.AddService(Service{Name: "t.S", Methods: methods}); err != nil {
@@ -68,23 +68,32 @@ func newTestServer(t testing.TB, options Options, methods handlers) *testServer 
 	return s
 }
 
-// wantIdle checks that nothing is left of a connection that has ended, once its last handler has returned.
+// wantIdle waits until nothing is left of a connection that has ended: its last handlers may take a moment.
 func (c *connection) wantIdle(t testing.TB) {
-	for deadline := time.Now().Add(2 * time.Second); c.running.Load() > 0; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Second); ; time.Sleep(time.Millisecond) {
+		left := c.left()
+		if slices.Equal(left, make([]int64, len(left))) {
+			return
+		}
 		if time.Now().After(deadline) {
-			t.Errorf("%d RPCs are still running", c.running.Load())
+			t.Errorf("of a connection are left %v: requests, responses, metadata, queued, in each line, streams, RPCs", left)
 			return
 		}
 	}
-	c.dispatch.mu.Lock()
-	queued := c.dispatch.queued
-	c.dispatch.mu.Unlock()
+}
+
+func (c *connection) left() []int64 {
 	a := c.account
-	left := []int64{a.Used(budget.Requests), a.Used(budget.Responses), c.heads.Load(), int64(queued),
-		int64(a.Waiting(budget.ForRequests)), int64(a.Waiting(budget.ForResponses)), int64(a.Waiting(budget.ForBeginning)), int64(c.h2.Open())}
-	if !slices.Equal(left, make([]int64, len(left))) {
-		t.Errorf("requests, responses, metadata, queued, waiting for each, streams: %v are left", left)
+	return []int64{
+		a.Used(budget.Requests), a.Used(budget.Responses), c.heads.Load(), int64(c.dispatch.waiting()),
+		int64(a.Waiting(budget.ForRequests)), int64(a.Waiting(budget.ForResponses)), int64(a.Waiting(budget.ForBeginning)),
+		int64(c.h2.Open()), c.running.Load(),
 	}
+}
+
+// newTestLogger returns a logger of everything there is to log.
+func newTestLogger(log *testLog) *slog.Logger {
+	return slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
 // dial connects a client.

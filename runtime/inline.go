@@ -17,6 +17,8 @@ const inlineLimit = 10 * time.Millisecond
 // When a handler blocks, another goroutine becomes the connection's reader, with an inlineRunner of its own, and this
 // one ends when its handler has returned. Who takes the RPC out of current is, or names, the reader.
 type inlineRunner struct {
+	server *Server // immutable
+
 	// Owned by the reader.
 	worker   worker
 	timer    *time.Timer
@@ -65,6 +67,7 @@ func (i *inlineRunner) endBatch() {
 
 // watch is called when a batch takes long. An RPC that it finds again after inlineLimit blocks.
 func (i *inlineRunner) watch() {
+	defer i.server.contain("the watch over inline handlers")
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	r := i.current.Load()
@@ -85,5 +88,5 @@ func (r *rpc) replaceReader(m *method) {
 		r.conn.server.logger.Error("An inline handler blocks; its method no longer runs inline",
 			"method", m.path, "limit", inlineLimit)
 	}
-	go r.conn.server.read(r.conn)
+	r.conn.server.goRead(r.conn)
 }

@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"runtime/debug"
+	"os"
 	"strconv"
 	"strings"
-	"time"
+	"sync"
 
-	"github.com/gogreeter/gogreeter/runtime/internal/http2"
+	"github.com/gogreeter/gogreeter/runtime/internal/logtext"
 	"github.com/gogreeter/gogreeter/runtime/internal/socket"
 )
 
@@ -22,6 +22,40 @@ type listener struct {
 	// secure makes a TLS connection. nil: there is none to make. It is a function so that the linker leaves TLS out of
 	// programs that do not use it, which is a quarter of a small server.
 	secure func(nc net.Conn) net.Conn
+
+	// file is the file of a Unix socket, as it was when the listener became the server's. nil: there is none.
+	file os.FileInfo
+
+	closing sync.Once
+}
+
+func newListener(l net.Listener, secure func(net.Conn) net.Conn) *listener {
+	made := &listener{Listener: l, secure: secure}
+	if unix, ok := l.(*net.UnixListener); ok {
+		made.file, _ = os.Lstat(unix.Addr().String()) // an abstract one has none
+	}
+	return made
+}
+
+// address is the listener's address for the log.
+func (l *listener) address() (text string) {
+	text = logtext.Unknown
+	defer func() { _ = recover() }() // of a user's listener
+	return logtext.Address(l.Addr())
+}
+
+// close closes the listener. Package net unlinks the path of a Unix socket then, whoever has bound it: not if that is a
+// successor. While the old socket is open, the new one's file cannot have the same inode.
+func (s *Server) close(l *listener) { l.closing.Do(func() { s.closeOnce(l) }) }
+
+func (s *Server) closeOnce(l *listener) {
+	defer s.contain("the close of a listener")
+	if unix, ok := l.Listener.(*net.UnixListener); ok && l.file != nil {
+		if file, err := os.Lstat(unix.Addr().String()); err == nil && !os.SameFile(file, l.file) {
+			unix.SetUnlinkOnClose(false)
+		}
+	}
+	l.Close()
 }
 
 // AddInsecurePort binds an address at once and serves it, without TLS, once the server is started, or right away if it
@@ -84,7 +118,8 @@ func tlsConfig(config *tls.Config) *tls.Config {
 }
 
 // AddListener serves the connections of a listener, which becomes the server's: Stop closes it. If they have a handshake
-// to make, as those of package crypto/tls, it has to negotiate "h2".
+// to make, as those of package crypto/tls, it has to negotiate "h2". Listeners and connections may be of any type; those
+// whose deadlines do not work have no keepalive, and their Close has to end reads and writes.
 func (s *Server) AddListener(l net.Listener) error { return s.addAnyListener(l, nil) }
 
 // AddSecureListener is AddListener for connections with TLS by a configuration as [Server.AddSecurePort] takes it. It
@@ -101,7 +136,7 @@ func (s *Server) addAnyListener(l net.Listener, secure func(net.Conn) net.Conn) 
 	if l == nil {
 		return errors.New("gogreeter: the listener is nil")
 	}
-	return s.addListener(&listener{l, secure})
+	return s.addListener(newListener(l, secure))
 }
 
 func (s *Server) addPort(address string, secure func(net.Conn) net.Conn) (port int, err error) {
@@ -114,8 +149,9 @@ func (s *Server) addPort(address string, secure func(net.Conn) net.Conn) (port i
 	if err != nil {
 		return 0, fmt.Errorf("gogreeter: cannot bind %q: %w", address, err)
 	}
-	if err := s.addListener(&listener{l, secure}); err != nil {
-		l.Close()
+	made := newListener(l, secure)
+	if err := s.addListener(made); err != nil {
+		s.close(made)
 		return 0, err
 	}
 	if tcp, ok := l.Addr().(*net.TCPAddr); ok {
@@ -150,7 +186,7 @@ func (s *Server) addListener(l *listener) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stage >= grace {
-		return fmt.Errorf("gogreeter: cannot add port %v: %w", l.Addr(), ErrStopped)
+		return fmt.Errorf("gogreeter: cannot add port %v: %w", l.address(), ErrStopped)
 	}
 	s.listeners = append(s.listeners, l)
 	if s.stage >= started {
@@ -162,200 +198,5 @@ func (s *Server) addListener(l *listener) error {
 func (s *Server) acceptLocked(l *listener) {
 	s.serving++
 	s.accepting++
-	go s.accept(l)
+	s.spawn("an accept loop", func() { s.accept(l) })
 }
-
-// stop has the listener's accept loop end, which closes it.
-func (l *listener) stop() {
-	switch socket := l.Listener.(type) {
-	case *net.TCPListener:
-		socket.SetDeadline(time.Unix(1, 0))
-	case *net.UnixListener:
-		socket.SetDeadline(time.Unix(1, 0))
-	default:
-		l.Close()
-	}
-}
-
-// stopAccepting closes a listener. The connections in its queue are served before: for their clients connecting has
-// succeeded, and the kernel would reset them. Only when no listener is left are the clients asked to go: those that
-// come back at once are not to meet one that is about to close.
-func (s *Server) stopAccepting(l *listener) {
-	for nc := acceptQueued(l.Listener); nc != nil; nc = acceptQueued(l.Listener) {
-		s.begin(l, nc)
-	}
-	l.Close()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.accepting--
-	s.shutdownLocked()
-	s.endedLocked()
-}
-
-// An accept that fails for want of resources is tried again after a pause that doubles. It is said once in a while only,
-// even if clients come and go meanwhile.
-const (
-	minAcceptPause = 5 * time.Millisecond
-	maxAcceptPause = time.Second
-	acceptLogPause = time.Minute
-)
-
-// accept is the accept loop of a port.
-func (s *Server) accept(l *listener) {
-	defer s.stopAccepting(l)
-	var pause time.Duration
-	var said time.Time
-	for {
-		nc, err := l.Accept()
-		if err == nil {
-			pause = 0
-			s.begin(l, nc)
-			continue
-		}
-		if s.stopping() || errors.Is(err, net.ErrClosed) {
-			return
-		}
-		pause = min(max(2*pause, minAcceptPause), maxAcceptPause)
-		if now := time.Now(); now.Sub(said) >= acceptLogPause {
-			said = now
-			s.logger.Error("Accept failed; trying again", "address", l.Addr().String(), "error", err)
-		}
-		select {
-		case <-time.After(pause):
-		case <-s.closing:
-			return
-		}
-	}
-}
-
-func (s *Server) stopping() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.stage >= grace
-}
-
-// begin serves a connection that was accepted, on a goroutine of its own.
-func (s *Server) begin(l *listener, nc net.Conn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.cutOff {
-		nc.Close()
-		return
-	}
-	s.serving++
-	s.accepted.Add(1)
-	s.handshakes[nc] = struct{}{}
-	if s.stage >= grace {
-		hurry(nc)
-	}
-	go s.serveConn(l, nc)
-}
-
-// serveConn is the life of a connection.
-func (s *Server) serveConn(l *listener, nc net.Conn) {
-	if c := s.setUp(l, nc); c != nil {
-		s.read(c)
-	}
-}
-
-// setUp makes a connection of what was accepted, or closes it. The handshake calls functions of the user's
-// configuration; one that panics concerns its own connection only.
-func (s *Server) setUp(l *listener, nc net.Conn) (c *connection) {
-	defer func() {
-		if c != nil {
-			return
-		}
-		if reason := recover(); reason != nil {
-			s.logger.Error("Exception in the TLS handshake", "peer", nc.RemoteAddr().String(), "panic", panicText(reason),
-				"stack", string(debug.Stack()))
-		}
-		s.promote(nc, nil, errNotHTTP2)
-		nc.Close()
-		s.ended()
-	}()
-	ready, err := s.handshake(l, nc)
-	return s.promote(nc, ready, err)
-}
-
-// read is the connection's reader.
-func (s *Server) read(c *connection) {
-	inline := &inlineRunner{}
-	c.inline = inline
-	returned := false
-	defer func() {
-		if !returned && !inline.replaced {
-			// An inline handler has called runtime.Goexit, which ends this goroutine. Another goes on where it was.
-			go s.read(c)
-		}
-	}()
-	err := c.serve()
-	returned = true
-	var broken http2.ConnError
-	if errors.As(err, &broken) {
-		s.logger.Debug("Connection ended by an error", "peer", c.nc.RemoteAddr().String(), "error", err)
-	}
-	received, sent := c.h2.Octets()
-	s.mu.Lock()
-	delete(s.connections, c)
-	s.received += received
-	s.sent += sent
-	s.mu.Unlock()
-	s.ended()
-}
-
-// promote makes a connection of what was a handshake, or forgets it.
-func (s *Server) promote(nc, ready net.Conn, err error) *connection {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.handshakes, nc)
-	if err != nil || s.cutOff {
-		return nil
-	}
-	c := newConnection(s, ready)
-	s.connections[c] = struct{}{}
-	if s.watched != nil {
-		s.watched(c)
-	}
-	s.shutdownLocked()
-	return c
-}
-
-// hurry gives a client that is in the middle of its handshake, while the server stops, a second for the rest.
-func hurry(nc net.Conn) { nc.SetReadDeadline(time.Now().Add(time.Second)) }
-
-// ended is called when a connection has ended.
-func (s *Server) ended() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.endedLocked()
-}
-
-func (s *Server) endedLocked() {
-	s.serving--
-	s.maybeTerminateLocked()
-}
-
-// handshake does what TLS needs before HTTP/2 can begin.
-func (s *Server) handshake(l *listener, nc net.Conn) (net.Conn, error) {
-	if l.secure != nil {
-		nc = l.secure(nc)
-	}
-	secure, ok := nc.(socket.TLS)
-	if !ok {
-		return nc, nil
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), s.options.SetupTimeout)
-	defer cancel()
-	if err := secure.HandshakeContext(ctx); err != nil {
-		s.logger.Debug("TLS handshake failed", "peer", nc.RemoteAddr().String(), "error", err)
-		return nil, err
-	}
-	if secure.ConnectionState().NegotiatedProtocol != "h2" {
-		// RFC 9113, Section 3.2: HTTP/2 over TLS is negotiated by ALPN.
-		s.logger.Debug("TLS client did not negotiate HTTP/2", "peer", nc.RemoteAddr().String())
-		return nil, errNotHTTP2
-	}
-	return secure, nil
-}
-
-var errNotHTTP2 = errors.New("gogreeter: the client did not negotiate h2 by ALPN")

@@ -210,7 +210,7 @@ func TestServer_StopWhileAcceptFails(t *testing.T) {
 	})
 }
 
-// TestServer_ListenerCloses has somebody else close the listener. The connections go on.
+// TestServer_ListenerCloses has somebody else close the listener. The connections go on, and the log tells.
 func TestServer_ListenerCloses(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := newTestServer(t, Options{}, handlers{"M": echo()})
@@ -218,8 +218,8 @@ func TestServer_ListenerCloses(t *testing.T) {
 		s.listener.Close()
 		synctest.Wait()
 		client.call("/t.S/M", "x").result().want(codes.OK, "", "x")
-		if log := s.log.String(); log != "" {
-			t.Errorf("logged %s", log)
+		if got := s.log.lines("level=ERROR"); len(got) != 1 || !strings.Contains(got[0], "no longer served\" address=pipe") {
+			t.Errorf("logged %s", s.log)
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()

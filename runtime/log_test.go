@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"google.golang.org/grpc/codes"
 )
@@ -28,6 +29,8 @@ func (l badLog) Handle(context.Context, slog.Record) error {
 
 func (l badLog) WithAttrs([]slog.Attr) slog.Handler { return l }
 func (l badLog) WithGroup(string) slog.Handler      { return l }
+
+func slogOf(h slog.Handler) *slog.Logger { return slog.New(h) }
 
 // TestServer_LogFails logs a panic by a handler that panics as well: the RPC gets its answer, and the server lives.
 func TestServer_LogFails(t *testing.T) {
@@ -138,6 +141,9 @@ func TestLog_TextsOfOthers(t *testing.T) {
 			check(t, s.Start())
 			newTestClient(t, l.dial()).call(tt.path, forged).result()
 			<-s.Stop(0)
+			synctest.Wait()
+			log.mu.Lock()
+			defer log.mu.Unlock()
 			if !slices.Equal(log.messages, tt.messages) {
 				t.Errorf("the messages are %.300q, want %q", log.messages, tt.messages)
 			}

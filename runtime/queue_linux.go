@@ -3,34 +3,55 @@ package runtime
 import (
 	"net"
 	"os"
+	"strconv"
 	"syscall"
 )
 
 // acceptQueued accepts a connection that waits in the queue of a listener, and does not wait for one: it returns nil.
-// The listener's own Accept cannot be used for that, since a deadline that has passed keeps it from looking.
-func acceptQueued(l net.Listener) net.Conn {
+// The listener's own Accept cannot be used for that, since a deadline that has passed keeps it from looking. peer is not
+// nil if the connection does not know its client's address any more, which the client can bring about by a reset.
+func acceptQueued(l net.Listener) (nc net.Conn, peer net.Addr) {
 	socket, ok := l.(syscall.Conn)
 	if !ok {
-		return nil
+		return nil, nil
 	}
 	raw, err := socket.SyscallConn()
 	if err != nil {
-		return nil
+		return nil, nil
 	}
-	fd := -1
+	fd, from := -1, syscall.Sockaddr(nil)
 	raw.Control(func(listening uintptr) {
 		for err = syscall.EINTR; err == syscall.EINTR || err == syscall.ECONNABORTED; {
-			fd, _, err = syscall.Accept4(int(listening), syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC)
+			fd, from, err = syscall.Accept4(int(listening), syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC)
 		}
 	})
 	if fd < 0 {
-		return nil
+		return nil, nil
 	}
 	file := os.NewFile(uintptr(fd), "")
 	defer file.Close()
-	nc, err := net.FileConn(file)
-	if err != nil {
-		return nil
+	if nc, err = net.FileConn(file); err != nil {
+		return nil, nil
 	}
-	return nc
+	if nc.RemoteAddr() == nil {
+		peer = orUnknown(addrOf(from))
+	}
+	return nc, peer
+}
+
+// addrOf returns the address that the system has told, or nil.
+func addrOf(from syscall.Sockaddr) net.Addr {
+	switch from := from.(type) {
+	case *syscall.SockaddrInet4:
+		return &net.TCPAddr{IP: from.Addr[:], Port: from.Port}
+	case *syscall.SockaddrInet6:
+		addr := &net.TCPAddr{IP: from.Addr[:], Port: from.Port}
+		if from.ZoneId != 0 {
+			addr.Zone = strconv.Itoa(int(from.ZoneId))
+		}
+		return addr
+	case *syscall.SockaddrUnix:
+		return &net.UnixAddr{Net: "unix", Name: from.Name}
+	}
+	return nil
 }

@@ -364,7 +364,7 @@ func (r *rpc) endLocked(o outcome, cause error) {
 	r.after, r.callbacks, r.beginning = nil, nil, nil
 	r.mu.Unlock()
 	for f := range after {
-		go (*f)()
+		go r.callAfter(*f)
 	}
 	if callbacks != nil {
 		go r.callBack(callbacks)
@@ -390,6 +390,7 @@ func (r *rpc) count(m *method, code codes.Code) {
 // callBack calls what AddCallback was given, in that order. A callback that panics, or ends its goroutine, is no reason
 // to skip the others.
 func (r *rpc) callBack(callbacks []func()) {
+	defer r.conn.server.contain("the callbacks of an RPC")
 	for i, f := range callbacks {
 		func() {
 			returned := false

@@ -65,7 +65,7 @@ func (r *rpc) AfterFunc(f func()) (stop func() bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.isOver {
-		go f()
+		go r.callAfter(f)
 		return func() bool { return false }
 	}
 	if r.after == nil {
@@ -82,6 +82,12 @@ func (r *rpc) AfterFunc(f func()) (stop func() bool) {
 	}
 }
 
+// callAfter calls what AfterFunc was given.
+func (r *rpc) callAfter(f func()) {
+	defer r.conn.server.contain("a function to be called after an RPC")
+	f()
+}
+
 // servicerContext is the rpc as a ServicerContext.
 type servicerContext rpc
 
@@ -93,7 +99,7 @@ func (c *servicerContext) Stopping() <-chan struct{}    { return c.conn.server.c
 
 func (c *servicerContext) Peer() *peer.Peer {
 	nc := c.conn.nc
-	p := &peer.Peer{Addr: nc.RemoteAddr(), LocalAddr: nc.LocalAddr()}
+	p := &peer.Peer{Addr: c.conn.remoteAddr(), LocalAddr: orUnknown(nc.LocalAddr())}
 	if secure, ok := nc.(socket.TLS); ok {
 		p.AuthInfo = credentials.TLSInfo{
 			State:          secure.ConnectionState(),

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"maps"
 	"math"
-	"net"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -257,10 +256,11 @@ type Server struct {
 	stage       stage
 	listeners   []*listener
 	connections map[*connection]struct{}
-	handshakes  map[net.Conn]struct{} // accepted, and not yet connections
-	serving     int                   // accept loops, handshakes and connections that have not ended
-	accepting   int                   // accept loops alone
-	cutOff      bool                  // the grace is over
+	arrivals    map[*arrival]struct{}
+	serving     int  // accept loops, arrivals and connections that have not ended
+	accepting   int  // accept loops alone
+	leaving     bool // clients have been asked to go, and new ones are as they come
+	cutOff      bool // the grace is over
 	graceTimer  *time.Timer
 	graceEnds   time.Time
 	counted     map[string]*counters // by path of the method; kept when a service is removed
@@ -280,15 +280,16 @@ func NewServer(options Options) *Server {
 		draining:    make(chan struct{}),
 		closing:     make(chan struct{}),
 		connections: make(map[*connection]struct{}),
-		handshakes:  make(map[net.Conn]struct{}),
+		arrivals:    make(map[*arrival]struct{}),
 		other:       &counters{},
 	}
 	s.transport = s.options.transport()
 	if s.options.MaxServerBytes > 0 {
-		s.account = budget.New(int64(s.options.MaxServerBytes), nil)
+		s.account = budget.New(int64(s.options.MaxServerBytes), nil, nil)
 	}
 	s.counted = map[string]*counters{otherMethods: s.other}
 	s.logger = slog.New(guardedLog{s.options.Logger.Handler()})
+	s.workers.panicked = s.panicked
 	s.chain = chain(options.Interceptors)
 	if options.Workers > 0 {
 		s.dispatch = &dispatcher{pool: &s.workers, limit: options.Workers}
@@ -363,28 +364,33 @@ func (s *Server) setExecutor(m *method) {
 
 // Start begins to serve the ports that were added, and returns. It fails with ErrAlreadyStarted or ErrStopped.
 func (s *Server) Start() error {
-	if err := s.start(); err != nil {
+	ports, err := s.start()
+	if err != nil {
 		return err
 	}
-	s.checkMethodOptions() // without mu: the log is the application's, and may ask the server something
+	// Without mu: the log is the application's, and may ask the server something.
+	if ports == 0 {
+		s.logger.Warn("The server has no port; nobody is served until AddInsecurePort, AddSecurePort or AddListener adds one")
+	}
+	s.checkMethodOptions()
 	return nil
 }
 
-func (s *Server) start() error {
+func (s *Server) start() (ports int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch s.stage {
 	case stopped:
 	case started, draining, grace:
-		return ErrAlreadyStarted
+		return 0, ErrAlreadyStarted
 	default:
-		return ErrStopped
+		return 0, ErrStopped
 	}
 	s.stage = started
 	for _, l := range s.listeners {
 		s.acceptLocked(l)
 	}
-	return nil
+	return len(s.listeners), nil
 }
 
 // checkMethodOptions reports options for methods that are not there, which may be a mistake, and may be for services that
@@ -404,7 +410,8 @@ func (s *Server) checkMethodOptions() {
 // Stop begins to stop the server and returns at once. The ports are closed, and all clients asked to make no new RPC,
 // those included whose connection waited to be accepted; the RPCs that run go on for the time of grace, and are then
 // ended with UNAVAILABLE. Zero or less ends them now. Of several calls the one whose grace ends first counts. The channel
-// is closed when the last connection has ended; a handler that does not heed its context can outlive that.
+// is closed when the last connection has ended; a handler that does not heed its context can outlive that. How many RPCs
+// were ended, and how many handlers run still, is reported to the log.
 //
 // A server that was not started closes its ports too, and the channel is closed already. It can still be started; ports
 // have to be added anew.
@@ -413,7 +420,7 @@ func (s *Server) Stop(graceTime time.Duration) (terminatedCh <-chan struct{}) {
 	defer s.mu.Unlock()
 	if s.stage == stopped {
 		for _, l := range s.listeners {
-			l.Close()
+			s.close(l)
 		}
 		s.listeners = nil
 		closed := make(chan struct{})
@@ -456,76 +463,12 @@ func (s *Server) drain() {
 	}
 }
 
-// beginGraceLocked has the listeners closed, and then the clients asked to open no more streams.
-func (s *Server) beginGraceLocked() {
-	s.stage = grace
-	close(s.closing)
-	for _, l := range s.listeners {
-		l.stop()
-	}
-	for nc := range s.handshakes {
-		hurry(nc)
-	}
-	s.shutdownLocked()
-	s.maybeTerminateLocked()
-}
-
-// shutdownLocked asks the clients to open no more streams, once the server accepts no more connections.
-func (s *Server) shutdownLocked() {
-	if s.stage < grace || s.accepting > 0 {
-		return
-	}
-	for c := range s.connections {
-		go c.h2.Shutdown() // a client that does not read must not hold up the others
-	}
-}
-
-// setGraceLocked has all RPCs cancelled after a time, unless that is going to happen sooner.
-func (s *Server) setGraceLocked(graceTime time.Duration) {
-	ends := time.Now().Add(graceTime)
-	switch {
-	case graceTime <= 0:
-		s.cancelAllLocked()
-	case s.graceTimer == nil:
-		s.graceTimer = time.AfterFunc(graceTime, s.cancelAll)
-		s.graceEnds = ends
-	case ends.Before(s.graceEnds):
-		s.graceTimer.Reset(graceTime)
-		s.graceEnds = ends
-	}
-}
-
-func (s *Server) cancelAll() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.cancelAllLocked()
-}
-
-func (s *Server) cancelAllLocked() {
-	s.cutOff = true
-	for nc := range s.handshakes {
-		nc.Close()
-	}
-	for c := range s.connections {
-		go c.cancelAll()
-	}
-}
-
-// maybeTerminateLocked makes the server terminated if nothing is left of it.
-func (s *Server) maybeTerminateLocked() {
-	if s.stage != grace || s.serving > 0 {
-		return
-	}
-	s.stage = terminated
-	if s.graceTimer != nil {
-		s.graceTimer.Stop()
-	}
-	s.workers.close()
-	close(s.done)
-}
-
-// WaitForTermination waits until the server has terminated, or ctx is done; then it returns ctx's error.
+// WaitForTermination waits until the server has terminated, or ctx is done; then it returns ctx's error. A server that has
+// not been started does not terminate; since it still may be, by another goroutine, that is reported to the log only.
 func (s *Server) WaitForTermination(ctx context.Context) error {
+	if s.unstarted() {
+		s.logger.Warn("WaitForTermination waits for a server that has not been started; call Start before")
+	}
 	select {
 	case <-s.done:
 		return nil
@@ -537,6 +480,12 @@ func (s *Server) WaitForTermination(ctx context.Context) error {
 	default:
 		return ctx.Err()
 	}
+}
+
+func (s *Server) unstarted() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stage == stopped
 }
 
 // Serve is the whole life of a server: it starts it, serves until ctx is done or Stop is called, drains it for

@@ -86,3 +86,80 @@ func isLogger(e ast.Expr) bool {
 	}
 	return false
 }
+
+// TestSource_GoroutinesContainPanics has every goroutine and every timer of the runtime begin with a function that defers
+// a recover: a panic there would end the process.
+func TestSource_GoroutinesContainPanics(t *testing.T) {
+	functions := map[string]map[string][]*ast.FuncDecl{} // by package and name
+	type start struct {
+		at, in string
+		f      ast.Expr
+	}
+	var starts []start
+	eachFile(t, func(at func(ast.Node) string, file *ast.File) {
+		in := file.Name.Name
+		if in == "runtimetest" {
+			return // which is for tests
+		}
+		if functions[in] == nil {
+			functions[in] = map[string][]*ast.FuncDecl{}
+		}
+		ast.Inspect(file, func(node ast.Node) bool {
+			switch node := node.(type) {
+			case *ast.FuncDecl:
+				functions[in][node.Name.Name] = append(functions[in][node.Name.Name], node)
+			case *ast.GoStmt:
+				starts = append(starts, start{at(node), in, node.Call.Fun})
+			case *ast.CallExpr:
+				if f, ok := node.Fun.(*ast.SelectorExpr); ok && f.Sel.Name == "AfterFunc" && len(node.Args) == 2 {
+					starts = append(starts, start{at(node), in, node.Args[1]})
+				}
+			}
+			return true
+		})
+	})
+	if len(starts) < 15 {
+		t.Errorf("only %d goroutines and timers were found", len(starts))
+	}
+	for _, s := range starts {
+		contained := false
+		switch f := s.f.(type) {
+		case *ast.FuncLit:
+			contained = defersRecover(f.Body)
+		case *ast.SelectorExpr:
+			name := strings.TrimSuffix(f.Sel.Name, "Func") // writeRestFunc is writeRest, and onAlarmFunc would be onAlarm
+			for _, decl := range functions[s.in][name] {
+				contained = contained || defersRecover(decl.Body)
+			}
+		}
+		if !contained {
+			t.Errorf("%s: what begins here does not recover from panics", s.at)
+		}
+	}
+}
+
+// defersRecover reports whether a function defers a call of contain, or a function that recovers.
+func defersRecover(body *ast.BlockStmt) bool {
+	for _, statement := range body.List {
+		deferred, ok := statement.(*ast.DeferStmt)
+		if !ok {
+			continue
+		}
+		if method, ok := deferred.Call.Fun.(*ast.SelectorExpr); ok && method.Sel.Name == "contain" {
+			return true
+		}
+		recovers := false
+		ast.Inspect(deferred.Call.Fun, func(node ast.Node) bool {
+			call, ok := node.(*ast.CallExpr)
+			if ok {
+				f, ok := call.Fun.(*ast.Ident)
+				recovers = recovers || ok && f.Name == "recover"
+			}
+			return true
+		})
+		if recovers {
+			return true
+		}
+	}
+	return false
+}

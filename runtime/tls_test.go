@@ -269,3 +269,23 @@ func TestTLS_SaysThatItEnds(t *testing.T) {
 	client.Close()
 	<-stopped
 }
+
+// TestTLS_SetupTimeoutIsOne gives a client as much time for everything as for the handshake alone.
+func TestTLS_SetupTimeoutIsOne(t *testing.T) {
+	certificate, pool := testCertificate(t)
+	inBubble(t, func(t *testing.T) {
+		s := secureServer(t, &tls.Config{Certificates: []tls.Certificate{certificate}}, nil) // with a SetupTimeout of 3 s
+		nc := s.listener.dial()
+		began := time.Now()
+		time.Sleep(2 * time.Second)
+		client := tls.Client(nc, &tls.Config{NextProtos: []string{"h2"}, RootCAs: pool, ServerName: "test"})
+		check(t, client.Handshake())
+		if _, err := client.Read(make([]byte, 1)); err == nil {
+			t.Error("the server has spoken")
+		}
+		if took := time.Since(began); took != 3*time.Second {
+			t.Errorf("it was closed after %v", took)
+		}
+		client.Close()
+	})
+}

@@ -47,6 +47,8 @@ func (w *worker) flush() {
 // workerPool keeps the workers that have nothing to do: last in, first out, so that the warmest is taken first and
 // those that are not needed show at the bottom.
 type workerPool struct {
+	panicked func(doing string, reason any) // immutable; logs a panic
+
 	mu     sync.Mutex
 	idle   []*worker
 	spare  int // the fewest that were idle since the last trim
@@ -78,10 +80,15 @@ func (p *workerPool) wake(d *dispatcher) {
 // run is the life of a worker. arrives says whether the dispatcher counts on its arrival.
 func (p *workerPool) run(w *worker, d *dispatcher, arrives bool) {
 	defer func() {
-		if d != nil {
-			// The handler has called runtime.Goexit, which ends this goroutine. Another takes over where it was.
-			go p.run(w, d, false)
+		if d == nil {
+			return
 		}
+		if reason := recover(); reason != nil {
+			w.dirty = nil
+			p.panicked("a worker", reason)
+		}
+		// Or the handler has called runtime.Goexit. This goroutine ends, and another takes over where it was.
+		go p.run(w, d, false)
 	}()
 	for d != nil {
 		d.work(w, arrives)
@@ -111,6 +118,7 @@ func (p *workerPool) park(w *worker) bool {
 
 // trim sends the workers home that were idle all the time since the last trim.
 func (p *workerPool) trim() {
+	defer p.contain()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -121,6 +129,12 @@ func (p *workerPool) trim() {
 	p.timer = nil
 	if len(p.idle) > 0 {
 		p.timer = time.AfterFunc(trimInterval, p.trim)
+	}
+}
+
+func (p *workerPool) contain() {
+	if reason := recover(); reason != nil {
+		p.panicked("the trim of the workers", reason)
 	}
 }
 

@@ -60,8 +60,9 @@ func (l Line) side() Side {
 // Budget is an account. Make one with [New]. Its methods may be called by any goroutine.
 type Budget struct {
 	// Immutable after New.
-	limit int64   // octets of both sides
-	whole *Budget // of which this is a part; nil: none
+	limit    int64            // octets of both sides
+	whole    *Budget          // of which this is a part; nil: none
+	panicked func(reason any) // what has panicked is one of the claims' functions
 
 	used    [sides]atomic.Int64
 	freed   atomic.Uint64 // octets of responses that have been given back
@@ -85,12 +86,13 @@ type Budget struct {
 const noLimit = math.MaxInt64 / 8
 
 // New returns a budget of limit octets; a negative limit is none. whole is the budget that this one is a part of, whose
-// limit holds for all its parts together; it may be nil.
-func New(limit int64, whole *Budget) *Budget {
+// limit holds for all its parts together; it may be nil. panicked is called, while that unwinds the stack, when a function of
+// a claim's has panicked.
+func New(limit int64, whole *Budget, panicked func(reason any)) *Budget {
 	if limit < 0 || limit > noLimit {
 		limit = noLimit
 	}
-	return &Budget{limit: limit, whole: whole}
+	return &Budget{limit: limit, whole: whole, panicked: panicked}
 }
 
 // Limit returns what New was given.
@@ -368,6 +370,12 @@ func (b *Budget) grantLocked() {
 }
 
 func (b *Budget) grantAll() {
+	defer func() {
+		if reason := recover(); reason != nil {
+			b.panicked(reason)
+			b.grantAgain()
+		}
+	}()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for b.changed && !b.closed {
@@ -379,14 +387,27 @@ func (b *Budget) grantAll() {
 		if len(granted) == 0 {
 			granted = b.urgentLocked()
 		}
-		b.mu.Unlock()
-		for _, c := range granted {
-			c.Granted()
-		}
-		b.mu.Lock()
+		b.callGranted(granted)
 		b.changed = b.changed || len(granted) > 0
 	}
 	b.granting = false
+}
+
+// callGranted tells claims that they have been granted, with the lock given up meanwhile.
+func (b *Budget) callGranted(granted []*Claim) {
+	b.mu.Unlock()
+	defer b.mu.Lock() // also if one of them panics
+	for _, c := range granted {
+		c.Granted()
+	}
+}
+
+// grantAgain is called when granting has ended by a panic.
+func (b *Budget) grantAgain() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.granting = false
+	b.grantLocked()
 }
 
 // grantableLocked takes the claims out of their lines for which there is room.
@@ -424,9 +445,7 @@ func (b *Budget) urgentLocked() []*Claim {
 	if len(candidates) == 0 {
 		return nil
 	}
-	b.mu.Unlock()
-	i := slices.IndexFunc(candidates, func(c *Claim) bool { return c.Urgent() })
-	b.mu.Lock()
+	i := b.mostUrgent(candidates)
 	if i < 0 || !candidates[i].inLine {
 		return nil
 	}
@@ -436,6 +455,13 @@ func (b *Budget) urgentLocked() []*Claim {
 	b.grantedLocked(c)
 	b.extra = c
 	return []*Claim{c}
+}
+
+// mostUrgent returns the index of the first claim that says it is urgent, or -1, with the lock given up meanwhile.
+func (b *Budget) mostUrgent(claims []*Claim) int {
+	b.mu.Unlock()
+	defer b.mu.Lock()
+	return slices.IndexFunc(claims, func(c *Claim) bool { return c.Urgent() })
 }
 
 // joinLocked notes whether this budget waits for room in its whole. It reports true if it begins to.

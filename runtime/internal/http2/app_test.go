@@ -18,6 +18,7 @@ type testApp struct {
 	onRequest func(st *testStream, endStream bool) (handled bool)
 	onData    func(st *testStream, data []byte, endStream bool) (handled bool)
 	onClose   func(st *testStream, err error)
+	onPanic   func(reason any)
 }
 
 func newTestApp() *testApp { return &testApp{streams: make(map[uint32]*testStream)} }
@@ -50,6 +51,14 @@ func (a *testApp) NewStream(request *Request) *Stream {
 func (a *testApp) EndBatch() (flush bool) {
 	flush, a.flush = a.flush, false
 	return flush
+}
+
+// Panicked implements Application.
+func (a *testApp) Panicked(reason any) {
+	if a.onPanic == nil {
+		panic(reason)
+	}
+	a.onPanic(reason)
 }
 
 func (st *testStream) HandleRequest(endStream bool) {

@@ -33,7 +33,8 @@ type Config struct {
 	// Default 64 KiB.
 	MaxPendingBytes int
 
-	// SetupTimeout is the time from the start of the connection to the peer's first SETTINGS frame. Default 10 s.
+	// SetupTimeout is the time from NewConn to the peer's first SETTINGS frame, unless [Conn.SetupBy] says otherwise, and
+	// the time that a field block may take. Default 10 s.
 	SetupTimeout time.Duration
 
 	// WriteTimeout is how long a write to the network may make no progress before the connection ends, and how long the peer

@@ -21,6 +21,10 @@ type Application interface {
 	// EndBatch is called when everything that was readable has been processed, before the reader waits for more. It
 	// reports whether the application wrote something that nobody else is going to flush.
 	EndBatch() (flush bool)
+
+	// Panicked is called when a goroutine or a timer of the connection's has panicked, while that unwinds the stack. The
+	// connection ends.
+	Panicked(reason any)
 }
 
 // StreamHandler receives what happens on a stream. Its methods are called by the reader goroutine and must not block.
@@ -99,7 +103,7 @@ type Conn struct {
 	drained      sync.Cond
 	stage        connStage
 	endErr       error       // why the connection ended; nil while it lives
-	timer        *time.Timer // ends the wait for the PING of a shutdown
+	timer        *time.Timer // ends the setup, the wait for the PING of a shutdown, or the connection; nil: none of them
 	stall        stall
 }
 
@@ -152,14 +156,29 @@ func NewConn(nc net.Conn, app Application, config *Config, account *budget.Budge
 //
 // If a method of the application's ends the goroutine (runtime.Goexit), Serve can be called again, and goes on. It can
 // even be called while a [StreamHandler] is in HandleData, if that is going to end its goroutine and not return.
-func (c *Conn) Serve() error {
-	err := c.serve()
+func (c *Conn) Serve() error { return c.finish(c.serve()) }
+
+// Abandon ends the connection for want of a reader: Serve has panicked, and is not called again.
+func (c *Conn) Abandon() { c.finish(ErrConnClosed) }
+
+// contain is deferred by the goroutines and timers of the connection's.
+func (c *Conn) contain() {
+	if reason := recover(); reason != nil {
+		c.app.Panicked(reason)
+		c.nc.Close() // the reader does the rest
+	}
+}
+
+// finish closes the socket and tells everybody.
+func (c *Conn) finish(err error) error {
+	c.mu.Lock()
+	c.stage = lingering // a write would prolong the close, with TLS
+	c.mu.Unlock()
 	c.nc.Close()
 	c.mu.Lock()
 	if c.timer != nil {
 		c.timer.Stop()
 	}
-	c.stage = lingering
 	c.stopWatchLocked()
 	if c.endErr != nil {
 		err = c.endErr
@@ -200,7 +219,7 @@ func (endOfConn) Error() string { return "http2: connection ended" }
 func (c *Conn) serve() error {
 	if !c.prefaced {
 		c.mu.Lock()
-		c.setReadDeadlineLocked(time.Now().Add(c.config.SetupTimeout))
+		c.watchSetupLocked()
 		c.mu.Unlock()
 	} else {
 		c.onInput(0) // what the reader that was here before has left

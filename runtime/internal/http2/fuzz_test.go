@@ -164,7 +164,7 @@ func (a *fuzzApp) pause() {
 func serveInput(t *testing.T, input []byte, piece int) {
 	app := newFuzzApp(t)
 	s := &script{input: input, piece: piece, model: newModel(t), atPause: app.pause}
-	app.conn = NewConn(s, app, Config{MaxConcurrentStreams: 20, MaxHeaderListBytes: 4096}.WithDefaults(), budget.New(-1, nil))
+	app.conn = NewConn(s, app, Config{MaxConcurrentStreams: 20, MaxHeaderListBytes: 4096}.WithDefaults(), budget.New(-1, nil, nil))
 	app.conn.Serve()
 	app.check(t)
 	if n := len(app.conn.streams); n > 0 {

@@ -48,7 +48,7 @@ func newPeer(t testing.TB, config Config) *peer {
 	p := &peer{t: t, nc: client, app: newTestApp()}
 	p.encoder = hpack.NewEncoder(&p.blocks)
 	p.decoder = hpack.NewDecoder(4096, nil)
-	p.conn = NewConn(server, p.app, config.WithDefaults(), budget.New(-1, nil))
+	p.conn = NewConn(server, p.app, config.WithDefaults(), budget.New(-1, nil, nil))
 	go func() {
 		p.stop = p.conn.Serve()
 		p.stopped.Store(true)

@@ -27,12 +27,15 @@ func (c *Conn) shutdownLocked(reason string) {
 
 // drain sends the second GOAWAY. It is called by the reader when the PING has come back, and by the timer.
 func (c *Conn) drain() {
+	defer c.contain()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.stage != goneAway {
 		return
 	}
 	c.stage = draining
+	c.timer.Stop()
+	c.timer = nil
 	c.out = appendGoAway(c.out, c.maxStreamID, ErrCodeNo, "")
 	c.endIfDrainedLocked()
 	c.flushLocked()
@@ -60,14 +63,14 @@ func (c *Conn) End(code ErrCode, reason string) {
 func (c *Conn) endLocked(err error, code ErrCode, reason string) {
 	c.setEndErrLocked(err)
 	if c.stage >= ending {
+		if c.stage == ending && c.timer == nil { // in good order, and a write may wait for a peer that does not read
+			c.closeInLocked(endTime)
+		}
 		return
 	}
 	c.out = appendGoAway(c.out, c.maxStreamID, code, reason)
 	c.stage = ending
-	if c.timer != nil {
-		c.timer.Stop()
-	}
-	c.timer = time.AfterFunc(endTime, func() { c.nc.Close() })
+	c.closeInLocked(endTime)
 	if c.writing {
 		c.nc.SetWriteDeadline(time.Now().Add(lingerTime)) // a peer that does not read cannot hold us up
 	}
@@ -77,6 +80,17 @@ func (c *Conn) endLocked(err error, code ErrCode, reason string) {
 	for _, st := range c.streams {
 		c.wakeLocked(st)
 	}
+}
+
+// closeInLocked has the socket closed after a time, whatever the peer does and whether the socket knows deadlines.
+func (c *Conn) closeInLocked(after time.Duration) {
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	c.timer = time.AfterFunc(after, func() {
+		defer c.contain()
+		c.nc.Close()
+	})
 }
 
 func (c *Conn) setEndErrLocked(err error) {
@@ -91,6 +105,9 @@ func (c *Conn) setEndErrLocked(err error) {
 func (c *Conn) halfClose() {
 	c.nc.CloseWrite()
 	c.nc.SetReadDeadline(time.Now().Add(lingerTime))
+	if c.timer == nil {
+		c.closeInLocked(endTime) // the socket may know no deadlines
+	}
 }
 
 // setReadDeadlineLocked sets when the reader gives up, unless the connection has ended: then that is settled.

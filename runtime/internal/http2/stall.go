@@ -25,7 +25,10 @@ func (c *Conn) watchStallLocked() {
 		return
 	}
 	sent, freed := c.stall.sent, c.account.Freed()
-	c.stall.watch = time.AfterFunc(c.config.WriteTimeout, func() { c.checkProgress(sent, freed) })
+	c.stall.watch = time.AfterFunc(c.config.WriteTimeout, func() {
+		defer c.contain()
+		c.checkProgress(sent, freed)
+	})
 }
 
 func (c *Conn) stopWatchLocked() {

@@ -119,6 +119,7 @@ func (st *Stream) WaitRoom(patience time.Duration) (room, inTime bool) {
 	late := false
 	if patience > 0 {
 		timer := time.AfterFunc(patience, func() {
+			defer c.contain()
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			late = true

@@ -27,7 +27,7 @@ func tcpConn(t *testing.T, app Application, config Config) (c *Conn, client *net
 	if err != nil {
 		t.Fatal(err)
 	}
-	c = NewConn(accepted, app, config.WithDefaults(), budget.New(-1, nil))
+	c = NewConn(accepted, app, config.WithDefaults(), budget.New(-1, nil, nil))
 	served = make(chan error, 1)
 	go func() { served <- c.Serve() }()
 	return c, nc.(*net.TCPConn), served

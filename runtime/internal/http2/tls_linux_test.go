@@ -44,7 +44,7 @@ func tlsConn(t *testing.T, app Application, config Config, foreign bool) (c *Con
 	if err := <-shaken; err != nil {
 		t.Fatal(err)
 	}
-	c = NewConn(server, app, config.WithDefaults(), budget.New(-1, nil))
+	c = NewConn(server, app, config.WithDefaults(), budget.New(-1, nil, nil))
 	served = make(chan error, 1)
 	go func() { served <- c.Serve() }()
 	return c, client, served

@@ -38,7 +38,7 @@ func TestConn_EndIsBounded_OverTLS(t *testing.T) {
 			server := tls.Server(a, &tls.Config{Certificates: []tls.Certificate{cert}})
 			client := tls.Client(b, &tls.Config{InsecureSkipVerify: true})
 			app := newTestApp()
-			c := NewConn(server, app, Config{}.WithDefaults(), budget.New(-1, nil))
+			c := NewConn(server, app, Config{}.WithDefaults(), budget.New(-1, nil, nil))
 			served := make(chan error, 1)
 			go func() { served <- c.Serve() }()
 			client.Write(tcpGreeting)

@@ -13,6 +13,7 @@ import (
 // The read deadline is the only timer. It takes no memory of its own and is not touched while frames come: what has
 // happened meanwhile is found out when it passes. All fields but idleSince are the reader's.
 type upkeep struct {
+	setupEnd time.Time // when the peer's first SETTINGS frame has to be there
 	lastRead time.Time
 	pinged   time.Time // when keepalive's PING was sent; it is answered by whatever comes
 	blockEnd time.Time // when the field block under way has to be complete
@@ -31,8 +32,31 @@ type upkeep struct {
 func (u *upkeep) begin(config *Config) {
 	now := time.Now()
 	u.lastRead, u.idleSince = now, now
+	u.setupEnd = now.Add(config.SetupTimeout)
 	if config.MaxAge > 0 {
 		u.ageEnd = now.Add(time.Duration(float64(config.MaxAge) * (0.9 + 0.2*rand.Float64())))
+	}
+}
+
+// SetupBy sets when the peer's first SETTINGS frame has to be there, in place of Config.SetupTimeout after NewConn: a
+// handshake may have taken some of that time. It is for before Serve.
+func (c *Conn) SetupBy(end time.Time) { c.upkeep.setupEnd = end }
+
+// watchSetupLocked bounds the time until the peer's first SETTINGS frame has come.
+func (c *Conn) watchSetupLocked() {
+	if c.stage >= ending || c.nc.SetReadDeadline(c.upkeep.setupEnd) == nil || c.timer != nil {
+		return
+	}
+	c.timer = time.AfterFunc(time.Until(c.upkeep.setupEnd), c.endSetup) // the socket knows no deadlines
+}
+
+func (c *Conn) endSetup() {
+	defer c.contain()
+	c.mu.Lock()
+	late := !c.greeted
+	c.mu.Unlock()
+	if late {
+		c.nc.Close()
 	}
 }
 

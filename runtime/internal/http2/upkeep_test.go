@@ -97,7 +97,7 @@ func TestConn_Keepalive(t *testing.T) {
 // The reader is not to take its own absence for the peer's: after SIGSTOP and SIGCONT the answer may be there.
 func TestConn_Keepalive_AfterSuspension(t *testing.T) {
 	pipe, _ := newPipe()
-	c := NewConn(pipe, newTestApp(), Config{}.WithDefaults(), budget.New(-1, nil))
+	c := NewConn(pipe, newTestApp(), Config{}.WithDefaults(), budget.New(-1, nil, nil))
 	c.greeted = true
 	now := time.Now()
 	c.upkeep.lastRead = now.Add(-3 * time.Hour)

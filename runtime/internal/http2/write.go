@@ -260,6 +260,7 @@ func (c *Conn) promiseLocked() {
 }
 
 func (c *Conn) flushPromised() {
+	defer c.contain()
 	runtime.Gosched()
 	c.mu.Lock()
 	c.promised = false
@@ -321,6 +322,7 @@ func (c *Conn) goOnLocked(out, rest []byte) {
 
 // writeRest writes the rest of an out-buffer, however long that takes, and then what was appended meanwhile.
 func (c *Conn) writeRest() {
+	defer c.contain()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if out, rest := c.restOf, c.rest; len(rest) > 0 {

@@ -41,6 +41,14 @@ func readAll(nc net.Conn, buf func() []byte, got func(n int) (more bool)) error 
 	}
 }
 
+// closeTLSAside sends the alert on a goroutine of its own, since that may wait. It is of no consequence whether it is sent.
+func (s *Socket) closeTLSAside(secure TLS) {
+	go func() {
+		defer func() { _ = recover() }() // of a user's connection below
+		secure.CloseWrite()
+	}()
+}
+
 // CloseWrite tells the peer that nothing more comes.
 func (s *Socket) CloseWrite() {
 	switch nc := s.Conn.(type) {

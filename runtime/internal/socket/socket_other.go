@@ -31,7 +31,7 @@ func (s *Socket) Write(b []byte, timeout time.Duration, wait bool) (rest []byte,
 }
 
 // closeTLS sends the alert that says that nothing more comes, for which package tls may wait.
-func (s *Socket) closeTLS(secure TLS) { go secure.CloseWrite() }
+func (s *Socket) closeTLS(secure TLS) { s.closeTLSAside(secure) }
 
 // UnderTLS returns what a tls.Conn is to be made on, for a connection on it to write without waiting.
 func UnderTLS(nc net.Conn) net.Conn { return nc }

@@ -13,7 +13,7 @@ import (
 // closeTLS sends the alert that says that nothing more comes. Package tls would wait for up to 5 s to do so.
 func (s *Socket) closeTLS(secure TLS) {
 	if s.tls == nil {
-		go secure.CloseWrite()
+		s.closeTLSAside(secure)
 		return
 	}
 	secure.CloseWrite()

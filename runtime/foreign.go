@@ -1,0 +1,198 @@
+package runtime
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/logtext"
+	"github.com/gogreeter/gogreeter/runtime/internal/socket"
+)
+
+// foreignConn is a connection of a type that we do not know, from a user's listener. The transport calls its methods while
+// it holds locks, and has package tls call them, so a panic is made an error where it happens. The first one is logged.
+//
+// A connection without write deadlines is closed when one has passed during a write. Nothing can be done for one without
+// read deadlines: it has no keepalive.
+type foreignConn struct {
+	net.Conn
+	server   *Server
+	said     atomic.Bool
+	writeEnd atomic.Pointer[time.Time] // the write deadline, if Conn has refused it
+}
+
+var errForeign = errors.New("gogreeter: a method of the connection has panicked")
+
+// containConn returns the connection with its panics kept to itself.
+func (s *Server) containConn(nc net.Conn) net.Conn {
+	if isOurs(nc) {
+		return nc
+	}
+	if secure, ok := nc.(socket.TLS); ok {
+		return &foreignTLS{foreignConn{Conn: nc, server: s}, secure}
+	}
+	return &foreignConn{Conn: nc, server: s}
+}
+
+// isOurs reports whether a connection is a socket of package net's, or TLS on one.
+func isOurs(nc net.Conn) bool {
+	switch nc := nc.(type) {
+	case *net.TCPConn:
+		return nc != nil
+	case *net.UnixConn:
+		return nc != nil
+	case interface{ NetConn() net.Conn }:
+		below := net.Conn(nil)
+		func() {
+			defer func() { _ = recover() }()
+			below = nc.NetConn()
+		}()
+		return below != nil && isOurs(below)
+	}
+	return false
+}
+
+// contain is deferred by the methods. It makes a panic an error.
+func (c *foreignConn) contain(method string, err *error) {
+	reason := recover()
+	if reason == nil {
+		return
+	}
+	*err = errForeign
+	if !c.said.Swap(true) {
+		c.server.logger.Error("Exception in a method of a connection", "type", fmt.Sprintf("%T", c.Conn), "method", method,
+			"panic", logtext.Cut(panicText(reason)), "stack", string(debug.Stack()))
+	}
+}
+
+// Read implements net.Conn.
+func (c *foreignConn) Read(b []byte) (n int, err error) {
+	defer c.contain("Read", &err)
+	n, err = c.Conn.Read(b)
+	if n < 0 || n > len(b) {
+		return 0, fmt.Errorf("gogreeter: Read of a %T has returned %d, for a buffer of %d octets", c.Conn, n, len(b))
+	}
+	return n, err
+}
+
+// Write implements net.Conn.
+func (c *foreignConn) Write(b []byte) (n int, err error) {
+	defer c.contain("Write", &err)
+	if end := c.writeEnd.Load(); end != nil {
+		late := time.AfterFunc(time.Until(*end), c.closeLate)
+		defer late.Stop()
+	}
+	return c.Conn.Write(b)
+}
+
+// Close implements net.Conn.
+func (c *foreignConn) Close() (err error) {
+	defer c.contain("Close", &err)
+	return c.Conn.Close()
+}
+
+// watchWrites is called with what SetWriteDeadline has returned.
+func (c *foreignConn) watchWrites(end time.Time, err *error) {
+	if *err != nil && !end.IsZero() {
+		refused := end // which is on the heap, unlike end
+		c.writeEnd.Store(&refused)
+	}
+}
+
+// closeLate ends a write that takes too long.
+func (c *foreignConn) closeLate() {
+	defer c.server.contain("the end of a write")
+	c.Close()
+}
+
+// SetDeadline implements net.Conn.
+func (c *foreignConn) SetDeadline(t time.Time) (err error) {
+	defer c.contain("SetDeadline", &err)
+	return c.Conn.SetDeadline(t)
+}
+
+// SetReadDeadline implements net.Conn.
+func (c *foreignConn) SetReadDeadline(t time.Time) (err error) {
+	defer c.contain("SetReadDeadline", &err)
+	return c.Conn.SetReadDeadline(t)
+}
+
+// SetWriteDeadline implements net.Conn.
+func (c *foreignConn) SetWriteDeadline(t time.Time) (err error) {
+	defer c.watchWrites(t, &err)
+	defer c.contain("SetWriteDeadline", &err)
+	return c.Conn.SetWriteDeadline(t)
+}
+
+// RemoteAddr implements net.Conn.
+func (c *foreignConn) RemoteAddr() (addr net.Addr) {
+	var err error
+	defer c.contain("RemoteAddr", &err)
+	return c.Conn.RemoteAddr()
+}
+
+// LocalAddr implements net.Conn.
+func (c *foreignConn) LocalAddr() (addr net.Addr) {
+	var err error
+	defer c.contain("LocalAddr", &err)
+	return c.Conn.LocalAddr()
+}
+
+// NetConn returns the user's own connection: it is for the functions of a tls.Config, which get this one to see.
+func (c *foreignConn) NetConn() net.Conn { return c.Conn }
+
+// foreignTLS is a foreignConn with TLS, from a listener that makes such connections.
+type foreignTLS struct {
+	foreignConn
+	secure socket.TLS
+}
+
+// HandshakeContext implements socket.TLS. Whoever makes the handshake recovers from panics.
+func (c *foreignTLS) HandshakeContext(ctx context.Context) error {
+	return c.secure.HandshakeContext(ctx)
+}
+
+// ConnectionState implements socket.TLS.
+func (c *foreignTLS) ConnectionState() tls.ConnectionState { return c.secure.ConnectionState() }
+
+// NetConn implements socket.TLS.
+func (c *foreignTLS) NetConn() net.Conn { return c.secure.NetConn() }
+
+// CloseWrite implements socket.TLS.
+func (c *foreignTLS) CloseWrite() (err error) {
+	defer c.contain("CloseWrite", &err)
+	return c.secure.CloseWrite()
+}
+
+// Close implements net.Conn. Package tls takes up to 5 s to say goodbye, if the connection below knows deadlines.
+func (c *foreignTLS) Close() error {
+	late := time.AfterFunc(maxGoodbye, c.closeBelow)
+	defer late.Stop()
+	return c.foreignConn.Close()
+}
+
+const maxGoodbye = 5 * time.Second
+
+func (c *foreignTLS) closeBelow() {
+	defer c.server.contain("the close of a connection below TLS")
+	c.secure.NetConn().Close()
+}
+
+// unknownAddr stands for an address that a connection does not know.
+type unknownAddr struct{}
+
+func (unknownAddr) Network() string { return logtext.Unknown }
+func (unknownAddr) String() string  { return logtext.Unknown }
+
+// orUnknown returns an address that is not nil.
+func orUnknown(addr net.Addr) net.Addr {
+	if logtext.Missing(addr) {
+		return unknownAddr{}
+	}
+	return addr
+}
