@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/gogreeter/gogreeter/runtime"
+	"github.com/gogreeter/gogreeter/runtime/internal/logtext"
 )
 
 // PeerName returns the client's address as grpc-python's context.peer() spells it: "ipv4:127.0.0.1:46910",
@@ -16,7 +17,7 @@ import (
 // of its own; its name is then that of the socket it has connected to. The result is "" if ctx is not an RPC's.
 func PeerName(ctx context.Context) string {
 	p := runtime.Peer(ctx)
-	if p == nil || p.Addr == nil {
+	if p == nil || logtext.Missing(p.Addr) {
 		return ""
 	}
 	switch addr := p.Addr.(type) {
@@ -35,7 +36,10 @@ func PeerName(ctx context.Context) string {
 		}
 		return "unix:" + name
 	}
-	return p.Addr.Network() + ":" + p.Addr.String()
+	if name := logtext.Address(p.Addr); name != logtext.Unknown {
+		return p.Addr.Network() + ":" + name
+	}
+	return logtext.Unknown
 }
 
 // alternativeName is one of a certificate's subject alternative names.

@@ -29,6 +29,8 @@ func TestPeerName(t *testing.T) {
 		{unix("@"), unix("@server"), "unix-abstract:server"},
 		{unix(""), nil, "unix:"},
 		{runtimetest.Addr{}, nil, "memory:memory"},
+		{(*net.TCPAddr)(nil), nil, ""},
+		{struct{ net.Addr }{}, nil, "unknown"}, // its methods panic
 	} {
 		ctx, recorder := runtimetest.NewContext(t.Context(), runtimetest.RPC{Peer: &peer.Peer{Addr: tt.addr, LocalAddr: tt.local}})
 		if got := authcontext.PeerName(ctx); got != tt.want {
