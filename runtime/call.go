@@ -3,6 +3,7 @@ package runtime
 import (
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -66,12 +67,16 @@ func weightOf(request *http2.Request, md Metadata) int64 {
 
 func (d *callDefinition) readFields(request *http2.Request) *refusal {
 	if request.Oversize {
-		return refuse(codes.ResourceExhausted, "received initial metadata size exceeds limit")
+		return metadataTooLarge
 	}
 	if request.Method != "POST" {
 		return &refusal{httpStatus: 405, text: "gRPC requests are POST, not " + request.Method}
 	}
-	d.metadata = make(Metadata, 0, len(request.Fields))
+	more, ok := joined(request)
+	if !ok {
+		return metadataTooLarge
+	}
+	d.metadata = make(Metadata, 0, len(request.Fields)+more)
 	contentType := ""
 	for _, f := range request.Fields {
 		switch f.Name {
@@ -110,7 +115,26 @@ func (d *callDefinition) readFields(request *http2.Request) *refusal {
 	if !isGRPC(contentType) {
 		return &refusal{httpStatus: 415, text: fmt.Sprintf("content-type %q is not application/grpc", contentType)}
 	}
+	d.metadata = slices.Clip(d.metadata) // what an application appends to it must not get into the RPCs that share it
 	return nil
+}
+
+// joined counts the entries that binary fields make beside the first of each: a comma makes one. It reports false if
+// these, as fields of their own, would be beyond the limits; a few octets of HPACK can stand for thousands.
+func joined(request *http2.Request) (more int, ok bool) {
+	octets := int64(0)
+	for _, f := range request.Fields {
+		if !isBinary(f.Name) {
+			continue
+		}
+		commas := strings.Count(f.Value, ",")
+		more += commas
+		octets += int64(commas) * int64(len(f.Name)+http2.FieldOverhead-len(","))
+		if !request.Fits(more, octets) {
+			return 0, false
+		}
+	}
+	return more, true
 }
 
 // isGRPC reports whether a content-type is one whose messages we can read: protobuf, which is also the default.
@@ -124,9 +148,10 @@ func refuse(code codes.Code, details string) *refusal {
 }
 
 var (
-	methodNotFound = refuse(codes.Unimplemented, "Method not found!")
-	limitExceeded  = refuse(codes.ResourceExhausted, "Concurrent RPC limit exceeded!")
-	lookupFailed   = refuse(codes.Unknown, "Error in service handler!")
+	methodNotFound   = refuse(codes.Unimplemented, "Method not found!")
+	limitExceeded    = refuse(codes.ResourceExhausted, "Concurrent RPC limit exceeded!")
+	lookupFailed     = refuse(codes.Unknown, "Error in service handler!")
+	metadataTooLarge = refuse(codes.ResourceExhausted, "received initial metadata size exceeds limit")
 )
 
 // find returns the method of the call: the dictionary's, or else that of the first generic handler that has one.

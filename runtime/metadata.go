@@ -126,8 +126,10 @@ func appendMetadata(block []byte, md Metadata) []byte {
 // appendBinary appends what a binary field's value encodes. gRPC PROTOCOL-HTTP2: implementations "MUST accept padded
 // and un-padded values", and may join several values by commas, in which case each is one of its own.
 func appendBinary(md Metadata, key, value string) (Metadata, error) {
+	var decoded []byte // of one value after the other
+	var err error
 	for part := range strings.SplitSeq(value, ",") {
-		decoded, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(strings.Trim(part, " "), "="))
+		decoded, err = base64.RawStdEncoding.AppendDecode(decoded[:0], []byte(strings.TrimRight(strings.Trim(part, " "), "=")))
 		if err != nil {
 			return nil, fmt.Errorf("malformed binary metadata %q: %v", key, err)
 		}

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	goruntime "runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -268,6 +269,63 @@ func TestMetadata_Invocation(t *testing.T) {
 				}
 			}
 			c.call("/t.S/M", "next").result().want(codes.OK, "", "next")
+		})
+	}
+}
+
+// TestMetadata_JoinedValuesCount is about -bin fields with several values joined by commas: each counts as a field of its
+// own against the limits, and none is decoded of a request that is beyond them.
+func TestMetadata_JoinedValuesCount(t *testing.T) {
+	const others = 6 // fields that each request has
+	joined := func(values int) []string { return []string{"x-bin", strings.Repeat("AAE,", values-1) + "AAE"} }
+	long := strings.Repeat("k", 200) + "-bin"
+	tests := []struct {
+		name    string
+		options Options
+		fields  []string
+		values  int // 0: the request is refused
+	}{
+		{"DefaultAtLimit", Options{}, joined(250 - others), 250 - others},
+		{"DefaultOverLimit", Options{}, joined(250 - others + 1), 0},
+		{"AtLimit", Options{MaxMetadataFields: 10}, joined(4), 4},
+		{"OverLimit", Options{MaxMetadataFields: 10}, joined(5), 0},
+		{"InSeveralFields", Options{MaxMetadataFields: 10}, slices.Concat(joined(2), joined(2)), 4},
+		{"InSeveralFieldsOverLimit", Options{MaxMetadataFields: 10}, slices.Concat(joined(2), joined(2), joined(1)), 0},
+		{"AtOctets", Options{MaxMetadataBytes: 1000}, []string{long, "AAE,AAI,AAM"}, 3}, // 720 of them
+		{"OverOctets", Options{MaxMetadataBytes: 1000}, []string{long, "AAE,AAI,AAM,AAQ"}, 0},
+		{"NotBinary", Options{MaxMetadataFields: 10}, []string{"x", strings.Repeat(",", 100)}, 1},
+		{"ReferencesToCommas", Options{}, slices.Repeat([]string{"x-bin", strings.Repeat(",", 3700)}, 4), 0},
+	}
+	for _, tt := range tests {
+		runInBubble(t, tt.name, func(t *testing.T) {
+			var got Metadata
+			s := newTestServer(t, tt.options, handlers{"M": UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
+				got = InvocationMetadata(ctx)
+				return request, nil
+			})})
+			c := s.dial()
+			const calls = 50
+			var before, after goruntime.MemStats
+			goruntime.ReadMemStats(&before)
+			for range calls {
+				st := c.open("/t.S/M", tt.fields...)
+				st.send("x")
+				st.halfClose()
+				r := st.result()
+				if tt.values == 0 {
+					r.want(codes.ResourceExhausted, "received initial metadata size exceeds limit")
+					continue
+				}
+				r.want(codes.OK, "", "x")
+				if len(got) != tt.values || cap(got) > len(got)+others {
+					t.Fatalf("%d values in room for %d, want %d", len(got), cap(got), tt.values)
+				}
+			}
+			goruntime.ReadMemStats(&after)
+			// The test's client allocates too: 16 times what a request has.
+			if each := (after.TotalAlloc - before.TotalAlloc) / calls; each > 16*17_000 {
+				t.Errorf("each request allocates %d octets", each)
+			}
 		})
 	}
 }

@@ -78,7 +78,7 @@ type Options struct {
 	MaxMetadataBytes int
 
 	// MaxMetadataFields bounds the number of entries of the invocation metadata, pseudo-header fields included, in the same
-	// way. Default 250.
+	// way. For both limits each value counts of those that a "-bin" field joins by commas. Default 250.
 	MaxMetadataFields int
 
 	// Floods bounds what costs the server more than the client.

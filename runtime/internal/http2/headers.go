@@ -26,6 +26,14 @@ type Request struct {
 	Parsed any
 
 	contentLength int64 // -1: not declared
+
+	spareLines, spareBytes int // what the limits on the field section leave
+}
+
+// Fits reports whether the field section would still be within the limits if it had more lines, of so many octets in all,
+// the overhead of each line included. It is for fields that stand for several.
+func (r *Request) Fits(lines int, octets int64) bool {
+	return lines <= r.spareLines && octets <= int64(r.spareBytes)
 }
 
 // fieldDecoder turns field blocks into requests.
@@ -55,7 +63,7 @@ const maxFieldLen = 1 << 20
 
 const (
 	initialTableSize = 4096 // RFC 9113, Section 6.5.2: SETTINGS_HEADER_TABLE_SIZE; we never announce another.
-	fieldOverhead    = 32   // RFC 9113, Section 6.5.2: "plus an overhead of 32 octets for each field"
+	FieldOverhead    = 32   // RFC 9113, Section 6.5.2: "plus an overhead of 32 octets for each field"
 	maxMemoBlock     = 1024 // octets of a field block worth remembering
 )
 
@@ -114,7 +122,7 @@ func (d *fieldDecoder) decodeWhole(block []byte) (*Request, error) {
 
 // emit is called by the HPACK decoder for each field.
 func (d *fieldDecoder) emit(f hpack.HeaderField) {
-	d.size += len(f.Name) + len(f.Value) + fieldOverhead
+	d.size += len(f.Name) + len(f.Value) + FieldOverhead
 	d.num++
 	if d.size > d.maxList || d.num > d.maxNum {
 		// RFC 9113, Section 10.5.1: the block has to be decoded to its end all the same, to keep the dynamic table.
@@ -187,6 +195,7 @@ func (d *fieldDecoder) pseudo(name, value string) {
 func (d *fieldDecoder) finishRequest() *Request {
 	r := d.request
 	r.Fields = append(make([]Field, 0, len(d.fields)), d.fields...)
+	r.spareLines, r.spareBytes = d.maxNum-d.num, d.maxList-d.size
 	// RFC 9113, Section 8.3.1: "All HTTP/2 requests MUST include exactly one valid value for the ":method", ":scheme",
 	// and ":path" pseudo-header fields, unless they are CONNECT requests".
 	if d.malformed == "" && !r.Oversize && (r.Method == "" || r.Path == "" || r.Scheme == "") && r.Method != "CONNECT" {
