@@ -3,7 +3,9 @@ package runtime
 import (
 	"context"
 	goruntime "runtime"
+	"strings"
 	"testing"
+	"testing/synctest"
 
 	"google.golang.org/grpc/codes"
 )
@@ -35,7 +37,8 @@ func (m *badMessage) UnmarshalVT(b []byte) error {
 	return nil
 }
 
-// TestRPC_CodecFails has the code of messages end by panics and Goexit: it is the RPC's end, and nobody else's.
+// TestRPC_CodecFails has the code of messages end by panics and Goexit: it is the RPC's end, and nobody else's. A panic is
+// what an exception of a serializer is in grpc-python.
 func TestRPC_CodecFails(t *testing.T) {
 	methods := handlers{
 		"Unary": UnaryUnary(func(_ context.Context, m *badMessage) (*badMessage, error) { return m, nil }),
@@ -56,12 +59,23 @@ func TestRPC_CodecFails(t *testing.T) {
 				runInBubble(t, method+"/"+at+how, func(t *testing.T) {
 					s := newTestServer(t, Options{}, methods)
 					c := s.dial()
-					if code, details := c.call("/t.S/"+method, at+how).result().status(); code != codes.Unknown {
-						t.Errorf("got %v %q", code, details)
+					want, details, record := codes.Internal, "Failed to serialize response!", "Exception serializing message!"
+					switch {
+					case how == "Goexit":
+						record = "Exception calling application"
+						want, details = codes.Unknown, record+": the handler ended its goroutine (runtime.Goexit)"
+					case at == "Unmarshal":
+						details, record = "Exception deserializing request!", "Exception deserializing message!"
 					}
+					c.call("/t.S/"+method, at+how).result().want(want, details)
 					c.call("/t.S/"+method, "fine").result().want(codes.OK, "", "fine")
-					if n := len(s.log.lines("Exception calling application")); n != 1 || s.active.Load() != 0 {
-						t.Errorf("%d records in the log, %d RPCs still counted", n, s.active.Load())
+					synctest.Wait() // the handler goes on after the status has been sent
+					records := s.log.lines(record)
+					if len(records) != 1 || s.active.Load() != 0 {
+						t.Fatalf("%d records in the log, %d RPCs still counted", len(records), s.active.Load())
+					}
+					if !strings.Contains(records[0], "level=ERROR") || !strings.Contains(records[0], "(*badMessage).do") {
+						t.Errorf("the record is no error, or without the stack: %s", records[0])
 					}
 				})
 			}

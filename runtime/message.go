@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"log/slog"
 	"math"
 
 	"google.golang.org/grpc/codes"
@@ -123,24 +124,27 @@ func (r *rpc) encodeMessage(ctx context.Context, b []byte, c *codec, response an
 			return b, 0, err
 		}
 	}
-	size, compression := prefixLen+c.size(response), r.nextCompression()
-	if paid, ok := r.reserveResponse(compression.mostMemory(size), wait); !ok {
-		return b, 0, r.endError()
-	} else if b, err = r.appendMessage(b, c, response, size, compression); err != nil {
-		return b, paid, err
-	} else {
-		return b, paid, nil
+	size, err := c.sizeOf(response)
+	if err != nil {
+		return b, 0, r.unserializable(err)
 	}
+	size += prefixLen
+	compression := r.nextCompression()
+	paid, ok := r.reserveResponse(compression.mostMemory(size), wait)
+	if !ok {
+		return b, 0, r.endError()
+	}
+	b, err = r.appendMessage(b, c, response, size, compression)
+	return b, paid, err
 }
 
 // appendMessage does what is left when there is room for the message, of size octets with its prefix.
-func (r *rpc) appendMessage(b []byte, c *codec, response any, size int, compression Compression) ([]byte, error) {
+func (r *rpc) appendMessage(b []byte, c *codec, response any, size int, compression Compression) (_ []byte, err error) {
 	if size > cap(b) {
 		b = buffer.Get(size)
 	}
 	b = append(b, 0, 0, 0, 0, 0)
-	b, err := c.append(b, response)
-	if err != nil {
+	if b, err = c.encode(b, response); err != nil {
 		return b, r.unserializable(err)
 	}
 	if compression != NoCompression {
@@ -217,19 +221,28 @@ func (r *rpc) decode(ctx context.Context, c *codec, m message, into any) error {
 			return outcome{code: codes.Internal, details: fmt.Sprintf("the request is not valid %v: %v", r.def.compression, err)}.err()
 		}
 	}
-	kept, err := c.decode(data, into)
+	kept, err := c.decodeInto(data, into)
 	if !kept {
 		buffer.Put(data)
 	}
 	if err != nil {
-		// grpc-python logs it as an error. But it is the client's, who could fill the log with it.
-		r.conn.server.logger.Debug("Exception deserializing message!", "method", logtext.Cut(r.def.path), "error", logtext.Of(err))
+		r.undecodable(err)
 		return outcomeUndecodable.err()
 	}
 	if r.call != nil {
 		return observe(ctx, r.call.onRequest, into)
 	}
 	return nil
+}
+
+// undecodable logs why a request cannot be decoded. grpc-python does so as an error. But it is the client's, who could fill
+// the log with it; only a panic is the message's own.
+func (r *rpc) undecodable(err error) {
+	level, attributes := slog.LevelDebug, []any{"method", logtext.Cut(r.def.path), "error", logtext.Of(err)}
+	if p, ok := err.(*codecPanic); ok {
+		level, attributes = slog.LevelError, append(attributes, "stack", string(p.stack))
+	}
+	r.conn.server.logger.Log(context.Background(), level, "Exception deserializing message!", attributes...)
 }
 
 var outcomeUndecodable = outcome{code: codes.Internal, details: "Exception deserializing request!"}

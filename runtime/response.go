@@ -171,7 +171,7 @@ func (r *rpc) resetLocked() {
 	r.stream.Reset(http2.ErrCodeInternal)
 	r.endLocked(outcomeOversize, context.Canceled)
 	r.conn.server.logger.Error("The trailing metadata is larger than the client permits (SETTINGS_MAX_HEADER_LIST_SIZE); its stream was reset",
-		"method", r.def.path, "octets", size, "limit", limit)
+		"method", logtext.Cut(r.def.path), "octets", size, "limit", limit)
 }
 
 // fail ends the RPC with the status that an error means, and returns the status as an error. The handler may go on for as
@@ -185,7 +185,11 @@ func (r *rpc) fail(err error) error {
 
 // unserializable says that a response cannot be sent.
 func (r *rpc) unserializable(why any) error {
-	r.conn.server.logger.Error("Exception serializing message!", "method", logtext.Cut(r.def.path), "error", logtext.Of(why))
+	attributes := []any{"method", logtext.Cut(r.def.path), "error", logtext.Of(why)}
+	if p, ok := why.(*codecPanic); ok {
+		attributes = append(attributes, "stack", string(p.stack))
+	}
+	r.conn.server.logger.Error("Exception serializing message!", attributes...)
 	return outcomeUnserializable.err()
 }
 

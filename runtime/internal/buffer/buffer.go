@@ -15,6 +15,9 @@ const (
 	minShift = 9
 	maxShift = 23
 	coarse   = 12
+
+	// MaxKept is the size of the largest slices that are kept. Larger ones are fresh: zero all over.
+	MaxKept = 1 << maxShift
 )
 
 var pools [4 * (maxShift - minShift + 1)]sync.Pool // of *byte, the first of the class's octets
@@ -44,7 +47,7 @@ func Size(n int) int {
 
 // Get returns an empty slice with room for n octets at least. Its content beyond the length is anything.
 func Get(n int) []byte {
-	if n > 1<<maxShift {
+	if n > MaxKept {
 		return make([]byte, 0, n)
 	}
 	index, size := class(n)
@@ -57,7 +60,7 @@ func Get(n int) []byte {
 // Put gives a slice back, which must begin where Get made it begin. Nobody may use it any more. Slices that are not
 // Get's are left to the garbage collector.
 func Put(b []byte) {
-	if cap(b) < 1<<minShift || cap(b) > 1<<maxShift {
+	if cap(b) < 1<<minShift || cap(b) > MaxKept {
 		return
 	}
 	if index, size := class(cap(b)); size == cap(b) {
