@@ -153,3 +153,58 @@ func TestServer_ClientThatDoesNotReadPinsNoWorker(t *testing.T) {
 	}
 	wantStopped(t, s)
 }
+
+// wrappedListener is a listener of a user's own, as golang.org/x/net/netutil.LimitListener: its connections are no sockets
+// of the system's by their type.
+type wrappedListener struct{ net.Listener }
+
+func (l wrappedListener) Accept() (net.Conn, error) {
+	nc, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return struct{ net.Conn }{nc}, nil
+}
+
+// TestServer_WrappedListener_ClientThatDoesNotReadPinsNoWorker has as many clients of a wrapped listener as there are
+// workers leave responses unread.
+func TestServer_WrappedListener_ClientThatDoesNotReadPinsNoWorker(t *testing.T) {
+	t.Cleanup(func() { wantNoGoroutines(t) }) // last of all
+	const workers = 2
+	s := newTestServer(t, Options{Workers: workers, WriteTimeout: time.Hour}, handlers{
+		"Large": UnaryUnary(func(context.Context, *raw) (*raw, error) { return &raw{Data: make([]byte, 32<<20)}, nil }),
+		"M":     echo(),
+	})
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.AddListener(wrappedListener{tcp}); err != nil {
+		t.Fatal(err)
+	}
+	dial := func() net.Conn {
+		nc, err := net.Dial("tcp", tcp.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { nc.Close() })
+		return nc
+	}
+	for range workers {
+		stuck := &frames{t: t, nc: dial()}
+		stuck.greet(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1<<31 - 1})
+		stuck.do(func(f *http2.Framer) { f.WriteWindowUpdate(0, 1<<31-1-65535) })
+		for id := uint32(1); id < 9; id += 2 {
+			stuck.call(id, "/t.S/Large")
+		}
+		stuck.readUntil(func(f http2.Frame) bool { return f.Header().Type == http2.FrameData })
+	}
+	c := newTestClient(t, dial())
+	for range 10 {
+		c.call("/t.S/M", "x").result().want(codes.OK, "", "x")
+	}
+	if n := s.Stats().Connections; n != workers+1 {
+		t.Errorf("%d connections are open, want %d: those that are stuck too", n, workers+1)
+	}
+	wantStopped(t, s)
+}

@@ -349,7 +349,7 @@ func TestConn_StopsReading_WhenPeerDoesNotRead(t *testing.T) {
 		"malformed": nil,
 	} {
 		t.Run(name, func(t *testing.T) {
-			withPeer(t, Config{}, func(p *peer) {
+			withPeer(t, Config{MinPingInterval: -1}, func(p *peer) {
 				p.greet()
 				p.conn.controls, p.conn.resets = newBucket(1e9, 1), newBucket(1e9, 1)
 				p.nc.in.update(func() { p.nc.in.limit = 1000 })

@@ -139,7 +139,7 @@ func (a *fuzzApp) EndBatch() bool {
 	return a.testApp.EndBatch()
 }
 
-// pause checks that nothing waits that could go.
+// pause waits until what has been flushed is written, and checks that nothing waits that could go.
 func (a *fuzzApp) pause() {
 	c := a.conn
 	c.mu.Lock()

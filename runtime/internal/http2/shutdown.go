@@ -71,6 +71,7 @@ func (c *Conn) endLocked(err error, code ErrCode, reason string) {
 	c.out = appendGoAway(c.out, c.maxStreamID, code, reason)
 	c.stage = ending
 	c.closeInLocked(endTime)
+	c.nc.SetReadDeadline(time.Now().Add(endTime)) // one that has passed would end the reader, and the socket with it, first
 	if c.writing {
 		c.nc.SetWriteDeadline(time.Now().Add(lingerTime)) // a peer that does not read cannot hold us up
 	}

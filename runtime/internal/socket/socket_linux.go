@@ -101,11 +101,11 @@ func (s *Socket) readSome(fd uintptr) (done bool) {
 }
 
 // Write writes b and returns what is left of it: nothing, if it may wait. A wait for longer than timeout fails. What is
-// left may be in another form, with TLS, and is what has to be written next. A socket of the
-// system's knows how not to wait; of TLS on another, everything is left; and a connection of any other kind waits.
+// left may be in another form, with TLS, and is what has to be written next. Only a socket of the system's knows how not to
+// wait, with TLS or without: if that is wanted of another connection, everything is left.
 func (s *Socket) Write(b []byte, timeout time.Duration, wait bool) (rest []byte, err error) {
 	if s.raw == nil {
-		if _, secure := s.Conn.(TLS); secure && !wait {
+		if !wait {
 			return b, nil
 		}
 		s.SetWriteDeadline(time.Now().Add(timeout))

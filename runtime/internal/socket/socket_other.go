@@ -20,9 +20,9 @@ func (s *Socket) ReadAll(buf func() []byte, got func(n int) (more bool), idle fu
 }
 
 // Write writes b and returns what is left of it: nothing, if it may wait. A wait for longer than timeout fails. If it
-// may not wait, everything is left of TLS.
+// may not wait, everything is left.
 func (s *Socket) Write(b []byte, timeout time.Duration, wait bool) (rest []byte, err error) {
-	if _, secure := s.Conn.(TLS); secure && !wait {
+	if !wait {
 		return b, nil
 	}
 	s.SetWriteDeadline(time.Now().Add(timeout))
