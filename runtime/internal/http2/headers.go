@@ -12,6 +12,7 @@ type Field struct{ Name, Value string }
 // Request is the head of a request: the content of its first field block, checked as RFC 9113, Section 8.3 asks. It
 // is immutable, and may be shared by several streams whose field blocks are the same.
 type Request struct {
+	// Authority is the host field's value if there is no :authority.
 	Method, Scheme, Authority, Path string
 
 	// Fields are the regular fields in the order in which they came.
@@ -65,6 +66,7 @@ const (
 	initialTableSize = 4096 // RFC 9113, Section 6.5.2: SETTINGS_HEADER_TABLE_SIZE; we never announce another.
 	FieldOverhead    = 32   // RFC 9113, Section 6.5.2: "plus an overhead of 32 octets for each field"
 	maxMemoBlock     = 1024 // octets of a field block worth remembering
+	authorityBit     = 8    // in fieldDecoder.pseudos
 )
 
 func newFieldDecoder(maxList, maxNum int) *fieldDecoder {
@@ -169,7 +171,7 @@ func (d *fieldDecoder) pseudo(name, value string) {
 	case ":path":
 		into, bit = &d.request.Path, 4
 	case ":authority":
-		into, bit = &d.request.Authority, 8
+		into, bit = &d.request.Authority, authorityBit
 	default:
 		d.malformed = "unknown pseudo-header field"
 		return
@@ -200,6 +202,9 @@ func (d *fieldDecoder) finishRequest() *Request {
 	// and ":path" pseudo-header fields, unless they are CONNECT requests".
 	if d.malformed == "" && !r.Oversize && (r.Method == "" || r.Path == "" || r.Scheme == "") && r.Method != "CONNECT" {
 		d.malformed = "a pseudo-header field is missing"
+	}
+	if d.malformed == "" && !r.Oversize {
+		d.malformed = r.takeHost(d.pseudos&authorityBit != 0)
 	}
 	return &r
 }
