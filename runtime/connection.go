@@ -36,6 +36,7 @@ type connection struct {
 	// Guarded by alarmMu.
 	alarm   *time.Timer
 	alarmAt time.Time // zero: not set
+	ended   bool      // the alarm is not set any more: it would keep the connection until it goes off
 }
 
 func newConnection(s *Server, nc net.Conn, a *arrival) *connection {
@@ -53,6 +54,7 @@ func (c *connection) serve() error {
 	c.EndBatch()
 	c.alarmMu.Lock()
 	defer c.alarmMu.Unlock()
+	c.ended = true
 	if c.alarm != nil {
 		c.alarm.Stop()
 	}
@@ -130,7 +132,7 @@ func (c *connection) EndBatch() (flush bool) {
 func (c *connection) watchDeadline(deadline time.Time) {
 	c.alarmMu.Lock()
 	defer c.alarmMu.Unlock()
-	if !c.alarmAt.IsZero() && !deadline.Before(c.alarmAt) {
+	if c.ended || !c.alarmAt.IsZero() && !deadline.Before(c.alarmAt) {
 		return
 	}
 	c.alarmAt = deadline
