@@ -132,29 +132,37 @@ func (s *Socket) Write(b []byte, timeout time.Duration, wait bool) (rest []byte,
 		buffer.Put(s.sealed)
 		s.sealed = nil
 	}
+	if s.tls != nil && len(rest) == 0 {
+		s.tls.writing.Store(false)
+	}
 	return rest, err
 }
 
 // writeSome writes what the socket takes. Only when that is not everything is there a deadline to be set.
 func (s *Socket) writeSome(fd uintptr) (done bool) {
-	for len(s.rest) > 0 {
-		n, errno := rawCall(syscall.SYS_WRITE, fd, s.rest)
-		switch {
-		case errno == syscall.EAGAIN && !s.wait:
-			return true
-		case errno == syscall.EAGAIN:
-			s.timed = true
-			s.SetWriteDeadline(time.Now().Add(s.timeout))
-			return false
-		case errno == syscall.EINTR:
-			continue
-		case errno != 0:
-			s.writeErr = os.NewSyscallError("write", errno)
-			return true
-		}
-		s.rest = s.rest[n:]
+	var errno syscall.Errno
+	s.rest, errno = writeNow(fd, s.rest)
+	switch {
+	case errno == syscall.EAGAIN && s.wait:
+		s.timed = true
+		s.SetWriteDeadline(time.Now().Add(s.timeout))
+		return false
+	case errno != 0 && errno != syscall.EAGAIN:
+		s.writeErr = os.NewSyscallError("write", errno)
 	}
 	return true
+}
+
+// writeNow writes what the socket takes, and returns what it does not, with the reason.
+func writeNow(fd uintptr, b []byte) (rest []byte, errno syscall.Errno) {
+	for len(b) > 0 {
+		n, errno := rawCall(syscall.SYS_WRITE, fd, b)
+		if errno != 0 && errno != syscall.EINTR {
+			return b, errno
+		}
+		b = b[max(n, 0):]
+	}
+	return b, 0
 }
 
 // rawCall reads or writes a socket, which does not block since the net package has made it so.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -34,6 +35,8 @@ func UnderTLS(nc net.Conn) net.Conn {
 type underTLS struct {
 	net.Conn
 	raw syscall.RawConn
+
+	writing atomic.Bool // the socket above has records of which not all are written; set with mu held
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -80,6 +83,27 @@ func (u *underTLS) seal(secure net.Conn, b []byte) (records []byte, err error) {
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	records, u.records, u.sealing = u.records, nil, false
-	return records, err
+	u.sealing = false
+	if err != nil {
+		return nil, err // Close sends what there is: the alert that says why package tls writes no more, for one
+	}
+	records, u.records = u.records, nil
+	u.writing.Store(true)
+	return records, nil
+}
+
+// Close implements net.Conn. What TLS has to say last, its alerts, goes out before, as far as the socket takes it at once:
+// unless a record is half written, into which it would cut.
+func (u *underTLS) Close() error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if len(u.records) > 0 && !u.writing.Load() {
+		u.Conn.SetWriteDeadline(time.Time{}) // package tls leaves one that has passed
+		u.raw.Write(func(fd uintptr) (done bool) {
+			writeNow(fd, u.records)
+			return true
+		})
+	}
+	u.records = nil
+	return u.Conn.Close()
 }
