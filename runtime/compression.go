@@ -119,25 +119,37 @@ func (c Compression) deflate(b, data []byte, limit int) ([]byte, error) {
 
 // inflating has a place for each inflation at a time. More at once would take as long, and a thousand small messages that
 // inflate to the limit would occupy as much memory as a thousand large ones.
-var inflating = make(chan struct{}, goruntime.GOMAXPROCS(0))
+var inflating = turns{free: goruntime.GOMAXPROCS(0)}
+
+// inflate inflates a request when it is its connection's turn. If the RPC is over before, nobody wants it any more.
+func (r *rpc) inflate(data []byte, limit int) ([]byte, error) {
+	if !inflating.take(r, &r.conn.inflations) {
+		return nil, errOver
+	}
+	defer inflating.give()
+	return r.def.compression.inflate(data, limit)
+}
+
+// errOver says that an RPC is over.
+var errOver = errors.New("the RPC is over")
 
 // inflate inflates data, to limit octets at most; a negative limit is none. The limit holds while inflating, so that a
 // small message cannot occupy more memory than a large one could.
 func (c Compression) inflate(data []byte, limit int) ([]byte, error) {
-	inflating <- struct{}{}
-	defer func() { <-inflating }()
 	in := bytes.NewReader(data)
-	r, _ := inflaters[c].Get().(inflater)
+	r, kept := inflaters[c].Get().(inflater)
 	var err error
-	if r == nil {
-		r, err = c.newInflater(in)
-	} else {
+	if kept {
 		err = r.restart(in)
+	} else {
+		r, err = c.newInflater(in)
+	}
+	if kept || err == nil { // one that could not be restarted can be again
+		defer inflaters[c].Put(r)
 	}
 	if err != nil {
 		return nil, err
 	}
-	defer inflaters[c].Put(r)
 	var limited io.Reader = r
 	if limit >= 0 {
 		limited = io.LimitReader(r, int64(limit)+1)

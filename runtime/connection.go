@@ -27,8 +27,9 @@ type connection struct {
 	flush       bool          // something was written that no worker will flush
 	inline      *inlineRunner // the reader's
 
-	account *budget.Budget // of all that the client makes the server hold
-	heads   atomic.Int64   // octets of it: metadata beyond what is usual
+	account    *budget.Budget // of all that the client makes the server hold
+	heads      atomic.Int64   // octets of it: metadata beyond what is usual
+	inflations line           // requests that wait for their turn to be inflated
 
 	running atomic.Int64 // RPCs not yet released, those included whose client has given up
 

@@ -213,9 +213,11 @@ func (r *rpc) decode(ctx context.Context, c *codec, m message, into any) error {
 	if m.compressed {
 		limit := r.conn.server.options.MaxReceiveMessageBytes
 		var err error
-		data, err = r.def.compression.inflate(m.data, limit)
+		data, err = r.inflate(m.data, limit)
 		buffer.Put(m.data)
-		if err == errTooLarge {
+		if err == errOver {
+			return r.endError()
+		} else if err == errTooLarge {
 			return outcome{code: codes.ResourceExhausted, details: fmt.Sprintf("Received message larger than max (over %d inflated vs. %d)", limit, limit)}.err()
 		} else if err != nil {
 			return outcome{code: codes.Internal, details: fmt.Sprintf("the request is not valid %v: %v", r.def.compression, err)}.err()
