@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -28,12 +29,13 @@ type Interceptor func(ctx context.Context, call *Call, next Next) error
 type Next func(ctx context.Context, call *Call) error
 
 // Call is an RPC, as an interceptor sees it. It is used by one goroutine at a time, and not after the interceptor has
-// returned.
+// returned: then Respond and Next fail.
 type Call struct {
 	rpc        *rpc
 	path       string
-	method     *method // nil: not known
-	entered    bool    // the handler has been called
+	method     *method     // nil: not known
+	entered    bool        // the handler has been called
+	ended      atomic.Bool // the interceptors have returned: what is left of the call is nobody's
 	onRequest  []func(ctx context.Context, request any) error
 	onResponse []func(ctx context.Context, response any) error
 
@@ -43,13 +45,17 @@ type Call struct {
 	worker   *worker // whose buffer encoded may be
 }
 
+// Format implements fmt.Formatter: it prints the path that the client sent. Package fmt would read all fields, while the
+// handler's goroutine writes them.
+func (c *Call) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "call of %q", c.rpc.def.path) }
+
 // Method returns the full path of the method, "/package.Service/Method".
 func (c *Call) Method() string { return c.path }
 
 // SetMethod has the RPC handled by another method, one that AddService has added. It has to be called before next, and
 // does nothing once a handler has been called.
 func (c *Call) SetMethod(path string) {
-	if c.entered {
+	if c.entered || c.ended.Load() {
 		return
 	}
 	c.path = path
@@ -135,6 +141,9 @@ func (c *Call) Response() any { return c.response }
 // method with a stream of responses, it sends one of them. An error says why the response cannot be sent; returned, it
 // is the status of the RPC.
 func (c *Call) Respond(ctx context.Context, response any) error {
+	if c.ended.Load() {
+		return errors.New("gogreeter: Respond: the interceptor has returned")
+	}
 	codec, err := codecFor(response)
 	if err != nil {
 		return fmt.Errorf("gogreeter: Respond: %w", err)
@@ -183,6 +192,9 @@ func chain(interceptors []Interceptor) Next {
 
 // callHandler is the innermost part of a chain.
 func callHandler(ctx context.Context, call *Call) error {
+	if call.ended.Load() {
+		return outcome{code: codes.Internal, details: "an interceptor called next after it had returned"}.err()
+	}
 	if call.method == nil {
 		return methodNotFound.outcome.err()
 	}
@@ -208,6 +220,7 @@ func callHandler(ctx context.Context, call *Call) error {
 func (r *rpc) intercepted(w *worker, next Next) (response []byte, err error) {
 	call := &Call{rpc: r, path: r.def.path, method: r.method, worker: w}
 	r.call = call
+	defer call.ended.Store(true) // from then on, worker and encoded are others'
 	if err := next(r, call); err != nil {
 		call.drop()
 		return nil, err

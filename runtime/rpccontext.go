@@ -2,8 +2,10 @@ package runtime
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc/credentials"
@@ -59,6 +61,13 @@ func (r *rpc) Value(key any) any {
 	return nil
 }
 
+// String implements fmt.Stringer. Package context calls it for the contexts made from this one.
+func (r *rpc) String() string { return fmt.Sprintf("RPC %q", r.def.path) }
+
+// Format implements fmt.Formatter, so that whoever prints a context, in whatever way, reads nothing that changes. Package fmt
+// would read all fields by reflection, while others write them.
+func (r *rpc) Format(f fmt.State, _ rune) { fmt.Fprint(f, r.String()) }
+
 // AfterFunc is what package context looks for in a foreign context, to save a goroutine for each context made from it.
 // f runs on a goroutine of its own once the RPC is over.
 func (r *rpc) AfterFunc(f func()) (stop func() bool) {
@@ -93,6 +102,8 @@ type servicerContext rpc
 
 func (c *servicerContext) rpc() *rpc { return (*rpc)(c) }
 
+func (c *servicerContext) Format(f fmt.State, verb rune) { c.rpc().Format(f, verb) }
+
 func (c *servicerContext) Method() string               { return c.def.path }
 func (c *servicerContext) InvocationMetadata() Metadata { return c.def.metadata }
 func (c *servicerContext) Stopping() <-chan struct{}    { return c.conn.server.closing }
@@ -102,7 +113,7 @@ func (c *servicerContext) Peer() *peer.Peer {
 	p := &peer.Peer{Addr: c.conn.remoteAddr(), LocalAddr: orUnknown(nc.LocalAddr())}
 	if secure, ok := nc.(socket.TLS); ok {
 		p.AuthInfo = credentials.TLSInfo{
-			State:          secure.ConnectionState(),
+			State:          clipState(secure.ConnectionState()),
 			CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity},
 		}
 	}
@@ -215,4 +226,18 @@ type keyProbe struct {
 func (p *keyProbe) Value(key any) any {
 	p.key = key
 	return nil
+}
+
+// clipState clips what the RPCs of a connection share of its handshake, so that none appends to what others see.
+func clipState(state tls.ConnectionState) tls.ConnectionState {
+	state.PeerCertificates = slices.Clip(state.PeerCertificates)
+	state.VerifiedChains = slices.Clone(state.VerifiedChains)
+	for i, chain := range state.VerifiedChains {
+		state.VerifiedChains[i] = slices.Clip(chain)
+	}
+	state.VerifiedChains = slices.Clip(state.VerifiedChains)
+	state.SignedCertificateTimestamps = slices.Clip(state.SignedCertificateTimestamps)
+	state.OCSPResponse = slices.Clip(state.OCSPResponse)
+	state.TLSUnique = slices.Clip(state.TLSUnique)
+	return state
 }

@@ -164,6 +164,7 @@ func (o Options) withDefaults() Options {
 	if o.MaxReceiveMessageBytes == 0 {
 		o.MaxReceiveMessageBytes = defaultReceiveMessage
 	}
+	o.Methods = maps.Clone(o.Methods)                                       // the caller's may change
 	o.MaxReceiveMessageBytes = min(o.MaxReceiveMessageBytes, math.MaxInt32) // no message can be longer on all systems
 	if o.MaxConnectionBytes == 0 {
 		o.MaxConnectionBytes = defaultConnection
@@ -297,6 +298,9 @@ func NewServer(options Options) *Server {
 	s.table.Store(&dispatchTable{})
 	return s
 }
+
+// Format implements fmt.Formatter: it prints the address. Package fmt would read all fields, while the server writes them.
+func (s *Server) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "(%T)(%p)", s, s) }
 
 // AddService implements [Registrar]: it adds a service's methods to the dispatch dictionary. It may be called while
 // the server serves. It fails, and changes nothing, if the service is registered already or cannot be served.

@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 
@@ -147,6 +148,9 @@ type requestIterator[Req any] struct {
 	codec *codec
 }
 
+// Format implements fmt.Formatter, as that of the rpc does.
+func (it *requestIterator[Req]) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "requests of %v", it.rpc) }
+
 func (it *requestIterator[Req]) Next() (*Req, error) {
 	m, err := it.rpc.nextMessage()
 	if err != nil {
@@ -176,6 +180,9 @@ type responseStream[Res any] struct {
 	rpc   *rpc
 	codec *codec
 }
+
+// Format implements fmt.Formatter, as that of the rpc does.
+func (s *responseStream[Res]) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "responses of %v", s.rpc) }
 
 func (s *responseStream[Res]) Send(response *Res) error {
 	if response == nil {

@@ -84,5 +84,12 @@ func (s *Server) Stats() Stats {
 	return stats
 }
 
-// Services returns the services of the dispatch dictionary, by name. The result must not be modified.
-func (s *Server) Services() map[string]Service { return s.table.Load().services }
+// Services returns the services of the dispatch dictionary, by name. The result is the caller's own.
+func (s *Server) Services() map[string]Service {
+	services := maps.Clone(s.table.Load().services)
+	for name, service := range services {
+		service.Methods = maps.Clone(service.Methods)
+		services[name] = service
+	}
+	return services
+}

@@ -50,7 +50,7 @@ var inherited struct {
 // this process do not take them for theirs.
 func Inherited() ([]net.Listener, error) {
 	inherited.once.Do(func() { inherited.listeners, inherited.err = takeOver(firstDescriptor) })
-	return inherited.listeners, inherited.err
+	return slices.Clone(inherited.listeners), inherited.err
 }
 
 // takeOver makes listeners of the descriptors from first on.

@@ -3,6 +3,7 @@ package runtimetest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -72,6 +73,9 @@ type Recorder struct {
 	isOver      bool // callbacks are no longer taken
 	cancelled   bool
 }
+
+// Format implements fmt.Formatter: it prints the method. Package fmt would read all fields, while the handler writes them.
+func (r *Recorder) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "recorder of %q", r.rpc.Method) }
 
 // End ends the RPC, as a server does after the handler has returned and as a client does that gives up: the context is
 // done, the callbacks are called, and End returns when the last of them has returned. Further calls do nothing. It must
@@ -148,7 +152,8 @@ type servicerContext Recorder
 
 func (c *servicerContext) recorder() *Recorder { return (*Recorder)(c) }
 
-func (c *servicerContext) Method() string { return c.rpc.Method }
+func (c *servicerContext) Format(f fmt.State, verb rune) { c.recorder().Format(f, verb) }
+func (c *servicerContext) Method() string                { return c.rpc.Method }
 func (c *servicerContext) InvocationMetadata() runtime.Metadata {
 	return slices.Clip(c.rpc.InvocationMetadata)
 }

@@ -1,6 +1,7 @@
 package runtimetest
 
 import (
+	"fmt"
 	"io"
 	"iter"
 	"sync"
@@ -66,6 +67,10 @@ type Responses[Res any] struct {
 	// Guarded by mu.
 	sent []*Res
 }
+
+// Format implements fmt.Formatter: it prints the type and the address. Package fmt would read all fields, while the handler
+// writes them.
+func (r *Responses[Res]) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "(%T)(%p)", r, r) }
 
 // Send implements runtime.ResponseStream. It keeps a copy: the handler may use the message again. A nil response is an
 // error, as a server's stream has it.
