@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 
+	"github.com/gogreeter/gogreeter/runtime/internal/excerpt"
 	"github.com/gogreeter/gogreeter/runtime/internal/http2"
 	"github.com/gogreeter/gogreeter/runtime/internal/logtext"
 )
@@ -70,7 +71,7 @@ func (d *callDefinition) readFields(request *http2.Request) *refusal {
 		return metadataTooLarge
 	}
 	if request.Method != "POST" {
-		return &refusal{httpStatus: 405, text: "gRPC requests are POST, not " + request.Method}
+		return &refusal{httpStatus: 405, text: "gRPC requests are POST, not " + excerpt.Of(request.Method)}
 	}
 	more, ok := joined(request)
 	if !ok {
@@ -86,14 +87,14 @@ func (d *callDefinition) readFields(request *http2.Request) *refusal {
 		case "grpc-timeout":
 			timeout, ok := parseTimeout(f.Value)
 			if !ok {
-				return refuse(codes.Internal, fmt.Sprintf("malformed grpc-timeout %q", f.Value))
+				return refuse(codes.Internal, fmt.Sprintf("malformed grpc-timeout %q", excerpt.Of(f.Value)))
 			}
 			d.timeout, d.hasTimeout = timeout, true
 		case "grpc-encoding":
 			var ok bool
 			if d.compression, ok = compressionNamed(f.Value); !ok {
 				d.badEncoding = true
-				return refuse(codes.Unimplemented, fmt.Sprintf("grpc-encoding %q is not supported", f.Value))
+				return refuse(codes.Unimplemented, fmt.Sprintf("grpc-encoding %q is not supported", excerpt.Of(f.Value)))
 			}
 		case "grpc-accept-encoding":
 			for name := range strings.SplitSeq(f.Value, ",") {
@@ -113,7 +114,7 @@ func (d *callDefinition) readFields(request *http2.Request) *refusal {
 		}
 	}
 	if !isGRPC(contentType) {
-		return &refusal{httpStatus: 415, text: fmt.Sprintf("content-type %q is not application/grpc", contentType)}
+		return &refusal{httpStatus: 415, text: fmt.Sprintf("content-type %q is not application/grpc", excerpt.Of(contentType))}
 	}
 	d.metadata = slices.Clip(d.metadata) // what an application appends to it must not get into the RPCs that share it
 	return nil

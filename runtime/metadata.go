@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/grpc/metadata"
 
+	"github.com/gogreeter/gogreeter/runtime/internal/excerpt"
 	"github.com/gogreeter/gogreeter/runtime/internal/http2"
 )
 
@@ -131,7 +132,7 @@ func appendBinary(md Metadata, key, value string) (Metadata, error) {
 	for part := range strings.SplitSeq(value, ",") {
 		decoded, err = base64.RawStdEncoding.AppendDecode(decoded[:0], []byte(strings.TrimRight(strings.Trim(part, " "), "=")))
 		if err != nil {
-			return nil, fmt.Errorf("malformed binary metadata %q: %v", key, err)
+			return nil, fmt.Errorf("malformed binary metadata %q: %v", excerpt.Of(key), err)
 		}
 		md = append(md, Pair{key, string(decoded)})
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 	"github.com/gogreeter/gogreeter/runtime/internal/buffer"
+	"github.com/gogreeter/gogreeter/runtime/internal/excerpt"
 	"github.com/gogreeter/gogreeter/runtime/internal/http2"
 	"github.com/gogreeter/gogreeter/runtime/internal/logtext"
 )
@@ -218,7 +219,7 @@ func (r *rpc) endRequests() {
 
 // notOneRequest is grpc-python's answer, but for its spelling of the path, which shows as a Python literal.
 func notOneRequest(path string) outcome {
-	return outcome{code: codes.Unimplemented, details: `"` + path + `" requires exactly one request message.`}
+	return outcome{code: codes.Unimplemented, details: `"` + excerpt.Of(path) + `" requires exactly one request message.`}
 }
 
 // failFromReader ends the RPC because of something wrong with the request.

@@ -4,6 +4,8 @@ import (
 	"strconv"
 
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/excerpt"
 )
 
 // Field is one field line.
@@ -158,7 +160,7 @@ func (d *fieldDecoder) emit(f hpack.HeaderField) {
 func (d *fieldDecoder) pseudo(name, value string) {
 	// RFC 9113, Section 8.3: "All pseudo-header fields MUST appear in a field block before all regular field lines."
 	if d.regular {
-		d.malformed = "pseudo-header field " + name + " after a regular field"
+		d.malformed = "pseudo-header field " + excerpt.Of(name) + " after a regular field"
 		return
 	}
 	var into *string
@@ -220,10 +222,10 @@ func (d *fieldDecoder) finishTrailers() {
 // checkField says what is wrong with a regular field of a request, or nothing.
 func checkField(name, value string) (malformed string) {
 	if !validName(name) {
-		return "invalid field name " + strconv.Quote(name)
+		return "invalid field name " + strconv.Quote(excerpt.Of(name))
 	}
 	if !validValue(value) {
-		return "control character in field " + name
+		return "control character in field " + excerpt.Of(name)
 	}
 	switch name {
 	case "connection", "proxy-connection", "keep-alive", "transfer-encoding", "upgrade":
