@@ -36,7 +36,6 @@ type callDefinition struct {
 // refusal is the answer to a request that does not become an RPC.
 type refusal struct {
 	httpStatus int // if not 0, what to answer in HTTP's terms: the client does not speak gRPC
-	text       string
 	outcome    outcome
 }
 
@@ -71,7 +70,7 @@ func (d *callDefinition) readFields(request *http2.Request) *refusal {
 		return metadataTooLarge
 	}
 	if request.Method != "POST" {
-		return &refusal{httpStatus: 405, text: "gRPC requests are POST, not " + excerpt.Of(request.Method)}
+		return refuseHTTP(405, "gRPC requests are POST, not "+excerpt.Of(request.Method))
 	}
 	more, ok := joined(request)
 	if !ok {
@@ -114,7 +113,7 @@ func (d *callDefinition) readFields(request *http2.Request) *refusal {
 		}
 	}
 	if !isGRPC(contentType) {
-		return &refusal{httpStatus: 415, text: fmt.Sprintf("content-type %q is not application/grpc", excerpt.Of(contentType))}
+		return refuseHTTP(415, fmt.Sprintf("content-type %q is not application/grpc", excerpt.Of(contentType)))
 	}
 	d.metadata = slices.Clip(d.metadata) // what an application appends to it must not get into the RPCs that share it
 	return nil
@@ -148,6 +147,12 @@ func refuse(code codes.Code, details string) *refusal {
 	return &refusal{outcome: outcome{code: code, details: details}}
 }
 
+// refuseHTTP refuses a request that is not gRPC's. It counts as UNKNOWN, which is what a gRPC client makes of these HTTP
+// statuses (gRPC http-grpc-status-mapping.md).
+func refuseHTTP(status int, text string) *refusal {
+	return &refusal{httpStatus: status, outcome: outcome{code: codes.Unknown, details: text}}
+}
+
 var (
 	methodNotFound   = refuse(codes.Unimplemented, "Method not found!")
 	limitExceeded    = refuse(codes.ResourceExhausted, "Concurrent RPC limit exceeded!")
@@ -172,7 +177,7 @@ func (d *callDefinition) find(r *rpc) (m *method, why *refusal) {
 		// As _handle_call in grpc-python: a generic handler that raises concerns its own RPC only.
 		reason := recover()
 		if reason == nil { // runtime.Goexit: the caller does not go on, another reader does
-			r.refuse(lookupFailed, false)
+			r.refuse(lookupFailed)
 		}
 		s.logger.Error("Exception servicing handler", "method", logtext.Cut(d.path), "panic", logtext.Cut(panicText(reason)),
 			"stack", string(debug.Stack()))

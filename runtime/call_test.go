@@ -1,10 +1,17 @@
 package runtime
 
 import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"golang.org/x/net/http2"
 	"google.golang.org/grpc/codes"
 )
 
@@ -180,27 +187,71 @@ func TestCall_Remembered(t *testing.T) {
 	})
 }
 
-// TestCall_HTTPRefusalWaits checks that a client which does not speak gRPC is answered once it has said everything, as
-// its offences on the stream then still are.
-func TestCall_HTTPRefusalWaits(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{}, handlers{"M": echo()})
-		c := s.dial()
-		fields := request("/t.S/M")
-		for i := range fields {
-			if fields[i].Name == "content-type" {
-				fields[i].Value = "application/json"
-			}
+// TestCall_HTTPRefusal checks that a client which does not speak gRPC is answered while its stream is open: it may keep it
+// open until it has an answer, as Connect and gRPC-Web clients do.
+func TestCall_HTTPRefusal(t *testing.T) {
+	for _, tt := range []struct{ status, name, value string }{
+		{"415", "content-type", "application/connect+proto"},
+		{"415", "content-type", "application/grpc-web+proto"},
+		{"405", ":method", "PUT"},
+	} {
+		for _, intercepted := range []bool{false, true} {
+			runInBubble(t, fmt.Sprintf("%s/%s/%v", tt.status, tt.value, intercepted), func(t *testing.T) {
+				options := Options{}
+				if intercepted {
+					options = intercept(func(context.Context, *Call, Next) error {
+						t.Error("the interceptor was called")
+						return nil
+					})
+				}
+				s := newTestServer(t, options, handlers{"M": echo()})
+				c := s.dial()
+				st := c.open("/t.S/M", tt.name, tt.value)
+				c.wait("RST_STREAM", func() bool { return st.reset })
+				r := st.snapshot()
+				if status, _ := field(r.headers, ":status"); status != tt.status || !r.ended || r.code != http2.ErrCodeNo {
+					t.Errorf(":status is %q, ended %v, reset with %v", status, r.ended, r.code)
+				}
+				if len(r.rest) == 0 {
+					t.Error("the answer does not say why")
+				}
+				st.sendData(make([]byte, 60<<10)) // was under way: it is thrown away
+				st.halfClose()
+				c.open("/t.S/M", tt.name, tt.value).result()
+				c.ping()
+				if rejected := s.Stats().Rejected; rejected[codes.Unknown] != 2 || len(rejected) != 1 {
+					t.Errorf("rejected %v", rejected)
+				}
+			})
 		}
-		st := c.openFields(fields, false)
-		c.ping() // the server has seen the request
-		if st.snapshot().headers != nil {
-			t.Error("answered before the request has ended")
+	}
+}
+
+// TestCall_HTTPRefusalByNetHTTP has Go's own HTTP/2 client, with a body that stays open, read the answer.
+func TestCall_HTTPRefusalByNetHTTP(t *testing.T) {
+	s, nc := dialTCP(t, Options{}, handlers{"M": echo()})
+	transport := &http2.Transport{AllowHTTP: true, DialTLSContext: func(context.Context, string, string, *tls.Config) (net.Conn, error) {
+		return nc, nil
+	}}
+	t.Cleanup(transport.CloseIdleConnections)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for range 3 { // the connection, of which there is one, stays usable
+		body, more := io.Pipe()
+		defer more.Close()
+		go more.Write([]byte("some"))
+		request, err := http.NewRequestWithContext(ctx, "POST", "http://test/t.S/M", body)
+		check(t, err)
+		request.Header.Set("content-type", "application/connect+json")
+		response, err := transport.RoundTrip(request)
+		check(t, err)
+		text, err := io.ReadAll(response.Body)
+		check(t, err)
+		if response.StatusCode != 415 || !strings.Contains(string(text), "is not application/grpc") {
+			t.Errorf("got %v %q", response.Status, text)
 		}
-		st.sendPatiently(make([]byte, 200<<10)) // more than the window: it is given back
-		st.halfClose()
-		if status, _ := field(st.result().headers, ":status"); status != "415" {
-			t.Errorf(":status is %q, want 415", status)
-		}
-	})
+	}
+	if n := s.Stats().Rejected[codes.Unknown]; n != 3 {
+		t.Errorf("%d were rejected, want 3", n)
+	}
 }

@@ -40,10 +40,9 @@ type rpc struct {
 	waited  bool  // it has waited for room to begin
 
 	// Owned by the reader.
-	in        messageReader
-	requests  int  // messages that have come
-	deaf      bool // what still comes is thrown away
-	postponed bool // def's refusal is the answer, once the request has ended
+	in       messageReader
+	requests int  // messages that have come
+	deaf     bool // what still comes is thrown away
 
 	begun       atomic.Bool                  // the RPC is counted; before, it cannot be ended from outside
 	compression atomic.Uint32                // of responses, and compressionFixed
@@ -95,7 +94,7 @@ func (r *rpc) HandleRequest(endStream bool) {
 		refusal = beyondLimit
 	}
 	if refusal != nil {
-		r.refuse(refusal, endStream)
+		r.refuse(refusal)
 		return
 	}
 	r.requestStreaming = r.method == nil || r.method.requestStreaming
@@ -120,27 +119,24 @@ func (r *rpc) HandleRequest(endStream bool) {
 	}
 }
 
-// refuse answers a request that does not become an RPC: at once, except that a client which does not speak gRPC is let
-// finish its request first, for want of a RST_STREAM that it understands.
-func (r *rpc) refuse(why *refusal, ended bool) {
+// refuse answers a request that does not become an RPC. It does so at once, also in HTTP's terms: a client may keep its
+// request open until it is answered. What still comes of the request is declined (RFC 9113, Section 8.1).
+func (r *rpc) refuse(why *refusal) {
 	r.deaf = true
 	r.mu.Lock()
 	r.isOver, r.dispatched = true, true // dispatched: there is nothing to release
 	r.mu.Unlock()
 	r.ends.Store(endOver)
-	if r.postponed = why.httpStatus != 0 && !ended; r.postponed {
-		return
-	}
+	r.conn.server.rejected.add(why.outcome.code)
 	o := http2.Outgoing{Finish: true}
 	if why.httpStatus == 0 {
 		o.Headers = appendTrailers(appendResponseHeaders(nil, NoCompression), why.outcome, nil)
 		if r.def.badEncoding {
 			o.Headers = http2.AppendField(o.Headers, "grpc-accept-encoding", acceptedEncodings)
 		}
-		r.conn.server.rejected.add(why.outcome.code)
 	} else {
 		o.Headers = http2.AppendField(http2.AppendStatus(nil, why.httpStatus), "content-type", "text/plain; charset=utf-8")
-		o.Data = []byte(why.text + "\n")
+		o.Data = []byte(why.outcome.details + "\n")
 	}
 	r.stream.Write(o)
 	r.conn.flush = true
@@ -150,13 +146,6 @@ func (r *rpc) refuse(why *refusal, ended bool) {
 func (r *rpc) HandleData(data []byte, endStream bool) {
 	if !r.deaf && r.isOverNow() {
 		r.stopReading() // its handler has ended it
-	}
-	if r.postponed {
-		r.conn.flush = r.stream.Consumed(len(data)) || r.conn.flush
-		if endStream {
-			r.refuse(r.def.refusal, true)
-		}
-		return
 	}
 	for len(data) > 0 && !r.deaf {
 		var done bool

@@ -24,7 +24,8 @@ type Stats struct {
 	Handled map[string]map[codes.Code]uint64
 
 	// Rejected counts the requests that did not become an RPC with a handler, by code: UNIMPLEMENTED for methods that
-	// are not known, RESOURCE_EXHAUSTED for those beyond a limit, INTERNAL for malformed ones.
+	// are not known, RESOURCE_EXHAUSTED for those beyond a limit, INTERNAL for malformed ones, UNKNOWN for those that are
+	// not gRPC's and were answered with the HTTP status 405 or 415.
 	Rejected map[codes.Code]uint64
 
 	// Connections is the number of connections that are open, Accepted that of all there were.
