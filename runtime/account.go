@@ -55,7 +55,8 @@ func (r *rpc) end(bit uint32) {
 	}
 }
 
-func (r *rpc) isOverNow() bool { return r.ends.Load()&endOver != 0 }
+// over reports whether the RPC has ended: it is isOver, for those who do not hold mu.
+func (r *rpc) over() bool { return r.ends.Load()&endOver != 0 }
 
 // HandleRemoved implements http2.StreamHandler.
 func (r *rpc) HandleRemoved() { r.end(endRemoved) }
@@ -176,7 +177,7 @@ func (r *rpc) expectRest() {
 	v.asked.Store(time.Now().UnixNano())
 	granted := account.Ask(&v.claim)
 	switch {
-	case r.isOverNow(): // whoever ended it may have looked too early
+	case r.over(): // whoever ended it may have looked too early
 		account.Drop(&v.claim)
 	case granted:
 		r.conn.flush = v.expect() || r.conn.flush
@@ -202,7 +203,7 @@ func (v *largeRequest) expect() (flush bool) {
 
 // granted is called when there is room for the request under way.
 func (v *largeRequest) granted() {
-	if v.r.isOverNow() {
+	if v.r.over() {
 		v.r.conn.account.Drop(&v.claim)
 	} else if v.expect() {
 		v.r.conn.h2.Flush()

@@ -6,23 +6,34 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/excerpt"
 )
 
 // Interceptor is called for every RPC, whatever its cardinality, around its handler: also for methods that do not
 // exist and for requests that cannot be decoded. It calls next, or answers in the handler's place; what it returns is
 // the status of the RPC, as if a handler had returned it. The context that it gives to next is the handler's.
 //
+// An interceptor that returns nil although neither next nor [Call.Respond] has answered ends the RPC with INTERNAL, and is
+// reported to the log.
+//
 // An interceptor runs on the goroutine of its own RPC, once the handler could run: for a method with one request, when
 // the request has come.
 type Interceptor func(ctx context.Context, call *Call, next Next) error
 
 // Next is the rest of the chain: the interceptors after this one, and then the handler, whose response has been encoded
-// when it returns. Its error is the status that the RPC is going to have: nil is OK.
+// when it returns. Its error carries the status that the client gets unless an interceptor changes it: status.FromError
+// tells its code and text, also if the handler's error has no status, and if the RPC has been ended meanwhile, by its
+// deadline for example. The handler's error can be found in it by errors.Is and errors.As. Nil is OK.
+//
+// A handler that panics or calls runtime.Goexit does not return, and neither does Next: only deferred functions run. The
+// RPC then ends with UNKNOWN, unless an interceptor recovers and returns an error of its own.
 //
 // The handler is called once at most, since it consumes the requests. An interceptor that calls next again gets the
 // status INTERNAL.
@@ -35,6 +46,7 @@ type Call struct {
 	path       string
 	method     *method     // nil: not known
 	entered    bool        // the handler has been called
+	answered   bool        // it has returned, or Respond has sent something: a stream of responses may end
 	ended      atomic.Bool // the interceptors have returned: what is left of the call is nobody's
 	onRequest  []func(ctx context.Context, request any) error
 	onResponse []func(ctx context.Context, response any) error
@@ -152,7 +164,9 @@ func (c *Call) Respond(ctx context.Context, response any) error {
 		return c.rpc.unserializable("Respond was called with nil")
 	}
 	if c.method != nil && c.method.responseStreaming {
-		return c.rpc.send(ctx, codec, response)
+		err := c.rpc.send(ctx, codec, response)
+		c.answered = c.answered || err == nil
+		return err
 	}
 	return c.encode(ctx, codec, response)
 }
@@ -174,21 +188,52 @@ func (c *Call) drop() {
 	c.response, c.encoded = nil, nil
 }
 
+// Chain composes interceptors to one. The first is outermost. It panics if one of them is nil.
+func Chain(interceptors ...Interceptor) Interceptor {
+	if i := slices.IndexFunc(interceptors, func(i Interceptor) bool { return i == nil }); i >= 0 {
+		panic(fmt.Sprintf("gogreeter: Chain: interceptor %d is nil", i))
+	}
+	interceptors = slices.Clone(interceptors)
+	return func(ctx context.Context, call *Call, next Next) error { return around(interceptors, next)(ctx, call) }
+}
+
 // chain composes interceptors, the first of which is outermost, around the handler. It is done once for a server.
 func chain(interceptors []Interceptor) Next {
+	if i := slices.IndexFunc(interceptors, func(i Interceptor) bool { return i == nil }); i >= 0 {
+		panic(fmt.Sprintf("gogreeter: NewServer: Options.Interceptors[%d] is nil", i))
+	}
 	if len(interceptors) == 0 {
 		return nil
 	}
-	next := callHandler
+	return around(interceptors, callHandler)
+}
+
+// around returns next behind interceptors.
+func around(interceptors []Interceptor, next Next) Next {
 	for i := len(interceptors) - 1; i >= 0; i-- {
 		interceptor, inner := interceptors[i], next
-		if interceptor == nil {
-			panic(fmt.Sprintf("gogreeter: NewServer: Options.Interceptors[%d] is nil", i))
-		}
-		next = func(ctx context.Context, call *Call) error { return interceptor(ctx, call, inner) }
+		next = func(ctx context.Context, call *Call) error { return call.judge(interceptor(ctx, call, inner)) }
 	}
 	return next
 }
+
+// judge returns what an interceptor's error means to those further out: the status that the client gets if they change
+// nothing.
+func (c *Call) judge(err error) error {
+	switch {
+	case c.rpc.over():
+		return c.rpc.endedWith(err) // whatever was returned, it was too late
+	case err != nil:
+		return withStatus(err)
+	case c.encoded != nil || c.answered && c.method != nil && c.method.responseStreaming:
+		return nil
+	}
+	c.rpc.conn.server.logger.Error("An interceptor returned nil without an answer", "method", excerpt.Of(c.path),
+		"called_next", c.entered)
+	return unanswered.err()
+}
+
+var unanswered = outcome{code: codes.Internal, details: "an interceptor returned neither a response nor an error"}
 
 // callHandler is the innermost part of a chain.
 func callHandler(ctx context.Context, call *Call) error {
@@ -207,13 +252,17 @@ func callHandler(ctx context.Context, call *Call) error {
 	}
 	call.entered = true
 	response, err := call.method.behavior(ctx, call.rpc)
-	if call.rpc.over() {
-		return call.rpc.endError() // whatever the handler returned, it was too late
+	call.answered = true
+	if err == nil && !call.method.responseStreaming && !call.rpc.over() {
+		err = call.encode(ctx, call.method.responses, response)
 	}
-	if err != nil || call.method.responseStreaming {
-		return err
+	switch {
+	case call.rpc.over():
+		return call.rpc.endedWith(err)
+	case err != nil:
+		return withStatus(err)
 	}
-	return call.encode(ctx, call.method.responses, response)
+	return nil
 }
 
 // intercepted runs the chain, and returns what answer does.
@@ -228,13 +277,6 @@ func (r *rpc) intercepted(w *worker, next Next) (response []byte, err error) {
 	r.mu.Lock()
 	r.method = call.method
 	r.mu.Unlock()
-	switch {
-	case call.encoded != nil:
-	case r.method == nil:
-		return nil, outcome{code: codes.Internal, details: "an interceptor answered a method that is not known with neither a response nor an error"}.err()
-	case !r.method.responseStreaming:
-		return nil, r.unserializable(noResponse)
-	}
 	return call.encoded, nil
 }
 

@@ -210,7 +210,7 @@ func TestNext_ReturnsWhetherTheResponseCanBeSent(t *testing.T) {
 		{
 			"Forgiven", answering(rawOf("abcd")),
 			func(context.Context, *Call, error) error { return nil },
-			codes.ResourceExhausted, codes.Internal, "Failed to serialize response!", nil,
+			codes.ResourceExhausted, codes.Internal, unanswered.details, nil,
 		},
 	}
 	for _, tt := range tests {

@@ -134,7 +134,7 @@ func TestInterceptor_Behaviors(t *testing.T) {
 			"AnswersNothing", func(context.Context, *Call, Next) error { return nil },
 			"/t.S/Unary",
 			[]string{"x"},
-			codes.Internal, "Failed to serialize response!", nil,
+			codes.Internal, unanswered.details, nil,
 		},
 		{
 			"AnswersNoMessage", func(ctx context.Context, call *Call, _ Next) error { return call.Respond(ctx, 17) },

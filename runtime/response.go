@@ -4,8 +4,10 @@ import (
 	"context"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/buffer"
+	"github.com/gogreeter/gogreeter/runtime/internal/carrier"
 	"github.com/gogreeter/gogreeter/runtime/internal/http2"
 	"github.com/gogreeter/gogreeter/runtime/internal/logtext"
 )
@@ -209,6 +211,20 @@ func (r *rpc) endErrorLocked() error {
 		return outcome{code: codes.Internal, details: "the RPC has ended"}.err()
 	}
 	return r.ending.err()
+}
+
+// endedWith is the end of an RPC that is over as interceptors see it, who have had err from further in.
+func (r *rpc) endedWith(err error) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	st, _ := status.FromError(r.endErrorLocked())
+	if had, ok := status.FromError(err); ok && had.Code() == st.Code() && had.Message() == st.Message() {
+		return err // it says so already
+	}
+	if err == nil {
+		err = r.cause
+	}
+	return &carrier.Error{Status: st, Cause: err}
 }
 
 // compressionFixed is set with rpc.compression once a response has been compressed, which grpc-encoding has to agree with.

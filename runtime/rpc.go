@@ -144,7 +144,7 @@ func (r *rpc) refuse(why *refusal) {
 
 // HandleData implements http2.StreamHandler: it cuts the content into messages.
 func (r *rpc) HandleData(data []byte, endStream bool) {
-	if !r.deaf && r.isOverNow() {
+	if !r.deaf && r.over() {
 		r.stopReading() // its handler has ended it
 	}
 	for len(data) > 0 && !r.deaf {
@@ -331,11 +331,7 @@ func (r *rpc) enter() bool {
 	return !over
 }
 
-func (r *rpc) over() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.isOver
-}
+// over reports whether the RPC is over. Interceptors ask often.
 
 // endLocked makes the RPC over, if it is not, and lets go of mu.
 func (r *rpc) endLocked(o outcome, cause error) {

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/gogreeter/gogreeter/runtime/internal/carrier"
 	"github.com/gogreeter/gogreeter/runtime/internal/http2"
 )
 
@@ -52,6 +53,16 @@ func outcomeOf(err error) outcome {
 		return outcome{code: codes.DeadlineExceeded, details: err.Error()}
 	}
 	return outcome{code: codes.Unknown, details: err.Error()}
+}
+
+// withStatus returns an error as interceptors see it: err itself if the status that it carries goes to the client as it
+// is, and otherwise one with the status that does.
+func withStatus(err error) error {
+	if st, ok := status.FromError(err); ok && st.Code() != codes.OK && st.Code() <= codes.Unauthenticated {
+		return err
+	}
+	o := outcomeOf(err)
+	return &carrier.Error{Status: status.New(o.code, o.details), Cause: err, Plain: carrier.Plain(err)}
 }
 
 func outcomeOfStatus(st *status.Status) outcome {

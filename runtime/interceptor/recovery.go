@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/gogreeter/gogreeter/runtime"
+	"github.com/gogreeter/gogreeter/runtime/internal/carrier"
 )
 
 // RecoveryOptions configures [Recovery].
@@ -44,7 +45,7 @@ type ErrorsOptions struct {
 	// or that of a context's error, and a text that tells nothing; Seen is how to find out more.
 	Map func(ctx context.Context, call *runtime.Call, err error) error
 
-	// Seen is called with each error before it is mapped. Default nothing.
+	// Seen is called with each error before it is mapped, as the handler returned it. Default nothing.
 	Seen func(ctx context.Context, call *runtime.Call, err error)
 }
 
@@ -57,9 +58,10 @@ func Errors(options ErrorsOptions) runtime.Interceptor {
 	}
 	return func(ctx context.Context, call *runtime.Call, next runtime.Next) error {
 		err := next(ctx, call)
-		if err == nil || carriesStatus(err) {
+		if !carrier.Plain(err) {
 			return err
 		}
+		err = carrier.Cause(err)
 		if options.Seen != nil {
 			options.Seen(ctx, call, err)
 		}

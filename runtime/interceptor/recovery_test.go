@@ -3,9 +3,11 @@ package interceptor_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	goruntime "runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -105,5 +107,69 @@ func TestErrors(t *testing.T) {
 				t.Errorf("Seen was called with %v", seen)
 			}
 		})
+	}
+}
+
+// TestErrors_BetweenOthers has an interceptor further in put words around errors, which does not make them fit for clients,
+// and one that ends the RPC, whose handler's error nobody has to hear of.
+func TestErrors_BetweenOthers(t *testing.T) {
+	words := func(ctx context.Context, call *runtime.Call, next runtime.Next) error {
+		if err := next(ctx, call); err != nil {
+			return fmt.Errorf("%s: %w", call.Method(), err)
+		}
+		return nil
+	}
+	tests := []struct {
+		name    string
+		inner   runtime.Interceptor
+		handler behavior
+		code    codes.Code
+		details string
+		seen    string
+	}{
+		{
+			"Words", words, func(context.Context, string) (string, error) { return "", errors.New("password is 1234") },
+			codes.Internal, "internal error", "/t.S/A: password is 1234",
+		},
+		{
+			"WordsAroundStatus", words, func(context.Context, string) (string, error) { return "", status.Error(codes.NotFound, "no such song") },
+			codes.NotFound, "/t.S/A: rpc error: code = NotFound desc = no such song", "",
+		},
+		{
+			"Ended", interceptor.Deadline(interceptor.DeadlineOptions{Max: time.Millisecond}), func(ctx context.Context, _ string) (string, error) {
+				<-ctx.Done()
+				return "", errors.New("stopped working")
+			},
+			codes.DeadlineExceeded, "Deadline Exceeded", "",
+		},
+	}
+	for _, tt := range tests {
+		for _, selected := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/%v", tt.name, selected), func(t *testing.T) {
+				returned := make(chan struct{})
+				var seen string
+				var outer error
+				note := func(ctx context.Context, call *runtime.Call, next runtime.Next) error {
+					defer close(returned)
+					outer = next(ctx, call)
+					return outer
+				}
+				around := interceptor.Errors(interceptor.ErrorsOptions{
+					Seen: func(_ context.Context, _ *runtime.Call, err error) { seen = err.Error() },
+				})
+				interceptors := []runtime.Interceptor{note, around, tt.inner}
+				if selected {
+					interceptors = []runtime.Interceptor{interceptor.Select(interceptor.SelectOptions{Except: true}, interceptors...)}
+				}
+				c := serve(t, tt.handler, interceptors...)
+				_, err := c.call("/t.S/A", "x")
+				<-returned
+				wantStatus(t, err, tt.code, tt.details)
+				wantStatus(t, outer, tt.code, tt.details)
+				if seen != tt.seen {
+					t.Errorf("seen %q, want %q", seen, tt.seen)
+				}
+			})
+		}
 	}
 }

@@ -20,6 +20,7 @@ type SelectOptions struct {
 }
 
 // Select applies interceptors to some RPCs only, the first outermost; the others go past them.
+// It panics if one of them is nil.
 func Select(options SelectOptions, interceptors ...runtime.Interceptor) runtime.Interceptor {
 	methods := make(map[string]bool, len(options.Methods))
 	for _, name := range options.Methods {
@@ -30,19 +31,11 @@ func Select(options SelectOptions, interceptors ...runtime.Interceptor) runtime.
 		service := path[:strings.LastIndexByte(path, '/')+1]
 		return methods[path] || methods[service+"*"] || options.Match != nil && options.Match(call)
 	}
+	selected := runtime.Chain(interceptors...)
 	return func(ctx context.Context, call *runtime.Call, next runtime.Next) error {
 		if named(call) == options.Except {
 			return next(ctx, call)
 		}
-		return through(interceptors, next)(ctx, call)
+		return selected(ctx, call, next)
 	}
-}
-
-// through returns next behind interceptors.
-func through(interceptors []runtime.Interceptor, next runtime.Next) runtime.Next {
-	for i := len(interceptors) - 1; i >= 0; i-- {
-		interceptor, inner := interceptors[i], next
-		next = func(ctx context.Context, call *runtime.Call) error { return interceptor(ctx, call, inner) }
-	}
-	return next
 }
