@@ -215,13 +215,13 @@ func (v *largeRequest) granted() {
 // stay for long where there are workers enough, so it has its turn if nothing moves.
 func (v *largeRequest) urgent() bool {
 	r := v.r
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if !r.requestStreaming {
 		waited := time.Now().UnixNano() - v.asked.Load()
 		return waited >= int64(patientFor) && r.conn.dispatcherOf(r.method).limit == 0
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.entered && !r.isOver && r.taken == len(r.queue)
+	return r.awaiting && !r.isOver && r.taken == len(r.queue) && (r.entered || r.placeless)
 }
 
 // payForRequest counts the memory of the request under way, as far as it has grown. The reader calls it.
@@ -296,7 +296,6 @@ func (r *rpc) awaits() bool {
 
 // redispatch hands the RPC to the workers once more.
 func (r *rpc) redispatch() {
-	r.inlined = false // it comes from no reader any more
 	r.conn.dispatcherOf(r.method).push(r, r, 1)
 }
 
@@ -381,17 +380,25 @@ var outcomeNotTaken = outcome{code: codes.ResourceExhausted, details: "the respo
 // client does not take, while other RPCs wait for a worker.
 type workerWatch struct {
 	r    *rpc
-	d    *dispatcher
-	sent uint64 // octets of responses, when it looked last
+	d    *dispatcher // nil: there may be any number of workers
+	sent uint64      // octets of responses, when it looked last
 }
 
 func (r *rpc) watchWorker() workerWatch {
-	return workerWatch{r, r.conn.dispatcherOf(r.method), r.stream.Sent()}
+	m := r.method
+	if r.call != nil {
+		m = r.call.method // an interceptor may have set another
+	}
+	var bound *dispatcher
+	if m != nil {
+		bound = r.conn.boundOf(m)
+	}
+	return workerWatch{r, bound, r.stream.Sent()}
 }
 
 // patience is how long the handler may wait before the watch looks; 0 is for ever.
 func (w *workerWatch) patience() time.Duration {
-	if w.d.limit == 0 {
+	if w.d == nil {
 		return 0
 	}
 	return w.r.conn.server.transport.WriteTimeout

@@ -160,8 +160,9 @@ var (
 	metadataTooLarge = refuse(codes.ResourceExhausted, "received initial metadata size exceeds limit")
 )
 
-// find returns the method of the call: the dictionary's, or else that of the first generic handler that has one.
-func (d *callDefinition) find(r *rpc) (m *method, why *refusal) {
+// find returns the method of the call: the dictionary's, or else that of the first generic handler that has one. If one of
+// them ends this goroutine, r gets the result, and onExit is called.
+func (d *callDefinition) find(r *rpc, onExit func()) (m *method, why *refusal) {
 	s := r.conn.server
 	if d.method != nil {
 		return d.method, nil
@@ -177,7 +178,8 @@ func (d *callDefinition) find(r *rpc) (m *method, why *refusal) {
 		// As _handle_call in grpc-python: a generic handler that raises concerns its own RPC only.
 		reason := recover()
 		if reason == nil { // runtime.Goexit: the caller does not go on, another reader does
-			r.refuse(lookupFailed)
+			r.missing = lookupFailed
+			onExit()
 		}
 		s.logger.Error("Exception servicing handler", "method", logtext.Cut(d.path), "panic", logtext.Cut(panicText(reason)),
 			"stack", string(debug.Stack()))

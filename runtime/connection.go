@@ -86,15 +86,26 @@ func (c *connection) NewStream(request *http2.Request) *http2.Stream {
 	return &r.stream
 }
 
-// dispatcherOf returns the queue for the RPCs of a method, those that run inline apart.
-func (c *connection) dispatcherOf(m *method) *dispatcher {
+// boundOf returns what bounds how many handlers of a method run at a time; nil is nothing.
+func (c *connection) boundOf(m *method) *dispatcher {
 	switch {
-	case m != nil && m.dispatch != nil:
+	case m.dispatch != nil:
 		return m.dispatch
-	case m != nil && m.unbounded || c.server.dispatch == nil:
-		return c.dispatch
+	case m.unbounded:
+		return nil
 	}
 	return c.server.dispatch
+}
+
+// dispatcherOf returns the queue for the RPCs of a method, those that run inline apart. With interceptors there is one for
+// all of a connection: who waits for whom must not depend on which methods there are, and is for the handlers to do.
+func (c *connection) dispatcherOf(m *method) *dispatcher {
+	if c.server.chain == nil {
+		if d := c.boundOf(m); d != nil {
+			return d
+		}
+	}
+	return c.dispatch
 }
 
 // dispatchRPC has an RPC run where its method wants it.
@@ -119,6 +130,11 @@ func (c *connection) dispatchRPC(r *rpc) {
 
 // EndBatch implements http2.Application.
 func (c *connection) EndBatch() (flush bool) {
+	if c.server.chain != nil {
+		for r := c.first; r != nil; r = r.next {
+			r.endBatch()
+		}
+	}
 	if c.first != nil {
 		c.dispatch.push(c.first, c.last, c.size)
 		c.first, c.last, c.size = nil, nil, 0

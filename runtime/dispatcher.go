@@ -1,6 +1,9 @@
 package runtime
 
-import "sync"
+import (
+	"container/list"
+	"sync"
+)
 
 // dispatcher is a queue of RPCs that wait for a worker, first in, first out. A connection has its own; or the server
 // has one for all, if Options.Workers bounds the number of handlers that run.
@@ -16,9 +19,62 @@ type dispatcher struct {
 	mu sync.Mutex
 	// Guarded by mu.
 	head, tail *rpc
-	queued     int  // RPCs in the queue
-	running    int  // workers that are here or on their way
-	waking     bool // one of them is on its way
+	queued     int       // RPCs in the queue
+	running    int       // workers that are here or on their way; handlers, if there are interceptors
+	waking     bool      // one of them is on its way
+	line       list.List // *turn, of RPCs that take waits for
+}
+
+// turn is where an RPC stands in the line for a handler's place.
+type turn struct {
+	come  chan struct{} // closed when it has come
+	given bool          // it has. Guarded by dispatcher.mu.
+}
+
+// take takes the place of one of a bounded number of handlers. It is for RPCs that are on a goroutine already, that of their
+// interceptors. It waits in line, first in, first out, and reports false if the RPC is over before its turn.
+func (d *dispatcher) take(r *rpc) bool {
+	d.mu.Lock()
+	if d.running < d.limit { // so nobody waits
+		d.running++
+		d.mu.Unlock()
+		return true
+	}
+	t := &turn{come: make(chan struct{})}
+	entry := d.line.PushBack(t)
+	d.mu.Unlock()
+	select {
+	case <-t.come:
+		return true
+	case <-r.Done():
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if t.given {
+		d.giveLocked()
+	} else {
+		d.line.Remove(entry)
+	}
+	return false
+}
+
+// give gives up a place that take has taken.
+func (d *dispatcher) give() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.giveLocked()
+}
+
+// giveLocked hands a place to the first in line.
+func (d *dispatcher) giveLocked() {
+	first := d.line.Front()
+	if first == nil {
+		d.running--
+		return
+	}
+	t := d.line.Remove(first).(*turn)
+	t.given = true
+	close(t.come)
 }
 
 // push adds n RPCs, linked by next.
@@ -90,9 +146,9 @@ func (d *dispatcher) work(w *worker, arrives bool) {
 	}
 }
 
-// waiting returns how many RPCs wait for a worker.
+// waiting returns how many RPCs wait for a worker, or for their handler's turn.
 func (d *dispatcher) waiting() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.queued
+	return d.queued + d.line.Len()
 }

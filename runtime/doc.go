@@ -12,7 +12,8 @@
 //
 // A connection's reader parses frames in place (runtime/internal/http2). A request's field block becomes a
 // callDefinition, which holds the method handler found in the dictionary; the messages are cut out of the content;
-// and once a handler can run — the request is complete, or is a stream — the RPC joins the connection's batch. At the
+// and once a handler can run — the request is complete, or is a stream — the RPC joins the connection's batch. With
+// interceptors it does so at once, whether or not there is a method, and waits for its request behind them. At the
 // end of the batch the RPCs are handed to workers, goroutines that are kept warm for the purpose. A worker decodes
 // the request, calls the servicer, encodes the response and appends it to the connection's out-buffer; the last one
 // to have something to do writes it all to the socket.

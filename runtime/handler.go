@@ -58,7 +58,7 @@ var (
 	// microseconds: it saves handing the RPC over, and holds up the connection while the handler runs. A handler that
 	// takes longer than 10 ms is reported to the log, its method no longer runs inline, and another goroutine goes on
 	// reading the connection. Methods with a stream of requests or responses wait for the connection, and do not run
-	// inline at all.
+	// inline at all. On a server with interceptors no method does, since these may block: Inline is Unbounded there.
 	Inline = &Executor{workers: -1}
 )
 

@@ -41,7 +41,7 @@ func (i *inlineRunner) run(r *rpc) {
 		i.timer.Reset(inlineLimit)
 	}
 	i.armed = true
-	r.inlined, i.method = true, r.method
+	i.method = r.method
 	i.current.Store(r)
 	defer i.leave(r) // also if the handler ends its goroutine
 	r.run(&i.worker)

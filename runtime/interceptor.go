@@ -23,8 +23,10 @@ import (
 // An interceptor that returns nil although neither next nor [Call.Respond] has answered ends the RPC with INTERNAL, and is
 // reported to the log.
 //
-// An interceptor runs on the goroutine of its own RPC, once the handler could run: for a method with one request, when
-// the request has come.
+// An interceptor runs on the goroutine of its own RPC, as soon as the field block of the request has come. The request
+// itself may come later, or never: next waits for it, if the method has one. Next waits for the handler's turn too, if
+// Options.Workers or an executor bounds how many run. Neither keeps an interceptor waiting, so that a client that it refuses
+// cannot tell by any answer, nor by when it comes, whether a method exists.
 type Interceptor func(ctx context.Context, call *Call, next Next) error
 
 // Next is the rest of the chain: the interceptors after this one, and then the handler, whose response has been encoded
@@ -45,6 +47,7 @@ type Call struct {
 	rpc        *rpc
 	path       string
 	method     *method     // nil: not known
+	missing    *refusal    // why
 	entered    bool        // the handler has been called
 	answered   bool        // it has returned, or Respond has sent something: a stream of responses may end
 	ended      atomic.Bool // the interceptors have returned: what is left of the call is nobody's
@@ -71,7 +74,7 @@ func (c *Call) SetMethod(path string) {
 		return
 	}
 	c.path = path
-	c.method = c.rpc.conn.server.table.Load().methods[path]
+	c.method, c.missing = c.rpc.conn.server.table.Load().methods[path], methodNotFound
 	if c.method != nil {
 		c.rpc.offerRequest(c.method.requestStreaming)
 	}
@@ -241,18 +244,13 @@ func callHandler(ctx context.Context, call *Call) error {
 		return outcome{code: codes.Internal, details: "an interceptor called next after it had returned"}.err()
 	}
 	if call.method == nil {
-		return methodNotFound.outcome.err()
+		return call.missing.outcome.err()
 	}
 	if call.entered {
 		return outcome{code: codes.Internal, details: "an interceptor called next twice: the requests have been consumed"}.err()
 	}
-	if call.rpc.inlined && call.method.responseStreaming {
-		// It may have to wait for what only the reader can bring.
-		return outcome{code: codes.Internal, details: "an RPC that runs inline cannot be handed to a method that streams"}.err()
-	}
 	call.entered = true
-	response, err := call.method.behavior(ctx, call.rpc)
-	call.answered = true
+	response, err := call.handle(ctx)
 	if err == nil && !call.method.responseStreaming && !call.rpc.over() {
 		err = call.encode(ctx, call.method.responses, response)
 	}
@@ -265,9 +263,44 @@ func callHandler(ctx context.Context, call *Call) error {
 	return nil
 }
 
+// handle runs the handler once there is something to do, and room among those that run. It waits for the request first: one
+// that never comes must not take a place from others.
+func (c *Call) handle(ctx context.Context) (response any, err error) {
+	r := c.rpc
+	bound := r.conn.boundOf(c.method)
+	if bound == nil && !r.enter(false) {
+		return nil, r.endError()
+	}
+	if r.requestStreaming && !c.method.requestStreaming {
+		if r.request, err = r.onlyMessage(); err != nil {
+			return nil, err
+		}
+	}
+	if bound != nil {
+		if !bound.take(r) {
+			return nil, r.endError()
+		}
+		defer r.leave(bound)
+		if !r.enter(true) {
+			return nil, r.endError()
+		}
+	}
+	response, err = c.method.behavior(ctx, r)
+	c.answered = true
+	return response, err
+}
+
+// leave gives up the place of a handler that has ended.
+func (r *rpc) leave(bound *dispatcher) {
+	r.mu.Lock()
+	r.entered = false
+	r.mu.Unlock()
+	bound.give()
+}
+
 // intercepted runs the chain, and returns what answer does.
 func (r *rpc) intercepted(w *worker, next Next) (response []byte, err error) {
-	call := &Call{rpc: r, path: r.def.path, method: r.method, worker: w}
+	call := &Call{rpc: r, path: r.def.path, method: r.method, missing: r.missing, worker: w}
 	r.call = call
 	defer call.ended.Store(true) // from then on, worker and encoded are others'
 	if err := next(r, call); err != nil {
@@ -290,12 +323,12 @@ func observe(ctx context.Context, hooks []func(context.Context, any) error, mess
 	return nil
 }
 
-// onlyMessage takes the request of a method that has one from an RPC that was begun as a stream: its method was not
-// known, or was another, before an interceptor set it.
+// onlyMessage waits for the request of a method that has one, if it has not come with the batch in which the RPC began, or
+// if the method was not known, or was another, before an interceptor set it.
 func (r *rpc) onlyMessage() (message, error) {
-	m, err := r.nextMessage()
+	m, err := r.awaitMessage()
 	if err == nil {
-		if _, end := r.nextMessage(); end == io.EOF {
+		if _, end := r.awaitMessage(); end == io.EOF {
 			return m, nil
 		}
 	}

@@ -96,22 +96,32 @@ func TestNext_ReturnsHowTheRPCEnded(t *testing.T) {
 	}
 }
 
-// TestCall_SetMethodInline has an RPC that runs on the reader handed to a method that might wait for the reader.
-func TestCall_SetMethodInline(t *testing.T) {
+// TestInterceptor_Inline has a method that asks to run inline. Behind interceptors, which may block, it does not, and can be
+// handed to a method that waits for the reader.
+func TestInterceptor_Inline(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
+		block := make(chan struct{})
 		toStream := func(ctx context.Context, call *Call, next Next) error {
 			call.SetMethod("/t.S/Stream")
+			<-block
 			return next(ctx, call)
 		}
-		s := newTestServer(t, Options{Interceptors: []Interceptor{toStream}}, handlers{
+		s := newTestServer(t, Options{Workers: 1, Interceptors: []Interceptor{toStream}}, handlers{
 			"Inline": echo().WithExecutor(Inline),
 			"Stream": UnaryStream(func(_ context.Context, request *raw, responses ResponseStream[raw]) error {
 				return responses.Send(request)
 			}),
 		})
 		c := s.dial()
-		c.call("/t.S/Inline", "x").result().want(codes.Internal, "an RPC that runs inline cannot be handed to a method that streams")
-		c.call("/t.S/Stream", "x").result().want(codes.OK, "", "x")
+		st := c.call("/t.S/Inline", "x")
+		began := time.Now()
+		c.ping()
+		if took := time.Since(began); took != 0 {
+			t.Errorf("the reader was blocked for %v", took)
+		}
+		close(block)
+		st.result().want(codes.OK, "", "x")
+		s.wantBlocking("/t.S/Inline", 0)
 	})
 }
 

@@ -195,12 +195,6 @@ func (c Compression) smaller(b []byte) []byte {
 // decodeRequest decodes the request of a method that has one.
 func (r *rpc) decodeRequest(ctx context.Context, c *codec, into any) error {
 	m := r.request
-	if r.requestStreaming {
-		var err error
-		if m, err = r.onlyMessage(); err != nil {
-			return err
-		}
-	}
 	r.request = message{}
 	err := r.decode(ctx, c, m, into)
 	r.took(m)

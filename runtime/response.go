@@ -69,7 +69,7 @@ func (r *rpc) respond(w *worker, data []byte) {
 
 // send sends one response of a stream.
 func (r *rpc) send(ctx context.Context, c *codec, response any) error {
-	data, paid, err := r.encodeMessage(ctx, nil, c, response, !r.inlined)
+	data, paid, err := r.encodeMessage(ctx, nil, c, response, true)
 	kept := false
 	defer func() {
 		if !kept {
@@ -180,7 +180,7 @@ func (r *rpc) resetLocked() {
 // long as it likes, so nobody else is sure to flush soon.
 func (r *rpc) fail(err error) error {
 	o := outcomeOf(err)
-	r.finishPatiently(o, !r.inlined)
+	r.finishPatiently(o, true)
 	r.conn.h2.Flush()
 	return o.err()
 }

@@ -27,21 +27,24 @@ type rpc struct {
 	stream http2.Stream
 
 	// Immutable after HandleRequest.
-	conn             *connection
-	def              *callDefinition
-	requestStreaming bool // requests are queued as they come
+	conn *connection
+	def  *callDefinition
 
 	// Owned by the reader, and then by the worker.
-	method  *method // nil: not known, and left to the interceptors; they change it with mu held
-	next    *rpc    // in the batch, and then in a dispatcher's queue
+	method  *method  // nil: not known, and left to the interceptors; they change it with mu held
+	missing *refusal // why there is no method
+	next    *rpc     // in the batch, and then in a dispatcher's queue
 	request message
 	call    *Call // nil without interceptors
-	inlined bool  // its handler runs on the reader
 	waited  bool  // it has waited for room to begin
+
+	// Owned by the reader until the RPC goes to a worker, and then immutable; written with mu held.
+	requestStreaming bool // requests are queued as they come
 
 	// Owned by the reader.
 	in       messageReader
 	requests int  // messages that have come
+	finished bool // END_STREAM has come
 	deaf     bool // what still comes is thrown away
 
 	begun       atomic.Bool                  // the RPC is counted; before, it cannot be ended from outside
@@ -63,7 +66,8 @@ type rpc struct {
 	callbacks   []func()
 	dispatched  bool          // a worker has it, or will
 	beginning   *budget.Claim // waits for room; nil: it has not had to
-	entered     bool          // its handler has begun
+	entered     bool          // its handler runs, and is one of a bounded number
+	placeless   bool          // its handler is not one of a bounded number
 	headersSent bool
 	trailing    Metadata
 	queue       []message // requests; those from taken on wait for the handler
@@ -72,29 +76,33 @@ type rpc struct {
 	consumed    int  // octets taken and not given back to the flow-control window
 	noMore      bool // the last request is in queue, or was
 	arrived     *sync.Cond
+	awaiting    bool // somebody waits for arrived
 }
 
 // HandleRequest implements http2.StreamHandler.
 func (r *rpc) HandleRequest(endStream bool) {
-	s := r.conn.server
 	came := time.Time{}
 	if r.def.hasTimeout {
 		came = time.Now() // what the generic handlers take counts
 	}
-	refusal := r.def.refusal
-	if refusal == nil {
-		r.method, refusal = r.def.find(r)
+	if r.def.refusal != nil {
+		r.refuse(r.def.refusal)
+		return
 	}
-	beyondLimit := limitExceeded
-	if refusal == methodNotFound && s.chain != nil {
-		// The interceptors see it, and may know better.
-		refusal, beyondLimit = nil, methodNotFound
-	}
-	if refusal == nil && !s.admit() {
-		refusal = beyondLimit
-	}
-	if refusal != nil {
-		r.refuse(refusal)
+	r.method, r.missing = r.def.find(r, func() { r.start(came, endStream) })
+	r.start(came, endStream)
+}
+
+// start makes an RPC of the request, or refuses it. With interceptors, all requests become RPCs in the same way and go to
+// them at the same moment, whether there is a method or not: to clients that they refuse, both are to look the same.
+func (r *rpc) start(came time.Time, endStream bool) {
+	s := r.conn.server
+	switch {
+	case r.missing != nil && s.chain == nil:
+		r.refuse(r.missing)
+		return
+	case !s.admit():
+		r.refuse(limitExceeded)
 		return
 	}
 	r.requestStreaming = r.method == nil || r.method.requestStreaming
@@ -111,7 +119,7 @@ func (r *rpc) HandleRequest(endStream bool) {
 		}
 		r.conn.watchDeadline(r.deadline)
 	}
-	if r.requestStreaming {
+	if r.requestStreaming || s.chain != nil {
 		r.dispatch()
 	}
 	if endStream {
@@ -169,7 +177,12 @@ func (r *rpc) HandleData(data []byte, endStream bool) {
 // deliver takes a message that is complete.
 func (r *rpc) deliver(m message) {
 	r.requests++
-	if r.requestStreaming {
+	intercepted := r.conn.server.chain != nil
+	if r.requests > 1 && intercepted {
+		r.queueRequests()
+	}
+	switch {
+	case r.requestStreaming:
 		r.mu.Lock()
 		r.enqueueLocked(m)
 		arrived := r.arrived
@@ -177,20 +190,42 @@ func (r *rpc) deliver(m message) {
 		if arrived != nil {
 			arrived.Broadcast() // without mu, which who is woken wants
 		}
-		return
-	}
-	if r.requests > 1 { // at once: the client may go on for ever
+	case r.requests > 1: // at once: the client may go on for ever
 		r.failFromReader(notOneRequest(r.def.path))
+	default:
+		r.request = m
+		if !intercepted && r.stream.Consumed(prefixLen+len(m.data)) {
+			r.conn.flush = true
+		}
+	}
+}
+
+// queueRequests has requests queued from now on, those included that have come.
+func (r *rpc) queueRequests() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.requestStreaming {
 		return
 	}
-	r.request = m
-	if r.stream.Consumed(prefixLen + len(m.data)) {
-		r.conn.flush = true
+	r.requestStreaming, r.noMore = true, r.finished
+	if r.request.data != nil && !r.isOver {
+		r.queue = append(r.queue, r.request)
+	}
+	r.request = message{}
+}
+
+// endBatch is called with the end of the batch in which an RPC began that goes to interceptors now. If its method has one
+// request, and that has not come as a whole or is not the only one, this is for the interceptors to learn before it is for
+// the client: what comes is queued until a handler asks for it. The usual request is complete, and needs no queue.
+func (r *rpc) endBatch() {
+	if !r.requestStreaming && (r.requests != 1 || !r.finished) {
+		r.queueRequests()
 	}
 }
 
 // endRequests is called when the client has half-closed.
 func (r *rpc) endRequests() {
+	r.finished = true
 	switch {
 	case r.in.partial():
 		r.failFromReader(outcome{code: codes.Internal, details: "the request ended in the middle of a message"})
@@ -199,6 +234,7 @@ func (r *rpc) endRequests() {
 		r.noMore = true
 		r.signalLocked()
 		r.mu.Unlock()
+	case r.conn.server.chain != nil: // see endBatch
 	case r.requests != 1:
 		r.failFromReader(notOneRequest(r.def.path))
 	default:
@@ -253,7 +289,7 @@ func (r *rpc) run(w *worker) {
 	if r.awaits() {
 		return
 	}
-	if !r.enter() {
+	if !r.begin() {
 		r.release() // its deadline passed, or the client gave up, before its turn came
 		return
 	}
@@ -319,19 +355,22 @@ func (r *rpc) release() {
 	r.conn.running.Add(-1)
 }
 
-// enter notes that the handler begins, and reports false if the RPC is over.
-func (r *rpc) enter() bool {
-	r.mu.Lock()
-	over := r.isOver
-	r.entered = !over
-	r.mu.Unlock()
-	if r.large.Load() != nil && !over {
-		r.conn.account.Urge() // the request under way may be one that the handler waits for
+// begin reports whether the RPC can go on: to its interceptors or, if there are none, to its handler.
+func (r *rpc) begin() bool {
+	if r.conn.server.chain != nil {
+		return !r.over()
 	}
-	return !over
+	return r.enter(r.conn.dispatcherOf(r.method).limit > 0)
 }
 
-// over reports whether the RPC is over. Interceptors ask often.
+// enter notes that the handler begins, and whether it is one of a bounded number. It reports false if the RPC is over.
+func (r *rpc) enter(bounded bool) bool {
+	r.mu.Lock()
+	over := r.isOver
+	r.entered, r.placeless = bounded && !over, !bounded
+	r.mu.Unlock()
+	return !over
+}
 
 // endLocked makes the RPC over, if it is not, and lets go of mu.
 func (r *rpc) endLocked(o outcome, cause error) {
@@ -404,15 +443,29 @@ func (r *rpc) signalLocked() {
 	}
 }
 
-// nextMessage waits for the next request of a stream.
+// nextMessage waits for the next request of a stream, and takes it.
 func (r *rpc) nextMessage() (message, error) {
+	m, err := r.awaitMessage()
+	if err == nil {
+		r.took(m)
+	}
+	return m, err
+}
+
+// awaitMessage waits for the next request. The handler has not taken it yet.
+func (r *rpc) awaitMessage() (message, error) {
 	r.mu.Lock()
 	for !r.isOver && r.taken == len(r.queue) && !r.noMore {
 		if r.arrived == nil {
 			r.arrived = sync.NewCond(&r.mu)
 		}
+		r.awaiting = true
+		if r.large.Load() != nil {
+			r.conn.account.Urge() // it may be a large one that has to wait for room
+		}
 		r.arrived.Wait()
 	}
+	r.awaiting = false
 	if r.isOver {
 		defer r.mu.Unlock()
 		return message{}, r.endErrorLocked()
@@ -432,7 +485,6 @@ func (r *rpc) nextMessage() (message, error) {
 	if credit > 0 && r.stream.Consumed(credit) {
 		r.conn.h2.Flush()
 	}
-	r.took(m)
 	return m, nil
 }
 

@@ -39,11 +39,13 @@ type Options struct {
 	Methods map[string]MethodOptions
 
 	// Workers bounds how many handlers run at a time; further RPCs wait in the order in which they came. It is
-	// grpc-python's ThreadPoolExecutor(max_workers=n). Default no bound.
+	// grpc-python's ThreadPoolExecutor(max_workers=n). Interceptors are not bounded: RPCs wait, in the order in which the
+	// interceptors have called next, on a goroutine each. Default no bound.
 	Workers int
 
 	// MaxConcurrentRPCs bounds how many RPCs there are at a time, running or waiting, those included whose client has
-	// given up and whose handler has not returned. Further ones are answered with RESOURCE_EXHAUSTED. Default no bound.
+	// given up and whose handler has not returned. Further ones are answered with RESOURCE_EXHAUSTED, before interceptors
+	// see them. Default no bound.
 	MaxConcurrentRPCs int
 
 	// MaxReceiveMessageBytes bounds a request message, as it comes and after inflating. A larger one is answered with
@@ -356,9 +358,11 @@ func (s *Server) setExecutor(m *method) {
 	if e == nil {
 		e = m.executor
 	}
-	m.unbounded = e == Unbounded
-	// A handler of a stream waits for what only the reader can bring, so it can't run on the reader.
-	m.inline.Store(e == Inline && !m.requestStreaming && !m.responseStreaming)
+	// A handler of a stream waits for what only the reader can bring, so it can't run on the reader. Interceptors may block,
+	// and whether a method exists must not show in who runs them: with them, a handler that could run there has a worker.
+	inline := e == Inline && !m.requestStreaming && !m.responseStreaming
+	m.inline.Store(inline && s.chain == nil)
+	m.unbounded = e == Unbounded || inline && s.chain != nil
 	if e == nil || e == Unbounded || e == Inline {
 		return
 	}

@@ -19,8 +19,10 @@ type AuthOptions struct {
 	Check func(ctx context.Context, call *runtime.Call) (context.Context, error)
 }
 
-// Auth has RPCs go on only if a check allows it. It is asked for methods that do not exist too, so that a client
-// without authority does not learn which do.
+// Auth has RPCs go on only if a check allows it. It is asked for methods that do not exist too, and before the request has
+// come or the handler's turn, so that a client without authority does not learn which methods exist: neither from an answer
+// nor from what it takes to get one. That holds as far as the check, and interceptors listed before, do not look at
+// whether the method is known.
 func Auth(options AuthOptions) runtime.Interceptor {
 	return func(ctx context.Context, call *runtime.Call, next runtime.Next) error {
 		if options.Check == nil {

@@ -16,7 +16,8 @@ type DeadlineOptions struct {
 	Max time.Duration
 }
 
-// Deadline bounds the time of RPCs, from when the interceptor is called. An RPC that takes longer ends with
+// Deadline bounds the time of RPCs, from when the interceptor is called: the time until the request has come, and in line
+// for a worker, is part of it. An RPC that takes longer ends with
 // DEADLINE_EXCEEDED at that moment, even if its handler does not heed the context. To give methods bounds of their own,
 // use it several times with [Select].
 func Deadline(options DeadlineOptions) runtime.Interceptor {

@@ -32,8 +32,9 @@ type ConcurrencyLimitOptions struct {
 	Key KeyFunc
 }
 
-// ConcurrencyLimit answers RPCs with RESOURCE_EXHAUSTED beyond a number that run at a time. An RPC counts until its
-// handler has returned, even if the client has long given up. To have RPCs wait instead, give their method an executor:
+// ConcurrencyLimit answers RPCs with RESOURCE_EXHAUSTED beyond a number that there are at a time. An RPC counts from its
+// field block, also while it waits for its request or for a worker, until its handler has returned, even if the client has
+// long given up. To have RPCs wait instead, give their method an executor:
 // runtime.NewExecutor.
 func ConcurrencyLimit(options ConcurrencyLimitOptions) runtime.Interceptor {
 	if options.Key == nil {
