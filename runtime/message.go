@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"log/slog"
 	"math"
 
 	"google.golang.org/grpc/codes"
@@ -234,11 +233,12 @@ func (r *rpc) decode(ctx context.Context, c *codec, m message, into any) error {
 // undecodable logs why a request cannot be decoded. grpc-python does so as an error. But it is the client's, who could fill
 // the log with it; only a panic is the message's own.
 func (r *rpc) undecodable(err error) {
-	level, attributes := slog.LevelDebug, []any{"method", logtext.Cut(r.def.path), "error", logtext.Of(err)}
+	logger, path := r.conn.server.logger, logtext.Cut(r.def.path)
 	if p, ok := err.(*codecPanic); ok {
-		level, attributes = slog.LevelError, append(attributes, "stack", string(p.stack))
+		logger.Error("Exception deserializing message!", "method", path, "error", logtext.Of(err), "stack", string(p.stack))
+		return
 	}
-	r.conn.server.logger.Log(context.Background(), level, "Exception deserializing message!", attributes...)
+	logger.Debug("Exception deserializing message!", "method", path, "error", logtext.Of(err))
 }
 
 var outcomeUndecodable = outcome{code: codes.Internal, details: "Exception deserializing request!"}

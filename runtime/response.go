@@ -187,11 +187,12 @@ func (r *rpc) fail(err error) error {
 
 // unserializable says that a response cannot be sent.
 func (r *rpc) unserializable(why any) error {
-	attributes := []any{"method", logtext.Cut(r.def.path), "error", logtext.Of(why)}
+	logger, path := r.conn.server.logger, logtext.Cut(r.def.path)
 	if p, ok := why.(*codecPanic); ok {
-		attributes = append(attributes, "stack", string(p.stack))
+		logger.Error("Exception serializing message!", "method", path, "error", logtext.Of(why), "stack", string(p.stack))
+	} else {
+		logger.Error("Exception serializing message!", "method", path, "error", logtext.Of(why))
 	}
-	r.conn.server.logger.Error("Exception serializing message!", attributes...)
 	return outcomeUnserializable.err()
 }
 
