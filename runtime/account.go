@@ -107,7 +107,7 @@ func (c *connection) tooMuchMetadata(more int64) bool {
 		return false
 	}
 	limit, windows := c.account.Limit(), int64(c.h2.Open()+1)*streamWindow
-	return heads > limit/4 || windows+heads > limit+limit/16
+	return heads > limit/4 || windows+heads > limit+limit/8
 }
 
 // charge counts n octets more that the RPC holds.

@@ -43,26 +43,21 @@ type refusal struct {
 func defineCall(request *http2.Request, table *dispatchTable) *callDefinition {
 	d := &callDefinition{table: table, path: request.Path, authority: request.Authority}
 	d.refusal = d.readFields(request)
-	d.weight = weightOf(request, d.metadata)
+	d.weight = d.weightOf()
 	if d.refusal == nil {
 		d.method = table.methods[d.path]
 	}
 	return d
 }
 
-// weightOf is what a request's fields and the metadata made of them hold.
-func weightOf(request *http2.Request, md Metadata) int64 {
+// weightOf is what a call's metadata holds. The fields that it was made of are not kept.
+func (d *callDefinition) weightOf() (octets int64) {
 	const entry = 32 // two strings, without their octets
-	weight := len(request.Path) + len(request.Authority) + entry*(cap(request.Fields)+cap(md))
-	for _, f := range request.Fields {
-		weight += len(f.Name) + len(f.Value)
+	octets = int64(len(d.path) + len(d.authority) + entry*cap(d.metadata))
+	for _, p := range d.metadata {
+		octets += int64(len(p.Key) + len(p.Value))
 	}
-	for _, p := range md {
-		if isBinary(p.Key) {
-			weight += len(p.Value)
-		}
-	}
-	return int64(weight)
+	return octets
 }
 
 func (d *callDefinition) readFields(request *http2.Request) *refusal {

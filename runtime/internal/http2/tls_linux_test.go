@@ -221,9 +221,21 @@ func TestTLS_EndDoesNotWait(t *testing.T) {
 	st := <-opened
 	st.Write(Outgoing{Headers: okHeaders, Data: make([]byte, 32<<20)})
 	c.Flush()
+	untilStuck(c)
 	client.CloseWrite()
 	mustEnd(t, served) // while the peer has read nothing
 	if _, err := io.Copy(io.Discard, client); err == nil || !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("the client reads %v, want an end in the middle of a record", err)
+	}
+}
+
+// untilStuck waits until a connection's writer makes no progress any more: its socket is full.
+func untilStuck(c *Conn) {
+	for last, same := uint64(0), 0; same < 10; time.Sleep(5 * time.Millisecond) {
+		if _, sent := c.Octets(); sent == 0 || sent != last {
+			last, same = sent, 0
+		} else {
+			same++
+		}
 	}
 }
