@@ -55,8 +55,8 @@ func (r *rpc) end(bit uint32) {
 	}
 }
 
-// over reports whether the RPC has ended: it is isOver, for those who do not hold mu.
-func (r *rpc) over() bool { return r.ends.Load()&endOver != 0 }
+// over reports whether the RPC has ended, or is about to since its stream has: it is isOver for those who do not hold mu.
+func (r *rpc) over() bool { return r.ends.Load()&(endOver|endRemoved) != 0 }
 
 // HandleRemoved implements http2.StreamHandler.
 func (r *rpc) HandleRemoved() { r.end(endRemoved) }
@@ -64,7 +64,7 @@ func (r *rpc) HandleRemoved() { r.end(endRemoved) }
 // settle gives back what the RPC still holds. Only what comes later than both ends calls it again.
 func (r *rpc) settle() {
 	r.conn.account.Sub(budget.Requests, r.held.Swap(0))
-	if r.ends.And(^uint32(heavyHead))&heavyHead != 0 {
+	if r.ends.Load()&heavyHead != 0 && r.ends.And(^uint32(heavyHead))&heavyHead != 0 {
 		r.def.leave(r.conn)
 	}
 	if v := r.large.Load(); v != nil {
@@ -78,7 +78,8 @@ func (r *rpc) begins() {
 		r.ends.Or(heavyHead)
 		r.def.join(r.conn)
 	}
-	r.charge(rpcWeight)
+	r.held.Store(rpcWeight) // nobody else knows the RPC yet
+	r.conn.account.Add(budget.Requests, rpcWeight)
 }
 
 // join counts metadata that is large, unless another RPC of the connection has the same. The reader calls it.
@@ -173,7 +174,7 @@ func (r *rpc) expectRest() {
 	}
 	r.in.asked = true
 	account := r.conn.account
-	v.claim.Size = int64(buffer.Size(size)) - r.in.paid
+	v.claim.Size = int64(buffer.Size(size)) - int64(r.in.current.paid)
 	v.asked.Store(time.Now().UnixNano())
 	granted := account.Ask(&v.claim)
 	switch {
@@ -227,13 +228,13 @@ func (v *largeRequest) urgent() bool {
 // payForRequest counts the memory of the request under way, as far as it has grown. The reader calls it.
 func (r *rpc) payForRequest() {
 	size := int64(cap(r.in.current.data))
-	if size <= freeRequest || size <= r.in.paid {
+	if size <= freeRequest || size <= int64(r.in.current.paid) {
 		return
 	}
 	r.takeClaim()
-	if more := size - r.in.paid; more > 0 {
+	if more := size - int64(r.in.current.paid); more > 0 {
 		r.charge(more)
-		r.in.paid = size
+		r.in.current.paid = uint32(size)
 	}
 }
 
@@ -244,8 +245,7 @@ func (r *rpc) takeClaim() {
 	}
 	if n := r.conn.account.Take(&r.large.Load().claim); n > 0 {
 		r.hold(n)
-		r.in.paid += n
-		r.in.granted += n
+		r.in.current.paid += uint32(n)
 	}
 }
 
@@ -256,17 +256,16 @@ func (r *rpc) requestArrived() message {
 		r.takeClaim()
 	}
 	m := r.in.current
-	m.paid, m.granted = r.in.paid, r.in.granted
-	r.in.current, r.in.paid, r.in.granted, r.in.asked = message{}, 0, 0, false
+	r.in.current, r.in.asked = message{}, false
 	return m
 }
 
 // took is called when the handler has taken a request, or will not.
 func (r *rpc) took(m message) {
-	r.uncharge(m.paid)
+	r.uncharge(int64(m.paid))
 	if v := r.large.Load(); v != nil {
-		if m.granted > 0 {
-			r.conn.account.UseUp(&v.claim, m.granted)
+		if isLarge(len(m.data)) {
+			r.conn.account.UseUp(&v.claim, int64(m.paid))
 		}
 		r.conn.account.Urge()
 	}
@@ -379,9 +378,9 @@ var outcomeNotTaken = outcome{code: codes.ResourceExhausted, details: "the respo
 // workerWatch ends an RPC whose handler occupies one of a bounded number of workers, and waits with a response that the
 // client does not take, while other RPCs wait for a worker.
 type workerWatch struct {
-	r    *rpc
-	d    *dispatcher // nil: there may be any number of workers
-	sent uint64      // octets of responses, when it looked last
+	r       *rpc
+	d       *dispatcher // nil: there may be any number of workers
+	waiting int         // octets of responses, when it looked last
 }
 
 func (r *rpc) watchWorker() workerWatch {
@@ -389,11 +388,10 @@ func (r *rpc) watchWorker() workerWatch {
 	if r.call != nil {
 		m = r.call.method // an interceptor may have set another
 	}
-	var bound *dispatcher
-	if m != nil {
-		bound = r.conn.boundOf(m)
+	if m == nil {
+		return workerWatch{r: r}
 	}
-	return workerWatch{r, bound, r.stream.Sent()}
+	return workerWatch{r, r.conn.boundOf(m), r.stream.Waiting()}
 }
 
 // patience is how long the handler may wait before the watch looks; 0 is for ever.
@@ -406,9 +404,9 @@ func (w *workerWatch) patience() time.Duration {
 
 // look ends the RPC if nothing has been taken since it looked last, and reports whether it did.
 func (w *workerWatch) look() (ended bool) {
-	sent := w.r.stream.Sent()
-	if w.d.waiting() == 0 || sent != w.sent {
-		w.sent = sent
+	waiting := w.r.stream.Waiting()
+	if w.d.waiting() == 0 || waiting != w.waiting {
+		w.waiting = waiting
 		return false
 	}
 	w.r.finishFromOutside(outcomeNotTaken, context.Canceled)

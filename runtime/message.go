@@ -19,8 +19,7 @@ const prefixLen = 5
 // message is a request as it came: still encoded, and perhaps compressed.
 type message struct {
 	data       []byte
-	paid       int64 // octets that the account has for it
-	granted    int64 // octets of these that it had to wait for
+	paid       uint32 // octets that the account has for it
 	compressed bool
 	packed     bool // data is several small messages with their prefixes, in a queue
 }
@@ -29,12 +28,10 @@ type message struct {
 // Length-Prefixed-Message boundaries" (gRPC PROTOCOL-HTTP2). The zero value is ready for the first message.
 type messageReader struct {
 	prefix  [prefixLen]byte
-	have    int     // octets of the prefix
+	have    uint8   // octets of the prefix
+	asked   bool    // the client, for the rest of the message under way; see largeRequest
 	current message // the message under way, once the prefix is complete
 	missing int     // octets of it that have not come
-	paid    int64   // octets that the account has for it
-	granted int64   // octets of these that it had to wait for
-	asked   bool    // for its rest; see largeRequest
 }
 
 // smallMessage is the size up to which a request gets memory of just its size. Most are smaller.
@@ -49,7 +46,7 @@ const firstChunk = 64 << 10
 func (m *messageReader) feed(data []byte, limit int, compression Compression, window func() int) (rest []byte, done bool, bad *outcome) {
 	if m.have < prefixLen {
 		n := copy(m.prefix[m.have:], data)
-		m.have += n
+		m.have += uint8(n)
 		data = data[n:]
 		if m.have < prefixLen {
 			return nil, false, nil

@@ -35,7 +35,7 @@ func (r *rpc) enqueueLocked(m message) {
 
 func (r *rpc) chargeQueued(m *message, n int) {
 	r.charge(int64(n))
-	m.paid += int64(n)
+	m.paid += uint32(n)
 }
 
 // packLocked puts a small request into the memory of those before it. It reports false if the request is not small.
@@ -69,11 +69,11 @@ func (r *rpc) dequeueLocked() message {
 	first := &r.queue[r.taken]
 	m := *first
 	if first.packed {
-		if m = r.unpackLocked(first); r.unpacked < len(first.data) {
+		if m = r.unpackLocked(first); int(r.unpacked) < len(first.data) {
 			return m
 		}
 		r.unpacked = 0
-		r.uncharge(first.paid)
+		r.uncharge(int64(first.paid))
 		buffer.Put(first.data)
 	}
 	*first = message{}
@@ -87,13 +87,16 @@ func (r *rpc) dequeueLocked() message {
 func (r *rpc) unpackLocked(pack *message) message {
 	next := pack.data[r.unpacked:]
 	end := prefixLen + int(binary.BigEndian.Uint32(next[1:]))
-	r.unpacked += end
+	r.unpacked += uint32(end)
 	return message{data: append(make([]byte, 0, end-prefixLen), next[prefixLen:end]...), compressed: next[0] == 1}
 }
 
 // dropRequestsLocked drops the requests that no handler will take. What the reader has of the request under way stays until
 // it looks, or until the RPC is settled.
 func (r *rpc) dropRequestsLocked() {
+	if r.queue == nil && r.large.Load() == nil {
+		return
+	}
 	for _, m := range r.queue[r.taken:] {
 		r.took(m)
 		buffer.Put(m.data)

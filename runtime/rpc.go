@@ -42,40 +42,41 @@ type rpc struct {
 	requestStreaming bool // requests are queued as they come
 
 	// Owned by the reader.
-	in       messageReader
-	requests int  // messages that have come
+	several  bool // more than one message has come
+	some     bool // one message has come
 	finished bool // END_STREAM has come
 	deaf     bool // what still comes is thrown away
+	in       messageReader
 
 	begun       atomic.Bool                  // the RPC is counted; before, it cannot be ended from outside
 	compression atomic.Uint32                // of responses, and compressionFixed
 	plainNext   atomic.Bool                  // the next response is not compressed
 	sending     atomic.Bool                  // a response has been sent since the last request was taken
 	ends        atomic.Uint32                // endOver and the like
+	unpacked    uint32                       // octets that have been taken of the pack that is first in queue. Guarded by mu.
 	held        atomic.Int64                 // octets that the account has for it
 	large       atomic.Pointer[largeRequest] // nil: no large request has come; stored by the reader
 
 	mu sync.Mutex
 	// Guarded by mu.
 	deadline    time.Time // zero: none
-	isOver      bool
-	ending      outcome // how it ended, once isOver
-	cause       error   // what the context's Err returns, once isOver
+	ending      outcome   // how it ended, once isOver
+	cause       error     // what the context's Err returns, once isOver
 	done        chan struct{}
 	after       map[*func()]struct{}
 	callbacks   []func()
-	dispatched  bool          // a worker has it, or will
 	beginning   *budget.Claim // waits for room; nil: it has not had to
-	entered     bool          // its handler runs, and is one of a bounded number
-	placeless   bool          // its handler is not one of a bounded number
-	headersSent bool
 	trailing    Metadata
 	queue       []message // requests; those from taken on wait for the handler
 	taken       int
-	unpacked    int  // octets of the first that have been taken, if it is a pack
-	consumed    int  // octets taken and not given back to the flow-control window
-	noMore      bool // the last request is in queue, or was
+	consumed    int // octets taken and not given back to the flow-control window
 	arrived     *sync.Cond
+	isOver      bool
+	dispatched  bool // a worker has it, or will
+	entered     bool // its handler runs, and is one of a bounded number
+	placeless   bool // its handler is not one of a bounded number
+	headersSent bool
+	noMore      bool // the last request is in queue, or was
 	awaiting    bool // somebody waits for arrived
 }
 
@@ -176,9 +177,9 @@ func (r *rpc) HandleData(data []byte, endStream bool) {
 
 // deliver takes a message that is complete.
 func (r *rpc) deliver(m message) {
-	r.requests++
+	r.several, r.some = r.some, true
 	intercepted := r.conn.server.chain != nil
-	if r.requests > 1 && intercepted {
+	if r.several && intercepted {
 		r.queueRequests()
 	}
 	switch {
@@ -190,7 +191,7 @@ func (r *rpc) deliver(m message) {
 		if arrived != nil {
 			arrived.Broadcast() // without mu, which who is woken wants
 		}
-	case r.requests > 1: // at once: the client may go on for ever
+	case r.several: // at once: the client may go on for ever
 		r.failFromReader(notOneRequest(r.def.path))
 	default:
 		r.request = m
@@ -218,7 +219,7 @@ func (r *rpc) queueRequests() {
 // request, and that has not come as a whole or is not the only one, this is for the interceptors to learn before it is for
 // the client: what comes is queued until a handler asks for it. The usual request is complete, and needs no queue.
 func (r *rpc) endBatch() {
-	if !r.requestStreaming && (r.requests != 1 || !r.finished) {
+	if !r.requestStreaming && (!r.some || r.several || !r.finished) {
 		r.queueRequests()
 	}
 }
@@ -235,7 +236,7 @@ func (r *rpc) endRequests() {
 		r.signalLocked()
 		r.mu.Unlock()
 	case r.conn.server.chain != nil: // see endBatch
-	case r.requests != 1:
+	case !r.some || r.several:
 		r.failFromReader(notOneRequest(r.def.path))
 	default:
 		r.dispatch()
@@ -265,7 +266,7 @@ func (r *rpc) HandleClose(err error) {
 func (r *rpc) stopReading() {
 	r.deaf = true
 	buffer.Put(r.in.current.data)
-	r.uncharge(r.in.paid)
+	r.uncharge(int64(r.in.current.paid))
 	if v := r.large.Load(); v != nil {
 		r.conn.account.Drop(&v.claim)
 	}
@@ -379,7 +380,9 @@ func (r *rpc) endLocked(o outcome, cause error) {
 		return
 	}
 	r.isOver, r.ending, r.cause = true, o, cause
-	r.end(endOver)
+	if r.ends.Load()&endRemoved == 0 { // which says it too
+		r.end(endOver)
+	}
 	r.dropRequestsLocked()
 	if r.done != nil {
 		close(r.done)

@@ -61,6 +61,7 @@ func (l Line) side() Side {
 type Budget struct {
 	// Immutable after New.
 	limit    int64            // octets of both sides
+	easy     [2]int64         // up to how much both sides, and responses, hold while there is no question
 	whole    *Budget          // of which this is a part; nil: none
 	panicked func(reason any) // what has panicked is one of the claims' functions
 
@@ -92,7 +93,8 @@ func New(limit int64, whole *Budget, panicked func(reason any)) *Budget {
 	if limit < 0 || limit > noLimit {
 		limit = noLimit
 	}
-	return &Budget{limit: limit, whole: whole, panicked: panicked}
+	reserve := limit / 8
+	return &Budget{limit: limit, easy: [2]int64{limit - reserve, limit - limit/4 - reserve}, whole: whole, panicked: panicked}
 }
 
 // Limit returns what New was given.
@@ -150,7 +152,12 @@ func (b *Budget) fits(n int64) bool {
 }
 
 // MayBegin reports whether there is so much room that an RPC may begin.
-func (b *Budget) MayBegin() bool { return b.mayBegin() && (b.whole == nil || b.whole.mayBegin()) }
+func (b *Budget) MayBegin() bool {
+	if b.whole == nil && b.all() <= b.easy[0] && b.used[Responses].Load() <= b.easy[1] {
+		return true // as nearly always
+	}
+	return b.mayBegin() && (b.whole == nil || b.whole.mayBegin())
+}
 
 func (b *Budget) mayBegin() bool { return b.fits(b.limit / 8) }
 

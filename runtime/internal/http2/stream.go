@@ -24,8 +24,7 @@ type Stream struct {
 
 	// Guarded by conn.mu.
 	in       inflow
-	outDelta int64  // our window, less the peer's SETTINGS_INITIAL_WINDOW_SIZE
-	sent     uint64 // octets of DATA appended
+	outDelta int64 // our window, less the peer's SETTINGS_INITIAL_WINDOW_SIZE
 	backlog  backlog
 	trailers []byte // the field block to be sent behind the backlog
 	finish   bool   // END_STREAM follows the backlog
@@ -140,11 +139,11 @@ func (st *Stream) Window() int {
 	return int(st.in.window)
 }
 
-// Sent returns how many octets of content have been appended to the out-buffer so far: what the peer had window for.
-func (st *Stream) Sent() uint64 {
+// Waiting returns how many octets of the response wait for the peer's window, or for room in the out-buffer.
+func (st *Stream) Waiting() int {
 	st.conn.mu.Lock()
 	defer st.conn.mu.Unlock()
-	return st.sent
+	return st.backlog.size
 }
 
 // MaxFieldSection returns the peer's SETTINGS_MAX_HEADER_LIST_SIZE, counted as RFC 9113, Section 6.5.2 says; a field section

@@ -103,7 +103,6 @@ func (c *Conn) appendFrameLocked(st *Stream, data []byte, limit int) int {
 	c.out = append(appendFrameHeader(c.out, frameData, 0, st.id, n), data[:n]...)
 	c.outWindow -= int32(n)
 	c.stall.sent += uint64(n)
-	st.sent += uint64(n)
 	c.answered = true
 	st.outDelta -= int64(n)
 	return n
