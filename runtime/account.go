@@ -18,16 +18,13 @@ import (
 // it is settled: when its stream is gone and no handler runs for it any more, in whatever order that happens.
 
 const (
-	// rpcWeight is what an RPC counts for: its memory, that of usual metadata, and of a request of a few hundred octets.
-	rpcWeight = 4 << 10
-
-	// usualWeight is the metadata up to which an RPC's is part of rpcWeight.
+	// usualWeight is the metadata up to which an RPC's is part of what counts for each (budget.Weight).
 	usualWeight = 2 << 10
 
 	// queuedWeight is what a request in a queue counts for beside its octets.
 	queuedWeight = 64
 
-	// freeRequest is the capacity up to which the only request of an RPC is part of rpcWeight.
+	// freeRequest is the capacity up to which the only request of an RPC is part of that too.
 	freeRequest = 512
 
 	// freeResponse is the size up to which a response is encoded without asking, unless there is little room.
@@ -49,6 +46,9 @@ const (
 
 // end notes one of the RPC's ends, and settles the account with the second of two.
 func (r *rpc) end(bit uint32) {
+	if r.settled {
+		return
+	}
 	before := r.ends.Or(bit)
 	if before&endSettled != endSettled && (before|bit)&endSettled == endSettled {
 		r.settle()
@@ -56,7 +56,14 @@ func (r *rpc) end(bit uint32) {
 }
 
 // over reports whether the RPC has ended, or is about to since its stream has: it is isOver for those who do not hold mu.
-func (r *rpc) over() bool { return r.ends.Load()&(endOver|endRemoved) != 0 }
+func (r *rpc) over() bool {
+	if r.settled {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return r.isOver
+	}
+	return r.ends.Load()&(endOver|endRemoved) != 0
+}
 
 // HandleRemoved implements http2.StreamHandler.
 func (r *rpc) HandleRemoved() { r.end(endRemoved) }
@@ -78,9 +85,12 @@ func (r *rpc) begins() {
 		r.ends.Or(heavyHead)
 		r.def.join(r.conn)
 	}
-	r.held.Store(rpcWeight) // nobody else knows the RPC yet
-	r.conn.account.Add(budget.Requests, rpcWeight)
+	r.conn.account.Begin(budget.Handlers)
 }
+
+// settleEarlyLocked is called when the RPC goes to a worker. If its request has come as a whole, and holds no more than
+// counts for each RPC, it has nothing to give back, ever; most have not.
+func (r *rpc) settleEarlyLocked() { r.settled = r.finished && r.held.Load() == 0 && r.ends.Load() == 0 }
 
 // join counts metadata that is large, unless another RPC of the connection has the same. The reader calls it.
 func (d *callDefinition) join(c *connection) {

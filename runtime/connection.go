@@ -31,8 +31,6 @@ type connection struct {
 	heads      atomic.Int64   // octets of it: metadata beyond what is usual
 	inflations line           // requests that wait for their turn to be inflated
 
-	running atomic.Int64 // RPCs not yet released, those included whose client has given up
-
 	alarmMu sync.Mutex
 	// Guarded by alarmMu.
 	alarm   *time.Timer
@@ -64,7 +62,7 @@ func (c *connection) serve() error {
 
 // NewStream implements http2.Application.
 func (c *connection) NewStream(request *http2.Request) *http2.Stream {
-	if c.running.Load() >= 2*int64(c.server.options.MaxConcurrentStreams) {
+	if c.account.Count(budget.Handlers) >= 2*int64(c.server.options.MaxConcurrentStreams) {
 		// The client resets its streams faster than their handlers end (rapid reset, CVE-2023-44487): what it may cost
 		// is bounded by handlers, not by streams.
 		return nil

@@ -19,6 +19,8 @@ import (
 	"golang.org/x/net/http2/hpack"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 )
 
 // fuzzLimit is the largest message that the servers in FuzzServer take.
@@ -212,7 +214,7 @@ func (p *fuzzPeer) check() {
 	p.s.mu.Unlock()
 	for _, c := range all {
 		rpcs := c.rpcs()
-		if n := c.running.Load(); n > 2*int64(p.s.options.MaxConcurrentStreams) || p.s.active.Load() < 0 {
+		if n := c.account.Count(budget.Handlers); n > 2*int64(p.s.options.MaxConcurrentStreams) || p.s.active.Load() < 0 {
 			p.t.Errorf("%d RPCs run on a connection, and %d in all", n, p.s.active.Load())
 		}
 		for _, r := range rpcs {

@@ -87,7 +87,7 @@ func (c *connection) left() []int64 {
 	return []int64{
 		a.Used(budget.Requests), a.Used(budget.Responses), c.heads.Load(), int64(c.dispatch.waiting()),
 		int64(a.Waiting(budget.ForRequests)), int64(a.Waiting(budget.ForResponses)), int64(a.Waiting(budget.ForBeginning)),
-		int64(c.h2.Open()), c.running.Load(),
+		int64(c.h2.Open()), a.Count(budget.Handlers),
 	}
 }
 

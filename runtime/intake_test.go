@@ -45,7 +45,7 @@ func wantIntake(t *testing.T, s *testServer, held int64, waiting int) {
 func TestIntake_TakesTurns(t *testing.T) {
 	const limit, size, calls = 2 << 20, 300_000, 20
 	// Requests may have three quarters. Beyond that come the first windows of those that wait, and the RPCs themselves.
-	const most = limit/4*3 + calls*(5<<14+rpcWeight+1000)
+	const most = limit/4*3 + calls*(5<<14+2*budget.Weight+1000)
 	for _, c := range cardinalities {
 		runInBubble(t, c.name, func(t *testing.T) {
 			var s *testServer
@@ -302,7 +302,7 @@ func TestIntake_EndedRPCsAreForgotten(t *testing.T) {
 	}
 	client.ping()
 	held := accountOf(t, &testServer{Server: s.Server}).Used(budget.Requests)
-	if after := heap(); after > before+40 || held > 201*rpcWeight {
+	if after := heap(); after > before+40 || held > 201*2*budget.Weight {
 		t.Errorf("heap before %d MiB, after %d MiB; %d octets are held", before, after, held)
 	}
 }

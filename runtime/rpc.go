@@ -73,6 +73,7 @@ type rpc struct {
 	arrived     *sync.Cond
 	isOver      bool
 	dispatched  bool // a worker has it, or will
+	settled     bool // nothing will have to be given back; set before a worker has it, if ever
 	entered     bool // its handler runs, and is one of a bounded number
 	placeless   bool // its handler is not one of a bounded number
 	headersSent bool
@@ -107,7 +108,6 @@ func (r *rpc) start(came time.Time, endStream bool) {
 		return
 	}
 	r.requestStreaming = r.method == nil || r.method.requestStreaming
-	r.conn.running.Add(1)
 	r.begins()
 	r.begun.Store(true) // before there is a deadline, at which the alarm of another RPC would end this one
 	if r.def.hasTimeout {
@@ -221,7 +221,11 @@ func (r *rpc) queueRequests() {
 func (r *rpc) endBatch() {
 	if !r.requestStreaming && (!r.some || r.several || !r.finished) {
 		r.queueRequests()
+		return
 	}
+	r.mu.Lock()
+	r.settleEarlyLocked()
+	r.mu.Unlock()
 }
 
 // endRequests is called when the client has half-closed.
@@ -278,6 +282,7 @@ func (r *rpc) dispatch() {
 	r.mu.Lock()
 	over := r.isOver
 	r.dispatched = true
+	r.settleEarlyLocked()
 	r.mu.Unlock()
 	if over {
 		return // and released
@@ -353,7 +358,7 @@ func panicText(reason any) string {
 func (r *rpc) release() {
 	r.end(endReleased)
 	r.conn.server.active.Add(-1)
-	r.conn.running.Add(-1)
+	r.conn.account.End(budget.Handlers)
 }
 
 // begin reports whether the RPC can go on: to its interceptors or, if there are none, to its handler.
@@ -380,9 +385,7 @@ func (r *rpc) endLocked(o outcome, cause error) {
 		return
 	}
 	r.isOver, r.ending, r.cause = true, o, cause
-	if r.ends.Load()&endRemoved == 0 { // which says it too
-		r.end(endOver)
-	}
+	r.end(endOver)
 	r.dropRequestsLocked()
 	if r.done != nil {
 		close(r.done)

@@ -66,6 +66,7 @@ type Budget struct {
 	panicked func(reason any) // what has panicked is one of the claims' functions
 
 	used    [sides]atomic.Int64
+	things  [kinds]atomic.Int64
 	freed   atomic.Uint64 // octets of responses that have been given back
 	waiting atomic.Int32  // claims in lines; written with mu held
 	crowd   atomic.Int32  // parts; written with mu held
@@ -104,7 +105,7 @@ func (b *Budget) Limit() int64 { return b.limit }
 func (b *Budget) floor() int64 { return b.limit / 16 }
 
 // all is what both sides hold.
-func (b *Budget) all() int64 { return b.used[Requests].Load() + b.used[Responses].Load() }
+func (b *Budget) all() int64 { return b.Used(Requests) + b.used[Responses].Load() }
 
 // Add counts n octets, whether there is room or not.
 func (b *Budget) Add(side Side, n int64) {
@@ -135,7 +136,50 @@ func (b *Budget) Sub(side Side, n int64) {
 }
 
 // Used returns the octets that are held.
-func (b *Budget) Used(side Side) int64 { return b.used[side].Load() }
+func (b *Budget) Used(side Side) int64 {
+	if side == Responses {
+		return b.used[side].Load()
+	}
+	return b.used[side].Load() + Weight*(b.things[Streams].Load()+b.things[Handlers].Load())
+}
+
+// Kind is what is counted by number, since there are many, and each holds about the same: Weight octets of requests.
+type Kind uint8
+
+const (
+	Streams  Kind = iota // that are open
+	Handlers             // that run or will, those included whose stream has ended
+	kinds
+)
+
+// Weight is what a stream, and what a handler, holds in octets: with usual metadata, and a request of a few hundred octets.
+const Weight = 2 << 10
+
+// Count returns how many there are of a kind.
+func (b *Budget) Count(kind Kind) int64 { return b.things[kind].Load() }
+
+// Begin counts one more of a kind.
+func (b *Budget) Begin(kind Kind) {
+	b.things[kind].Add(1)
+	if b.whole != nil {
+		b.whole.things[kind].Add(1)
+	}
+}
+
+// End counts one fewer of a kind, and returns how many are left. It never blocks for long, whatever locks are held.
+func (b *Budget) End(kind Kind) (left int64) {
+	left = b.things[kind].Add(-1)
+	if b.waiting.Load() > 0 {
+		b.grant()
+	}
+	if b.whole != nil {
+		b.whole.End(kind)
+		if b.whole.crowd.Load() > 0 {
+			b.whole.grantParts()
+		}
+	}
+	return left
+}
 
 // Freed returns how many octets of responses have been given back so far. It only grows.
 func (b *Budget) Freed() uint64 { return b.freed.Load() }

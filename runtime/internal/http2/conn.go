@@ -74,7 +74,6 @@ type Conn struct {
 	upkeep   upkeep
 
 	received, sent atomic.Uint64 // octets
-	open           atomic.Int32  // streams; written with mu held
 	peerMaxList    atomic.Uint32 // SETTINGS_MAX_HEADER_LIST_SIZE of the peer; written by the reader
 
 	writeRestFunc func() // writeRest, once for all. Owned by the writer.
@@ -409,7 +408,7 @@ func (c *Conn) fail(err error) {
 func (c *Conn) Octets() (received, sent uint64) { return c.received.Load(), c.sent.Load() }
 
 // Open returns how many streams are open.
-func (c *Conn) Open() int { return int(c.open.Load()) }
+func (c *Conn) Open() int { return int(c.account.Count(budget.Streams)) }
 
 // Lonely reports whether the connection has one stream at most, so that there is nobody to share a write with.
-func (c *Conn) Lonely() bool { return c.open.Load() <= 1 }
+func (c *Conn) Lonely() bool { return c.Open() <= 1 }

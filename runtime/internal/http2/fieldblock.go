@@ -3,6 +3,8 @@ package http2
 import (
 	"encoding/binary"
 	"slices"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 )
 
 // fieldBlock is a field block that has not ended yet.
@@ -165,7 +167,7 @@ func (c *Conn) openStream(id uint32, block []byte, endStream, selfDep bool) erro
 	}
 	c.mu.Lock()
 	c.streams[id], c.opening = st, false
-	c.open.Add(1)
+	c.account.Begin(budget.Streams)
 	c.mu.Unlock()
 	c.opened++
 	st.Handler.HandleRequest(endStream)

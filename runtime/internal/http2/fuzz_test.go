@@ -115,8 +115,8 @@ func (a *fuzzApp) EndBatch() bool {
 	if c.outWindow < 0 || c.in.window < 0 || c.in.held != 0 || c.in.window > c.in.target {
 		a.t.Errorf("the connection's windows: out %d, in %d of %d, held %d", c.outWindow, c.in.window, c.in.target, c.in.held)
 	}
-	if len(c.streams) > c.config.MaxConcurrentStreams || int(c.open.Load()) != len(c.streams) {
-		a.t.Errorf("%d streams are open, and %d are counted", len(c.streams), c.open.Load())
+	if len(c.streams) > c.config.MaxConcurrentStreams || c.Open() != len(c.streams) {
+		a.t.Errorf("%d streams are open, and %d are counted", len(c.streams), c.Open())
 	}
 	for id, st := range c.streams {
 		if window := int64(c.peerWindow) + st.outDelta; window > maxWindow && c.stage < ending {

@@ -148,7 +148,7 @@ func (c *Conn) watchBlock() {
 func (c *Conn) permitPing() bool {
 	u := &c.upkeep
 	interval := c.config.MinPingInterval
-	if interval > 0 && c.open.Load() == 0 && !c.config.PingsWithoutStreams {
+	if interval > 0 && c.Open() == 0 && !c.config.PingsWithoutStreams {
 		interval = max(interval, idlePingInterval)
 	}
 	now := time.Now()

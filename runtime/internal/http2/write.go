@@ -4,6 +4,8 @@ import (
 	"runtime"
 	"sync"
 	"time"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 )
 
 // streamQueue is the queue of streams that have both data and window, and wait for the connection. First in, first
@@ -172,7 +174,7 @@ func (c *Conn) removeLocked(st *Stream, byUs bool) {
 		return
 	}
 	delete(c.streams, st.id)
-	if c.open.Add(-1) == 0 && c.config.MaxIdle > 0 {
+	if c.account.End(budget.Streams) == 0 && c.config.MaxIdle > 0 {
 		c.upkeep.idleSince = time.Now()
 	}
 	if st.queued {
