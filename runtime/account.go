@@ -320,8 +320,15 @@ func (r *rpc) reserve(n int64, wait bool) bool {
 		r.conn.stalls()
 		return true
 	}
+	return r.waitInLine(budget.ForResponses, n)
+}
+
+// waitInLine waits for room, and counts n octets then. It reports false, and has counted nothing, if the RPC has ended
+// meanwhile.
+func (r *rpc) waitInLine(line budget.Line, n int64) bool {
+	account := r.conn.account
 	granted := make(chan struct{})
-	claim := &budget.Claim{Line: budget.ForResponses, Size: n, Granted: func() { close(granted) }}
+	claim := &budget.Claim{Line: line, Size: n, Granted: func() { close(granted) }}
 	if account.Ask(claim) {
 		account.Take(claim)
 		return true
@@ -394,10 +401,7 @@ type workerWatch struct {
 }
 
 func (r *rpc) watchWorker() workerWatch {
-	m := r.method
-	if r.call != nil {
-		m = r.call.method // an interceptor may have set another
-	}
+	m := r.handled()
 	if m == nil {
 		return workerWatch{r: r}
 	}

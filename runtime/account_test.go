@@ -638,3 +638,58 @@ func TestAccount_ManySlowHandlers(t *testing.T) {
 		wantNothingHeld(t, s)
 	})
 }
+
+// TestHandler_WithMaxReceiveMessageBytes bounds the requests of a method, as they come and after inflating.
+func TestHandler_WithMaxReceiveMessageBytes(t *testing.T) {
+	for _, c := range cardinalities {
+		for name, options := range map[string]Options{"Plain": {}, "Behind": passing(Options{})} {
+			runInBubble(t, c.name+name, func(t *testing.T) {
+				s := newTestServer(t, options, handlers{"M": handlerOf(c, func(call *testCall) error {
+					requests, err := call.drain()
+					if err != nil {
+						return err
+					}
+					return call.send(rawOf(fmt.Sprint(len(requests[0]))))
+				}).WithMaxReceiveMessageBytes(1000)})
+				client := s.dial()
+				for _, tt := range []struct {
+					size       int
+					compressed bool
+					code       codes.Code
+				}{{1000, false, codes.OK}, {1001, false, codes.ResourceExhausted}, {1000, true, codes.OK}, {1001, true, codes.ResourceExhausted}, {1 << 20, true, codes.ResourceExhausted}} {
+					st := client.open("/t.S/M", "grpc-encoding", "gzip")
+					message := lpm(0, string(make([]byte, tt.size)))
+					if tt.compressed {
+						message = lpm(1, compress(t, Gzip, string(make([]byte, tt.size))))
+					}
+					st.sendData(message)
+					st.halfClose()
+					if code, details := st.result().status(); code != tt.code {
+						t.Errorf("%+v: got %v %q", tt, code, details)
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestAccount_InitialMetadataWaits has handlers send large initial metadata to a client that does not read.
+func TestAccount_InitialMetadataWaits(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newTestServer(t, Options{MaxConnectionBytes: 4 << 20}, handlers{"M": UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
+			return request, SendInitialMetadata(ctx, Pairs("k", strings.Repeat("x", 48<<10)))
+		})})
+		w := &frames{t: t, nc: s.listener.dial()}
+		w.greet()
+		for i := range uint32(500) {
+			w.call(2*i+1, "/t.S/M")
+		}
+		synctest.Wait()
+		a := accountOf(t, s)
+		if held := a.Used(budget.Responses); held > 4<<20 || held < 1<<20 {
+			t.Errorf("%d octets are held", held)
+		}
+		w.nc.Close()
+		synctest.Wait()
+	})
+}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 	"github.com/gogreeter/gogreeter/runtime/internal/buffer"
 )
 
@@ -121,17 +122,33 @@ func (c Compression) deflate(b, data []byte, limit int) ([]byte, error) {
 // inflate to the limit would occupy as much memory as a thousand large ones.
 var inflating = turns{free: goruntime.GOMAXPROCS(0)}
 
-// inflate inflates a request when it is its connection's turn. If the RPC is over before, nobody wants it any more.
+// inflate inflates a request when it is its connection's turn, and there is room for what the handler will make of it: while
+// it has waited, others may have filled the account. If the RPC is over before, nobody wants it any more.
 func (r *rpc) inflate(data []byte, limit int) ([]byte, error) {
-	if !inflating.take(r, &r.conn.inflations) {
-		return nil, errOver
+	for {
+		if !inflating.take(r, &r.conn.inflations) {
+			return nil, errOver
+		}
+		if r.conn.account.MayBegin() || !r.mayWait() {
+			defer inflating.give()
+			return r.def.compression.inflate(data, limit)
+		}
+		inflating.give()
+		if !r.waitInLine(budget.ForBeginning, 0) {
+			return nil, errOver
+		}
 	}
-	defer inflating.give()
-	return r.def.compression.inflate(data, limit)
 }
 
 // errOver says that an RPC is over.
 var errOver = errors.New("the RPC is over")
+
+// mayWait reports whether what the handler's goroutine does may wait for room: it is not the reader, and does not occupy one
+// of a bounded number of workers.
+func (r *rpc) mayWait() bool {
+	m := r.handled()
+	return m != nil && r.conn.boundOf(m) == nil && (r.conn.server.chain != nil || !m.inline.Load())
+}
 
 // inflate inflates data, to limit octets at most; a negative limit is none. The limit holds while inflating, so that a
 // small message cannot occupy more memory than a large one could.

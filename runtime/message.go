@@ -197,11 +197,33 @@ func (r *rpc) decodeRequest(ctx context.Context, c *codec, into any) error {
 	return err
 }
 
+// handled returns the method whose handler runs, or is about to; nil if there is none. An interceptor may have set another
+// than the client's.
+func (r *rpc) handled() *method {
+	if r.call != nil {
+		return r.call.method
+	}
+	return r.method
+}
+
+// maxRequest is the most octets that the handler takes for a request; negative is no limit. The reader does not ask for it:
+// what a method permits must not show before its interceptors have permitted the RPC.
+func (r *rpc) maxRequest() int {
+	limit := r.conn.server.options.MaxReceiveMessageBytes
+	if m := r.handled(); m != nil && m.maxRequest > 0 && (limit < 0 || m.maxRequest < limit) {
+		return m.maxRequest
+	}
+	return limit
+}
+
 // decode decodes a request. Its error carries the status that the RPC should end with.
 func (r *rpc) decode(ctx context.Context, c *codec, m message, into any) error {
-	data := m.data
+	data, limit := m.data, r.maxRequest()
+	if limit >= 0 && len(data) > limit {
+		buffer.Put(data)
+		return outcome{code: codes.ResourceExhausted, details: fmt.Sprintf("Received message larger than max (%d vs. %d)", len(data), limit)}.err()
+	}
 	if m.compressed {
-		limit := r.conn.server.options.MaxReceiveMessageBytes
 		var err error
 		data, err = r.inflate(m.data, limit)
 		buffer.Put(m.data)

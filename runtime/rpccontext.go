@@ -122,6 +122,13 @@ func (c *servicerContext) Peer() *peer.Peer {
 
 func (c *servicerContext) SendInitialMetadata(md Metadata) error {
 	r := c.rpc()
+	if size := metadataSize(md); size > freeResponse {
+		paid, ok := r.reserveResponse(size, r.mayWait())
+		if !ok {
+			return r.endError()
+		}
+		defer r.conn.giveBack(paid)
+	}
 	r.mu.Lock()
 	switch {
 	case r.isOver:

@@ -13,7 +13,12 @@ import (
 	"github.com/gogreeter/gogreeter/runtime"
 )
 
-// Registrar adds services to a server under other names. Their RPCs never wait for one of runtime.Options.Workers.
+// maxRequest is how many octets a request has at most. Those of health and reflection need a few hundred; one that inflates
+// to more must not be held while a watch goes on, nor cost what it takes to decode it.
+const maxRequest = 4 << 10
+
+// Registrar adds services to a server under other names. Their RPCs never wait for one of runtime.Options.Workers, and their
+// requests are small.
 type Registrar struct {
 	Server runtime.Registrar
 	File   protoreflect.FileDescriptor // which declares the services
@@ -29,7 +34,7 @@ func (r Registrar) AddService(service runtime.Service) error {
 	service.Descriptor = file.Services().ByName(service.Descriptor.Name())
 	service.Name = string(service.Descriptor.FullName())
 	for name, handler := range service.Methods {
-		service.Methods[name] = handler.WithExecutor(runtime.Unbounded)
+		service.Methods[name] = handler.WithExecutor(runtime.Unbounded).WithMaxReceiveMessageBytes(maxRequest)
 	}
 	return r.Server.AddService(service)
 }

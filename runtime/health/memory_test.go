@@ -28,8 +28,11 @@ func heap() int64 {
 // holds does not depend on what was sent.
 func TestWatch_HoldsLittle(t *testing.T) {
 	const large = 1 << 20
-	stuffed := &healthpb.HealthCheckRequest{Service: "t.S"}
-	stuffed.ProtoReflect().SetUnknown(protowire.AppendBytes(protowire.AppendTag(nil, 15, protowire.BytesType), make([]byte, large)))
+	stuffed := func(n int) *healthpb.HealthCheckRequest {
+		r := &healthpb.HealthCheckRequest{Service: "t.S"}
+		r.ProtoReflect().SetUnknown(protowire.AppendBytes(protowire.AppendTag(nil, 15, protowire.BytesType), make([]byte, n)))
+		return r
+	}
 	for _, tt := range []struct {
 		name    string
 		watches int
@@ -39,8 +42,12 @@ func TestWatch_HoldsLittle(t *testing.T) {
 	}{
 		{"LongName", 20, func(int) *healthpb.HealthCheckRequest {
 			return &healthpb.HealthCheckRequest{Service: strings.Repeat("a", large)}
+		}, 128 << 10, codes.ResourceExhausted},
+		{"UnknownFields", 20, func(int) *healthpb.HealthCheckRequest { return stuffed(large) }, 128 << 10, codes.ResourceExhausted},
+		{"NameOf257", 20, func(int) *healthpb.HealthCheckRequest {
+			return &healthpb.HealthCheckRequest{Service: strings.Repeat("a", 257)}
 		}, 128 << 10, codes.InvalidArgument},
-		{"UnknownFields", 20, func(int) *healthpb.HealthCheckRequest { return stuffed }, 128 << 10, codes.OK},
+		{"SomeUnknownFields", 900, func(int) *healthpb.HealthCheckRequest { return stuffed(4000) }, 32 << 10, codes.OK},
 		{"ManyNames", 900, func(i int) *healthpb.HealthCheckRequest {
 			return &healthpb.HealthCheckRequest{Service: fmt.Sprintf("%0256d", i)}
 		}, 32 << 10, codes.OK},
