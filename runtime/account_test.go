@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -679,17 +680,31 @@ func TestAccount_InitialMetadataWaits(t *testing.T) {
 		s := newTestServer(t, Options{MaxConnectionBytes: 4 << 20}, handlers{"M": UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
 			return request, SendInitialMetadata(ctx, Pairs("k", strings.Repeat("x", 48<<10)))
 		})})
-		w := &frames{t: t, nc: s.listener.dial()}
+		nc := s.listener.dial()
+		all := &sink{}
+		w := &frames{t: t, nc: all}
 		w.greet()
-		for i := range uint32(500) {
+		for i := range uint32(400) {
 			w.call(2*i+1, "/t.S/M")
 		}
+		go nc.Write(all.written)
 		synctest.Wait()
 		a := accountOf(t, s)
 		if held := a.Used(budget.Responses); held > 4<<20 || held < 1<<20 {
 			t.Errorf("%d octets are held", held)
 		}
-		w.nc.Close()
+		nc.Close()
 		synctest.Wait()
 	})
+}
+
+// sink is a connection that keeps what is written.
+type sink struct {
+	net.Conn
+	written []byte
+}
+
+func (s *sink) Write(p []byte) (int, error) {
+	s.written = append(s.written, p...)
+	return len(p), nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	goruntime "runtime"
 	"strings"
 	"sync"
@@ -122,22 +123,49 @@ func (c Compression) deflate(b, data []byte, limit int) ([]byte, error) {
 // inflate to the limit would occupy as much memory as a thousand large ones.
 var inflating = turns{free: goruntime.GOMAXPROCS(0)}
 
+// smallInflated is what every request may inflate to. What is larger is inflated again, and there is one such of a connection
+// at a time until it has been decoded: what a client's few octets become is the largest thing that it can make us hold.
+const smallInflated = 256 << 10
+
 // inflate inflates a request when it is its connection's turn, and there is room for what the handler will make of it: while
-// it has waited, others may have filled the account. If the RPC is over before, nobody wants it any more.
-func (r *rpc) inflate(data []byte, limit int) ([]byte, error) {
-	for {
-		if !inflating.take(r, &r.conn.inflations) {
-			return nil, errOver
-		}
+// it has waited, others may have filled the account. If the RPC is over before, nobody wants it any more. done ends the turn,
+// once the request has been decoded; it is not nil if err is.
+func (r *rpc) inflate(data []byte, limit int) (inflated []byte, done func(), err error) {
+	if !r.turnToInflate() {
+		return nil, nil, errOver
+	}
+	small := limit < 0 || limit > smallInflated
+	first := limit
+	if small {
+		first = smallInflated
+	}
+	inflated, err = r.def.compression.inflate(data, first)
+	if !small || err != errTooLarge {
+		return inflated, inflating.give, err
+	}
+	inflating.give()
+	if large := &r.conn.large; !large.take(r, &r.conn.largeLine) {
+		return nil, nil, errOver
+	} else if !r.turnToInflate() {
+		large.give()
+		return nil, nil, errOver
+	}
+	inflated, err = r.def.compression.inflate(data, limit)
+	return inflated, func() { inflating.give(); r.conn.large.give() }, err
+}
+
+// turnToInflate waits for the connection's turn, and for room. It reports false if the RPC is over before.
+func (r *rpc) turnToInflate() bool {
+	for inflating.take(r, &r.conn.inflations) {
 		if r.conn.account.MayBegin() || !r.mayWait() {
-			defer inflating.give()
-			return r.def.compression.inflate(data, limit)
+			return true
 		}
 		inflating.give()
 		if !r.waitInLine(budget.ForBeginning, 0) {
-			return nil, errOver
+			return false
 		}
 	}
+	return false
 }
 
 // errOver says that an RPC is over.
@@ -167,15 +195,34 @@ func (c Compression) inflate(data []byte, limit int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var limited io.Reader = r
-	if limit >= 0 {
-		limited = io.LimitReader(r, int64(limit)+1)
+	return readUpTo(r, limit, 4*len(data))
+}
+
+// readUpTo reads r to its end into memory of package buffer, limit octets at most; a negative limit is none. some is how many
+// it may be. What it returns with an error has been given back.
+func readUpTo(r io.Reader, limit, some int) ([]byte, error) {
+	if limit < 0 {
+		limit = math.MaxInt32
 	}
-	out, err := io.ReadAll(limited)
-	if err == nil && limit >= 0 && len(out) > limit {
-		err = errTooLarge
+	b := buffer.Get(min(some, limit) + 1)
+	for {
+		n, err := r.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		switch {
+		case len(b) > limit:
+			buffer.Put(b)
+			return nil, errTooLarge
+		case err == io.EOF:
+			return b, nil
+		case err != nil:
+			buffer.Put(b)
+			return nil, err
+		case len(b) == cap(b):
+			old := b
+			b = append(buffer.Get(min(2*len(old), limit)+1), old...)
+			buffer.Put(old)
+		}
 	}
-	return out, err
 }
 
 func (c Compression) newInflater(in io.Reader) (inflater, error) {

@@ -30,6 +30,8 @@ type connection struct {
 	account    *budget.Budget // of all that the client makes the server hold
 	heads      atomic.Int64   // octets of it: metadata beyond what is usual
 	inflations line           // requests that wait for their turn to be inflated
+	large      turns          // one: to inflate a request to much
+	largeLine  line           // those that wait for it
 
 	alarmMu sync.Mutex
 	// Guarded by alarmMu.
@@ -43,6 +45,7 @@ func newConnection(s *Server, nc net.Conn, a *arrival) *connection {
 	c.dispatch = &dispatcher{pool: &s.workers, conn: c}
 	c.account = budget.New(int64(s.options.MaxConnectionBytes), s.account, c.Panicked)
 	c.h2 = http2.NewConn(nc, c, s.transport, c.account)
+	c.large.free = 1
 	c.h2.SetupBy(a.setupEnd)
 	return c
 }

@@ -218,23 +218,43 @@ func (r *rpc) maxRequest() int {
 
 // decode decodes a request. Its error carries the status that the RPC should end with.
 func (r *rpc) decode(ctx context.Context, c *codec, m message, into any) error {
-	data, limit := m.data, r.maxRequest()
-	if limit >= 0 && len(data) > limit {
-		buffer.Put(data)
-		return outcome{code: codes.ResourceExhausted, details: fmt.Sprintf("Received message larger than max (%d vs. %d)", len(data), limit)}.err()
-	}
-	if m.compressed {
-		var err error
-		data, err = r.inflate(m.data, limit)
+	limit := r.maxRequest()
+	if limit >= 0 && len(m.data) > limit {
 		buffer.Put(m.data)
-		if err == errOver {
-			return r.endError()
-		} else if err == errTooLarge {
-			return outcome{code: codes.ResourceExhausted, details: fmt.Sprintf("Received message larger than max (over %d inflated vs. %d)", limit, limit)}.err()
-		} else if err != nil {
-			return outcome{code: codes.Internal, details: fmt.Sprintf("the request is not valid %v: %v", r.def.compression, err)}.err()
-		}
+		return outcome{code: codes.ResourceExhausted, details: fmt.Sprintf("Received message larger than max (%d vs. %d)", len(m.data), limit)}.err()
 	}
+	var err error
+	if m.compressed {
+		err = r.decodeCompressed(c, m.data, limit, into)
+	} else {
+		err = r.decodeOctets(c, m.data, into)
+	}
+	if err == nil && r.call != nil {
+		return observe(ctx, r.call.onRequest, into)
+	}
+	return err
+}
+
+// decodeCompressed decodes a compressed request.
+func (r *rpc) decodeCompressed(c *codec, compressed []byte, limit int, into any) error {
+	data, done, err := r.inflate(compressed, limit)
+	buffer.Put(compressed)
+	if done != nil {
+		defer done()
+	}
+	switch {
+	case err == errOver:
+		return r.endError()
+	case err == errTooLarge:
+		return outcome{code: codes.ResourceExhausted, details: fmt.Sprintf("Received message larger than max (over %d inflated vs. %d)", limit, limit)}.err()
+	case err != nil:
+		return outcome{code: codes.Internal, details: fmt.Sprintf("the request is not valid %v: %v", r.def.compression, err)}.err()
+	}
+	return r.decodeOctets(c, data, into)
+}
+
+// decodeOctets decodes a request that is not compressed any more.
+func (r *rpc) decodeOctets(c *codec, data []byte, into any) error {
 	kept, err := c.decodeInto(data, into)
 	if !kept {
 		buffer.Put(data)
@@ -242,9 +262,6 @@ func (r *rpc) decode(ctx context.Context, c *codec, m message, into any) error {
 	if err != nil {
 		r.undecodable(err)
 		return outcomeUndecodable.err()
-	}
-	if r.call != nil {
-		return observe(ctx, r.call.onRequest, into)
 	}
 	return nil
 }

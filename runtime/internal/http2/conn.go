@@ -90,9 +90,11 @@ type Conn struct {
 	tableReduced bool   // it has become smaller, and no field block has gone since
 	answered     bool   // HEADERS or DATA was appended since the peer's last PING
 	queue        streamQueue
-	out          []byte // frames that wait for the next write
-	outHeld      int64  // octets of out that the account has; see holdOutLocked
-	owed         uint32 // octets of the connection's window that the peer will get back once there is room
+	out          []byte   // frames that wait for the next write
+	outHeld      int64    // octets of out that the account has; see holdOutLocked
+	full         [][]byte // out-buffers that go before out
+	writingHeld  int64    // octets that the account has of the out-buffer that is being written
+	owed         uint32   // octets of the connection's window that the peer will get back once there is room
 	window       budget.Claim
 	withheld     bool   // window is in line
 	writing      bool   // a goroutine is in flush
@@ -182,7 +184,7 @@ func (c *Conn) finish(err error) error {
 	if c.endErr != nil {
 		err = c.endErr
 	}
-	c.giveOutLocked(c.takeOutLocked())
+	c.dropOutLocked()
 	c.account.Drop(&c.window)
 	c.drained.Broadcast()
 	c.mu.Unlock()

@@ -77,7 +77,10 @@ func (c *Conn) holdLocked(n int64) {
 func (c *Conn) Backlog() (octets int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	octets = int64(max(0, cap(c.out)-outBufferSize))
+	octets = beyondOut(c.out)
+	for _, out := range c.full {
+		octets += int64(cap(out))
+	}
 	for _, st := range c.streams {
 		for _, chunk := range st.backlog.chunks {
 			octets += int64(cap(chunk.memory))

@@ -122,26 +122,51 @@ func (c *Conn) appendHeadersLocked(st *Stream, block []byte, endStream bool) {
 }
 
 // holdOutLocked counts what the out-buffer has grown to beyond what every connection may have: field blocks need no window,
-// so their size is bounded by nothing else.
+// so their size is bounded by nothing else. Large ones don't make it grow for ever, which would have it there twice for a
+// moment: there is another buffer behind it.
 func (c *Conn) holdOutLocked() {
+	if len(c.out) > outBufferSize {
+		c.full = append(c.full, c.out)
+		c.holdLocked(int64(cap(c.out)) - c.outHeld)
+		c.out, c.outHeld = newOut(), 0
+		return
+	}
 	c.holdLocked(beyondOut(c.out) - c.outHeld)
 	c.outHeld = beyondOut(c.out)
 }
 
 func beyondOut(out []byte) int64 { return int64(max(0, cap(out)-outBufferSize)) }
 
-// takeOutLocked takes the out-buffer, which is no longer the connection's but is still counted.
-func (c *Conn) takeOutLocked() []byte {
-	c.holdOutLocked()
-	out := c.out
-	c.out, c.outHeld = nil, 0
+// hasOutLocked reports whether there is something to be written.
+func (c *Conn) hasOutLocked() bool { return len(c.out) > 0 || len(c.full) > 0 }
+
+// takeOutLocked takes the out-buffer that is next. It is counted until giveOutLocked.
+func (c *Conn) takeOutLocked() (out []byte) {
+	if len(c.full) > 0 {
+		out, c.full = c.full[0], c.full[1:]
+		c.writingHeld = int64(cap(out))
+		return out
+	}
+	out, c.writingHeld = c.out, c.outHeld
+	c.out, c.outHeld, c.full = nil, 0, nil
 	return out
 }
 
-// giveOutLocked gives an out-buffer back that takeOutLocked has returned.
+// giveOutLocked gives the out-buffer back that takeOutLocked has returned last.
 func (c *Conn) giveOutLocked(out []byte) {
-	c.holdLocked(-beyondOut(out))
+	c.holdLocked(-c.writingHeld)
+	c.writingHeld = 0
 	freeOut(out)
+}
+
+// dropOutLocked drops what waits to be written. What is being written stays the writer's.
+func (c *Conn) dropOutLocked() {
+	for _, out := range c.full {
+		c.holdLocked(-int64(cap(out)))
+	}
+	c.holdLocked(-c.outHeld)
+	freeOut(c.out)
+	c.out, c.outHeld, c.full = nil, 0, nil
 }
 
 // tableSizeZero is a Dynamic Table Size Update to 0 (RFC 7541, Section 6.3), which is within every limit.
@@ -254,7 +279,7 @@ func (c *Conn) Flush() {
 // promiseLocked has everything flushed that has been appended, but not at once: goroutines that can run get their turn
 // before, and what they append leaves in the same write.
 func (c *Conn) promiseLocked() {
-	if !c.promised && !c.writing && len(c.out) > 0 {
+	if !c.promised && !c.writing && c.hasOutLocked() {
 		c.promised = true
 		go c.flushPromised()
 	}
@@ -286,7 +311,7 @@ const flusherWrites = 2
 func (c *Conn) writeLocked(writes int) {
 	for ; ; writes-- {
 		c.pumpLocked()
-		if len(c.out) == 0 {
+		if !c.hasOutLocked() {
 			break
 		}
 		if writes == 0 {
@@ -356,7 +381,7 @@ func (c *Conn) wroteLocked(out []byte, err error) bool {
 	if err == nil {
 		return true
 	}
-	c.giveOutLocked(c.takeOutLocked())
+	c.dropOutLocked()
 	c.stage = lingering
 	c.setEndErrLocked(err)
 	c.nc.Abort() // ends the reader, which does the rest
@@ -368,7 +393,7 @@ func (c *Conn) wroteLocked(out []byte, err error) bool {
 func (c *Conn) yield() (ended bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for c.writing && len(c.out) > maxOutReader {
+	for c.writing && (len(c.out) > maxOutReader || len(c.full) > 0) {
 		c.drained.Wait()
 	}
 	return c.stage >= ending
