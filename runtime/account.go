@@ -147,14 +147,16 @@ func (r *rpc) uncharge(n int64) {
 	}
 }
 
-// largeRequest is the place in line of an RPC's large requests: those that don't fit into the flow-control window of a
-// stream, so that the server has to ask for their rest. There is one at a time.
+// largeRequest is the place in line of a large request: one that doesn't fit into the flow-control window of a stream, so
+// that the server has to ask for its rest. Each has its own, so that a grant that comes late opens the window for no other.
 type largeRequest struct {
+	// Immutable.
 	r     *rpc
-	claim budget.Claim
-	asked atomic.Int64 // when it got in line, as UnixNano
+	size  int       // octets
+	asked time.Time // when it got in line
 
-	size, missing atomic.Int64 // octets of the request under way; stored by the reader
+	claim   budget.Claim
+	missing atomic.Int64 // octets that have not come; stored by the reader
 }
 
 // isLarge reports whether a request of n octets has to be asked for.
@@ -171,21 +173,23 @@ func (r *rpc) expectRest() {
 		}
 		return
 	}
-	v := r.large.Load()
-	if v == nil {
-		v = &largeRequest{r: r}
-		v.claim = budget.Claim{Line: budget.ForRequests, Granted: v.granted, Urgent: v.urgent}
-		r.large.Store(v)
-	}
-	v.size.Store(int64(size))
-	v.missing.Store(int64(r.in.missing))
-	if r.in.asked {
+	if v := r.in.large; v != nil {
+		v.missing.Store(int64(r.in.missing))
 		return
 	}
-	r.in.asked = true
+	if r.some && !r.requestStreaming {
+		if r.conn.server.chain == nil { // there is no need to wait for its end
+			r.failFromReader(notOneRequest(r.def.path))
+			return
+		}
+		r.queueRequests()
+	}
+	v := &largeRequest{r: r, size: size, asked: time.Now()}
+	v.claim = budget.Claim{Line: budget.ForRequests, Size: int64(buffer.Size(size)) - int64(r.in.current.paid), Granted: v.granted, Urgent: v.urgent}
+	v.missing.Store(int64(r.in.missing))
+	r.in.large = v
+	r.large.Store(v)
 	account := r.conn.account
-	v.claim.Size = int64(buffer.Size(size)) - int64(r.in.current.paid)
-	v.asked.Store(time.Now().UnixNano())
 	granted := account.Ask(&v.claim)
 	switch {
 	case r.over(): // whoever ended it may have looked too early
@@ -206,13 +210,13 @@ func (v *largeRequest) urge() {
 	v.r.conn.account.Urge()
 }
 
-// expect opens the stream's window for the rest of the request under way.
+// expect opens the stream's window for the rest of the request.
 func (v *largeRequest) expect() (flush bool) {
-	missing := v.missing.Load()
-	return v.r.stream.Expect(prefixLen+int(v.size.Load()-missing), int(missing))
+	missing := int(v.missing.Load())
+	return missing > 0 && v.r.stream.Expect(prefixLen+v.size-missing, missing)
 }
 
-// granted is called when there is room for the request under way.
+// granted is called when there is room for the request.
 func (v *largeRequest) granted() {
 	if v.r.over() {
 		v.r.conn.account.Drop(&v.claim)
@@ -221,18 +225,17 @@ func (v *largeRequest) granted() {
 	}
 }
 
-// urgent reports whether others may wait for this request. A handler that has taken all requests that have come may be what
-// the handlers wait for whose requests fill the account, or may occupy the worker that these need. A unary request will not
-// stay for long where there are workers enough, so it has its turn if nothing moves.
+// urgent reports whether others may wait for this request. A handler that waits for it may be what the handlers wait for
+// whose requests fill the account, or may occupy the worker that these need. A unary request will not stay for long where
+// there are workers enough, so it has its turn if nothing moves.
 func (v *largeRequest) urgent() bool {
 	r := v.r
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.requestStreaming {
-		waited := time.Now().UnixNano() - v.asked.Load()
-		return waited >= int64(patientFor) && r.conn.dispatcherOf(r.method).limit == 0
+		return time.Since(v.asked) >= patientFor && r.conn.dispatcherOf(r.method).limit == 0
 	}
-	return r.awaiting && !r.isOver && r.taken == len(r.queue) && (r.entered || r.placeless)
+	return r.starving && !r.isOver && r.taken == len(r.queue) && (r.entered || r.placeless)
 }
 
 // payForRequest counts the memory of the request under way, as far as it has grown. The reader calls it.
@@ -250,10 +253,10 @@ func (r *rpc) payForRequest() {
 
 // takeClaim makes what the claim was granted part of what has been paid for the request under way.
 func (r *rpc) takeClaim() {
-	if !r.in.asked {
+	if r.in.large == nil {
 		return
 	}
-	if n := r.conn.account.Take(&r.large.Load().claim); n > 0 {
+	if n := r.conn.account.Take(&r.in.large.claim); n > 0 {
 		r.hold(n)
 		r.in.current.paid += uint32(n)
 	}
@@ -261,23 +264,22 @@ func (r *rpc) takeClaim() {
 
 // requestArrived makes a request of the one under way.
 func (r *rpc) requestArrived() message {
-	if r.in.asked {
-		r.conn.account.Leave(&r.large.Load().claim)
+	if r.in.large != nil {
+		r.in.large.missing.Store(0)
+		r.conn.account.Leave(&r.in.large.claim)
 		r.takeClaim()
 	}
 	m := r.in.current
-	r.in.current, r.in.asked = message{}, false
+	m.large = r.in.large
+	r.in.current, r.in.large = message{}, nil
 	return m
 }
 
 // took is called when the handler has taken a request, or will not.
 func (r *rpc) took(m message) {
 	r.uncharge(int64(m.paid))
-	if v := r.large.Load(); v != nil {
-		if isLarge(len(m.data)) {
-			r.conn.account.UseUp(&v.claim, int64(m.paid))
-		}
-		r.conn.account.Urge()
+	if m.large != nil {
+		r.conn.account.UseUp(&m.large.claim)
 	}
 }
 
@@ -376,13 +378,20 @@ func (c *connection) stalls() {
 	}
 }
 
-// watchStalls has all connections watched while the whole server has no room, once in a while.
+// watchStalls has all connections watched while the whole server has no room, once in a while. It goes on by itself as long
+// as anybody waits: those who fill the room may have come later than those who wait.
 func (s *Server) watchStalls() {
 	now := time.Now().UnixNano()
 	last := s.stallsWatched.Load()
 	if now-last < int64(s.transport.WriteTimeout) && last != 0 || !s.stallsWatched.CompareAndSwap(last, now) {
 		return
 	}
+	time.AfterFunc(s.transport.WriteTimeout, func() {
+		defer s.contain("a look at connections that are stuck")
+		if s.account.Crowded() {
+			s.watchStalls()
+		}
+	})
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.connections {

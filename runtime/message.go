@@ -19,7 +19,8 @@ const prefixLen = 5
 // message is a request as it came: still encoded, and perhaps compressed.
 type message struct {
 	data       []byte
-	paid       uint32 // octets that the account has for it
+	large      *largeRequest // nil: it did not have to be asked for
+	paid       uint32        // octets that the account has for it
 	compressed bool
 	packed     bool // data is several small messages with their prefixes, in a queue
 }
@@ -28,10 +29,10 @@ type message struct {
 // Length-Prefixed-Message boundaries" (gRPC PROTOCOL-HTTP2). The zero value is ready for the first message.
 type messageReader struct {
 	prefix  [prefixLen]byte
-	have    uint8   // octets of the prefix
-	asked   bool    // the client, for the rest of the message under way; see largeRequest
-	current message // the message under way, once the prefix is complete
-	missing int     // octets of it that have not come
+	have    uint8         // octets of the prefix
+	current message       // the message under way, once the prefix is complete
+	missing int           // octets of it that have not come
+	large   *largeRequest // nil: its rest has not been asked for
 }
 
 // smallMessage is the size up to which a request gets memory of just its size. Most are smaller.
@@ -130,8 +131,15 @@ func (r *rpc) encodeMessage(ctx context.Context, b []byte, c *codec, response an
 	if !ok {
 		return b, 0, r.endError()
 	}
-	b, err = r.appendMessage(b, c, response, size, compression)
-	return b, paid, err
+	returned := false
+	defer func() {
+		if !returned { // the code of the message has ended the goroutine
+			r.conn.giveBack(paid)
+		}
+	}()
+	data, err = r.appendMessage(b, c, response, size, compression)
+	returned = true
+	return data, paid, err
 }
 
 // appendMessage does what is left when there is room for the message, of size octets with its prefix.
@@ -193,7 +201,9 @@ func (r *rpc) decodeRequest(ctx context.Context, c *codec, into any) error {
 	m := r.request
 	r.request = message{}
 	err := r.decode(ctx, c, m, into)
-	r.took(m)
+	if !r.requestStreaming { // otherwise onlyMessage has told
+		r.took(m)
+	}
 	return err
 }
 

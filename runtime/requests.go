@@ -92,7 +92,7 @@ func (r *rpc) unpackLocked(pack *message) message {
 }
 
 // dropRequestsLocked drops the requests that no handler will take. What the reader has of the request under way stays until
-// it looks, or until the RPC is settled.
+// it looks, or until the RPC is settled; but what was reserved for the rest of it is not needed, whatever still comes.
 func (r *rpc) dropRequestsLocked() {
 	if r.queue == nil && r.large.Load() == nil {
 		return
@@ -103,6 +103,6 @@ func (r *rpc) dropRequestsLocked() {
 	}
 	r.queue, r.taken, r.unpacked = nil, 0, 0
 	if v := r.large.Load(); v != nil {
-		r.conn.account.Leave(&v.claim)
+		r.conn.account.Drop(&v.claim)
 	}
 }

@@ -63,8 +63,7 @@ type rpc struct {
 	ending      outcome   // how it ended, once isOver
 	cause       error     // what the context's Err returns, once isOver
 	done        chan struct{}
-	after       map[*func()]struct{}
-	callbacks   []func()
+	afterwards  *afterwards   // what is to be called once it is over; nil: nothing
 	beginning   *budget.Claim // waits for room; nil: it has not had to
 	trailing    Metadata
 	queue       []message // requests; those from taken on wait for the handler
@@ -78,7 +77,13 @@ type rpc struct {
 	placeless   bool // its handler is not one of a bounded number
 	headersSent bool
 	noMore      bool // the last request is in queue, or was
-	awaiting    bool // somebody waits for arrived
+	starving    bool // its handler waits for a request
+}
+
+// afterwards is what is called once an RPC is over.
+type afterwards struct {
+	funcs     map[*func()]struct{}
+	callbacks []func()
 }
 
 // HandleRequest implements http2.StreamHandler.
@@ -391,14 +396,11 @@ func (r *rpc) endLocked(o outcome, cause error) {
 		close(r.done)
 	}
 	r.signalLocked()
-	after, callbacks, dispatched, m, beginning := r.after, r.callbacks, r.dispatched, r.method, r.beginning
-	r.after, r.callbacks, r.beginning = nil, nil, nil
+	afterwards, dispatched, m, beginning := r.afterwards, r.dispatched, r.method, r.beginning
+	r.afterwards, r.beginning = nil, nil
 	r.mu.Unlock()
-	for f := range after {
-		go r.callAfter(*f)
-	}
-	if callbacks != nil {
-		go r.callBack(callbacks)
+	if afterwards != nil {
+		r.callAll(afterwards)
 	}
 	r.count(m, o.code)
 	if !dispatched {
@@ -407,6 +409,24 @@ func (r *rpc) endLocked(o outcome, cause error) {
 	if beginning != nil && r.conn.account.Drop(beginning) {
 		r.redispatch() // it has waited long enough to find out that it is over
 	}
+}
+
+// callAll calls what is to be called now that the RPC is over.
+func (r *rpc) callAll(a *afterwards) {
+	for f := range a.funcs {
+		go r.callAfter(*f)
+	}
+	if a.callbacks != nil {
+		go r.callBack(a.callbacks)
+	}
+}
+
+// afterwardsLocked returns what is to be called once the RPC is over, to be added to.
+func (r *rpc) afterwardsLocked() *afterwards {
+	if r.afterwards == nil {
+		r.afterwards = &afterwards{}
+	}
+	return r.afterwards
 }
 
 // count counts the RPC under its method.
@@ -462,16 +482,8 @@ func (r *rpc) nextMessage() (message, error) {
 func (r *rpc) awaitMessage() (message, error) {
 	r.mu.Lock()
 	for !r.isOver && r.taken == len(r.queue) && !r.noMore {
-		if r.arrived == nil {
-			r.arrived = sync.NewCond(&r.mu)
-		}
-		r.awaiting = true
-		if r.large.Load() != nil {
-			r.conn.account.Urge() // it may be a large one that has to wait for room
-		}
-		r.arrived.Wait()
+		r.waitRequestLocked()
 	}
-	r.awaiting = false
 	if r.isOver {
 		defer r.mu.Unlock()
 		return message{}, r.endErrorLocked()
@@ -492,6 +504,19 @@ func (r *rpc) awaitMessage() (message, error) {
 		r.conn.h2.Flush()
 	}
 	return m, nil
+}
+
+// waitRequestLocked waits until something has happened that a handler may wait for which wants a request.
+func (r *rpc) waitRequestLocked() {
+	if r.arrived == nil {
+		r.arrived = sync.NewCond(&r.mu)
+	}
+	r.starving = true
+	if r.large.Load() != nil {
+		r.conn.account.Urge() // the request may be waiting for room
+	}
+	r.arrived.Wait()
+	r.starving = false
 }
 
 // creditAtOnce is how many octets a handler takes before they are given back to the flow-control window: an eighth of

@@ -77,16 +77,20 @@ func (r *rpc) AfterFunc(f func()) (stop func() bool) {
 		go r.callAfter(f)
 		return func() bool { return false }
 	}
-	if r.after == nil {
-		r.after = map[*func()]struct{}{}
+	a := r.afterwardsLocked()
+	if a.funcs == nil {
+		a.funcs = map[*func()]struct{}{}
 	}
 	entry := &f
-	r.after[entry] = struct{}{}
+	a.funcs[entry] = struct{}{}
 	return func() bool {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		_, pending := r.after[entry]
-		delete(r.after, entry)
+		if r.isOver {
+			return false // it has been called, or is about to be
+		}
+		_, pending := a.funcs[entry]
+		delete(a.funcs, entry)
 		return pending
 	}
 }
@@ -202,7 +206,8 @@ func (c *servicerContext) AddCallback(f func()) bool {
 	if c.isOver {
 		return false
 	}
-	c.callbacks = append(c.callbacks, f)
+	a := c.rpc().afterwardsLocked()
+	a.callbacks = append(a.callbacks, f)
 	return true
 }
 

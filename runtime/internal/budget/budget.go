@@ -16,11 +16,16 @@
 //     nothing has; so many halves of requests cannot keep each other from becoming whole.
 //   - Only if responses have more than their sixteenth, and all together is more than the limit, is the peer asked for
 //     nothing at all ([Budget.Pressed]): it has to take some of its responses first.
+//   - Of a whole that is full, whatever fills it, no peer is asked for anything, but for what has been granted. Otherwise the
+//     halves of requests that fill it could never become whole.
 //
 // # Locks
 //
 // The counters are atomic. A Budget's mutex is innermost, but for that of its whole: nothing is called with it held. Claims
 // are granted on a goroutine of the budget's own, so that Sub may be called with any lock held.
+//
+// Whoever gives octets back subtracts them before he looks whether anybody waits; whoever begins to wait says so before
+// he looks for the last time. So one of them sees the other.
 package budget
 
 import (
@@ -43,7 +48,8 @@ const (
 type Line uint8
 
 const (
-	ForRequests  Line = iota // for more of a request to come
+	ForWindow    Line = iota // for anything to come; ahead of ForRequests, whose octets may need it
+	ForRequests              // for more of a request to come
 	ForResponses             // for a response to be made
 	ForBeginning             // for an RPC to begin; behind all in ForResponses
 	lines
@@ -51,7 +57,7 @@ const (
 
 // side is what a line is for.
 func (l Line) side() Side {
-	if l == ForRequests {
+	if l == ForWindow || l == ForRequests {
 		return Requests
 	}
 	return Responses
@@ -67,14 +73,15 @@ type Budget struct {
 
 	used    [sides]atomic.Int64
 	things  [kinds]atomic.Int64
-	freed   atomic.Uint64 // octets of responses that have been given back
-	waiting atomic.Int32  // claims in lines; written with mu held
-	crowd   atomic.Int32  // parts; written with mu held
+	freed   [sides]atomic.Uint64 // octets that have been given back; of requests, only by a part
+	waiting atomic.Int32         // claims in lines; written with mu held
+	crowd   atomic.Int32         // parts; written with mu held
 
 	mu sync.Mutex
 	// Guarded by mu.
 	lines    [lines][]*Claim
 	open     int64     // octets granted in ForRequests and not used up
+	credit   int64     // octets of these that may still be asked for although the whole is full
 	extra    *Claim    // granted although there was no room, and not used up; nil: none
 	closed   bool      // nothing is granted any more
 	blocked  bool      // a claim was not granted for want of room in the whole
@@ -82,6 +89,37 @@ type Budget struct {
 	granting bool      // a goroutine grants claims
 	changed  bool      // and has to look once more
 	parts    []*Budget // of a whole: those that wait for its room, in turn
+
+	sched *scheduler // nil, but in tests
+}
+
+// scheduler decides in tests which goroutine goes on between two steps, so that they can go through all interleavings.
+type scheduler struct {
+	lock  func(*sync.Mutex) // instead of Lock
+	pause func()            // between steps that others may come between
+	spawn func(f func())    // instead of go
+}
+
+func (b *Budget) lock() {
+	if b.sched != nil {
+		b.sched.lock(&b.mu)
+		return
+	}
+	b.mu.Lock()
+}
+
+func (b *Budget) pause() {
+	if b.sched != nil {
+		b.sched.pause()
+	}
+}
+
+func (b *Budget) spawnGrantAll() {
+	if b.sched != nil {
+		b.sched.spawn(b.grantAll)
+		return
+	}
+	go b.grantAll()
 }
 
 // noLimit is so large that sums of it don't overflow.
@@ -121,14 +159,16 @@ func (b *Budget) Sub(side Side, n int64) {
 		return
 	}
 	b.used[side].Add(-n)
-	if side == Responses {
-		b.freed.Add(uint64(n))
+	if side == Responses || b.whole != nil {
+		b.freed[side].Add(uint64(n))
 	}
+	b.pause()
 	if b.waiting.Load() > 0 {
 		b.grant()
 	}
 	if b.whole != nil {
 		b.whole.Sub(side, n)
+		b.pause()
 		if b.whole.crowd.Load() > 0 {
 			b.whole.grantParts()
 		}
@@ -181,8 +221,18 @@ func (b *Budget) End(kind Kind) (left int64) {
 	return left
 }
 
-// Freed returns how many octets of responses have been given back so far. It only grows.
-func (b *Budget) Freed() uint64 { return b.freed.Load() }
+// Progress returns a number that changes whenever the peer does what a budget that is [Budget.Stuck] waits for: it takes
+// responses or, if there are none, completes requests.
+func (b *Budget) Progress() uint64 {
+	n := b.freed[Responses].Load()
+	if b.used[Responses].Load() == 0 {
+		n += b.freed[Requests].Load()
+	}
+	return n
+}
+
+// Crowded reports whether parts of this budget wait for room in it.
+func (b *Budget) Crowded() bool { return b.crowd.Load() > 0 }
 
 // Fits reports whether there is room for a response of n octets. One that is larger than all that responses can have is
 // taken for half of that, so that it need not wait for ever.
@@ -226,22 +276,22 @@ func (b *Budget) room(line Line, size int64) bool {
 	case ForBeginning:
 		return b.mayBegin()
 	}
-	return !b.pressed(max(size, b.limit/8))
+	return !b.pressed(max(size, b.limit/8)) // some more than Pressed asks for, so that it does not come and go
 }
 
 // Stuck reports whether what the peer makes us hold keeps something from going on, its own or, where the whole has no room,
 // others'. It is then for the peer to take its responses, and to complete its requests.
 func (b *Budget) Stuck() bool {
 	mine := b.used[Responses].Load()
-	if b.whole != nil && b.whole.crowd.Load() > 0 && (mine > 0 || b.all() > b.floor() && b.whole.filled(0)) {
+	if b.whole != nil && b.whole.crowd.Load() > 0 && (mine > 0 || b.all() > b.floor() && b.whole.filled(b.whole.limit)) {
 		return true
 	}
 	if mine <= b.floor() {
 		return false
 	}
-	b.mu.Lock()
+	b.lock()
 	defer b.mu.Unlock()
-	return len(b.lines[ForResponses]) > 0 || len(b.lines[ForBeginning]) > 0 || len(b.lines[ForRequests]) > 0 && b.pressed(b.limit/8) || !b.fits(0)
+	return len(b.lines[ForResponses]) > 0 || len(b.lines[ForBeginning]) > 0 || len(b.lines[ForWindow])+len(b.lines[ForRequests]) > 0 && b.pressed(b.limit/8) || !b.fits(0)
 }
 
 // Waiting returns how many claims are in a line.
@@ -249,14 +299,14 @@ func (b *Budget) Waiting(line Line) int {
 	if b.waiting.Load() == 0 {
 		return 0
 	}
-	b.mu.Lock()
+	b.lock()
 	defer b.mu.Unlock()
 	return len(b.lines[line])
 }
 
 // Try counts n octets if there is room, and nobody else of that line has been waiting for it.
 func (b *Budget) Try(line Line, n int64) bool {
-	b.mu.Lock()
+	b.lock()
 	defer b.mu.Unlock()
 	return len(b.lines[line]) == 0 && b.takeLocked(line, n)
 }
@@ -267,28 +317,49 @@ func (b *Budget) takeLocked(line Line, size int64) bool {
 		return false
 	}
 	if w := b.whole; w != nil {
-		w.mu.Lock() // so that two parts don't take the same room
+		w.lock() // so that two parts don't take the same room
 		defer w.mu.Unlock()
-		if line == ForRequests && w.filled(size) || line != ForRequests && !w.room(line, size) {
+		if !b.wholeHasRoomLocked(line, size) {
 			b.blocked = true
 			return false
 		}
 	}
-	b.Add(line.side(), size)
+	if line != ForWindow {
+		b.Add(line.side(), size)
+	}
 	return true
 }
 
-// Claim asks for octets. Its exported fields are set before [Budget.Ask], and not changed while it waits.
+// wholeHasRoomLocked is room for the whole. It also holds the whole's lock.
+func (b *Budget) wholeHasRoomLocked(line Line, size int64) bool {
+	switch {
+	case line.side() == Responses:
+		return b.whole.room(line, size)
+	case line == ForRequests:
+		return !b.whole.filled(size)
+	case !b.whole.filled(0):
+		return true
+	}
+	if b.credit <= 0 {
+		return false
+	}
+	b.credit -= size
+	return true
+}
+
+// Claim asks for octets. Its exported fields are set before [Budget.Ask], and not changed while it waits. It may be asked for
+// again once Ask or Granted has said that it was granted, and [Budget.UseUp] been called. Then no late call of Granted can
+// be taken for one that concerns another request.
 type Claim struct {
 	Line Line
-	Size int64 // octets that are counted when the claim is granted
+	Size int64 // octets that are counted when the claim is granted; in ForWindow they are not
 
-	// Granted is called once the claim has been granted, unless Ask or Drop has said so before. It has no locks to fear,
-	// and should not block for long.
+	// Granted is called once the claim has been granted, unless Ask has said so. It comes a little later than the grant: the
+	// claim may have been dropped meanwhile. It has no locks to fear, and should not block for long.
 	Granted func()
 
 	// Urgent says that the claim may be granted although there is no room: others may be waiting for whoever made it. One
-	// claim at a time is, until [Budget.Drop] or [Budget.UseUp]. nil: never.
+	// claim at a time is, until [Budget.Drop] or [Budget.UseUp]. It is called without locks. nil: never.
 	Urgent func() bool
 
 	// Guarded by Budget.mu.
@@ -299,12 +370,13 @@ type Claim struct {
 
 // Ask puts a claim in its line. It reports true if the claim has been granted at once.
 func (b *Budget) Ask(c *Claim) (granted bool) {
-	b.mu.Lock()
+	b.lock()
 	defer b.mu.Unlock()
 	if !b.closed && b.firstLocked(c.Line) && b.takeLocked(c.Line, c.Size) {
 		b.grantedLocked(c)
 		return true
 	}
+	b.pause()
 	c.inLine = true
 	b.lines[c.Line] = append(b.lines[c.Line], c)
 	b.waiting.Add(1)
@@ -318,22 +390,25 @@ func (b *Budget) firstLocked(line Line) bool {
 }
 
 func (b *Budget) grantedLocked(c *Claim) {
-	c.held += c.Size
+	if c.Line != ForWindow {
+		c.held += c.Size
+	}
 	if c.Line == ForRequests {
 		c.open += c.Size
 		b.open += c.Size
+		b.credit += c.Size
 	}
 }
 
 // Drop takes a claim back: it leaves its line, or what it was granted is given back. It reports whether the claim was in
 // line; then it will not be granted.
 func (b *Budget) Drop(c *Claim) (waited bool) {
-	b.mu.Lock()
+	b.lock()
 	waited = c.inLine
 	if waited {
 		b.leaveLocked(c)
 	}
-	b.useUpLocked(c, c.open)
+	b.useUpLocked(c)
 	held := c.held
 	c.held = 0
 	b.grantLocked() // whoever stands behind may be content with less
@@ -344,7 +419,7 @@ func (b *Budget) Drop(c *Claim) (waited bool) {
 
 // Take makes what a claim was granted the caller's, to give back by Sub.
 func (b *Budget) Take(c *Claim) (octets int64) {
-	b.mu.Lock()
+	b.lock()
 	defer b.mu.Unlock()
 	octets, c.held = c.held, 0
 	return octets
@@ -352,7 +427,7 @@ func (b *Budget) Take(c *Claim) (octets int64) {
 
 // Leave has a claim leave its line, in case it stands there.
 func (b *Budget) Leave(c *Claim) {
-	b.mu.Lock()
+	b.lock()
 	defer b.mu.Unlock()
 	if c.inLine {
 		b.leaveLocked(c)
@@ -360,18 +435,18 @@ func (b *Budget) Leave(c *Claim) {
 	}
 }
 
-// UseUp says that n octets that a claim was granted have served their purpose: their request is with its handler.
-func (b *Budget) UseUp(c *Claim, n int64) {
-	b.mu.Lock()
+// UseUp says that what a claim was granted has served its purpose: its request is with its handler.
+func (b *Budget) UseUp(c *Claim) {
+	b.lock()
 	defer b.mu.Unlock()
-	b.useUpLocked(c, n)
+	b.useUpLocked(c)
 	b.grantLocked()
 }
 
-func (b *Budget) useUpLocked(c *Claim, n int64) {
-	n = min(n, c.open)
-	b.open -= n
-	c.open -= n
+func (b *Budget) useUpLocked(c *Claim) {
+	b.open -= c.open
+	b.credit = min(b.credit, b.open)
+	c.open = 0
 	if b.extra == c {
 		b.extra = nil
 	}
@@ -390,7 +465,7 @@ func (b *Budget) leaveLocked(c *Claim) {
 // Close says that the peer is gone, or about to be: nothing is granted any more, so that nothing begins because something
 // else has ended. Claims have to be dropped all the same.
 func (b *Budget) Close() {
-	b.mu.Lock()
+	b.lock()
 	defer b.mu.Unlock()
 	b.closed = true
 }
@@ -403,7 +478,7 @@ func (b *Budget) Urge() {
 }
 
 func (b *Budget) grant() {
-	b.mu.Lock()
+	b.lock()
 	defer b.mu.Unlock()
 	b.grantLocked()
 }
@@ -416,7 +491,7 @@ func (b *Budget) grantLocked() {
 	b.changed = true
 	if !b.granting {
 		b.granting = true
-		go b.grantAll()
+		b.spawnGrantAll()
 	}
 }
 
@@ -427,11 +502,12 @@ func (b *Budget) grantAll() {
 			b.grantAgain()
 		}
 	}()
-	b.mu.Lock()
+	b.lock()
 	defer b.mu.Unlock()
 	for b.changed && !b.closed {
 		b.changed, b.blocked = false, false
 		granted := b.grantableLocked()
+		b.pause()
 		if b.joinLocked(b.blocked) {
 			b.changed = true // room may have come before the whole could see that it is waited for
 		}
@@ -447,7 +523,7 @@ func (b *Budget) grantAll() {
 // callGranted tells claims that they have been granted, with the lock given up meanwhile.
 func (b *Budget) callGranted(granted []*Claim) {
 	b.mu.Unlock()
-	defer b.mu.Lock() // also if one of them panics
+	defer b.lock() // also if one of them panics
 	for _, c := range granted {
 		c.Granted()
 	}
@@ -497,7 +573,7 @@ func (b *Budget) urgentLocked() []*Claim {
 		return nil
 	}
 	i := b.mostUrgent(candidates)
-	if i < 0 || !candidates[i].inLine {
+	if i < 0 || b.closed || !candidates[i].inLine {
 		return nil
 	}
 	c := candidates[i]
@@ -511,7 +587,7 @@ func (b *Budget) urgentLocked() []*Claim {
 // mostUrgent returns the index of the first claim that says it is urgent, or -1, with the lock given up meanwhile.
 func (b *Budget) mostUrgent(claims []*Claim) int {
 	b.mu.Unlock()
-	defer b.mu.Lock()
+	defer b.lock()
 	return slices.IndexFunc(claims, func(c *Claim) bool { return c.Urgent() })
 }
 
@@ -522,7 +598,7 @@ func (b *Budget) joinLocked(waits bool) (begins bool) {
 	}
 	b.joined = waits
 	w := b.whole
-	w.mu.Lock()
+	w.lock()
 	defer w.mu.Unlock()
 	if waits {
 		w.parts = append(w.parts, b)
@@ -537,7 +613,10 @@ func (b *Budget) joinLocked(waits bool) (begins bool) {
 
 // grantParts has the parts look for what they can grant, another of them first each time.
 func (b *Budget) grantParts() {
-	b.mu.Lock()
+	if b.filled(0) && !b.fits(0) {
+		return // in vain
+	}
+	b.lock()
 	parts := slices.Clone(b.parts)
 	if len(parts) > 1 {
 		b.parts = append(b.parts[1:], parts[0])

@@ -137,7 +137,7 @@ func NewConn(nc net.Conn, app Application, config *Config, account *budget.Budge
 	}
 	c.drained.L = &c.mu
 	c.peerMaxList.Store(math.MaxInt32) // RFC 9113, Section 6.5.2: "The initial value of this setting is unlimited."
-	c.window = budget.Claim{Line: budget.ForRequests, Granted: c.grantWindow}
+	c.window = budget.Claim{Line: budget.ForWindow, Granted: c.grantWindow}
 	c.upkeep.begin(config)
 	c.in = newInflow(int32(c.config.ConnWindow))
 	c.fields = newFieldDecoder(c.config.MaxHeaderListBytes, c.config.MaxHeaderFields)

@@ -121,13 +121,16 @@ func (c *Conn) countInflow(n int) error {
 
 // openWindowLocked gives the peer the window that it is owed, if it may have it. The caller flushes if it reports true.
 func (c *Conn) openWindowLocked() (flush bool) {
-	if c.withheld {
+	if c.withheld || c.stage >= ending { // in line, it would stay there
 		return false
 	}
-	if c.account.Pressed() && !c.account.Ask(&c.window) {
-		c.withheld = true
-		c.watchStallLocked()
-		return false
+	if c.account.Pressed() {
+		c.window.Size = int64(c.owed)
+		if !c.account.Ask(&c.window) {
+			c.withheld = true
+			c.watchStallLocked()
+			return false
+		}
 	}
 	c.appendControlLocked(appendWindowUpdate(c.out, 0, c.owed))
 	c.owed = 0

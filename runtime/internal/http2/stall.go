@@ -24,10 +24,10 @@ func (c *Conn) watchStallLocked() {
 	if c.stall.watch != nil || c.stage >= ending {
 		return
 	}
-	sent, freed := c.stall.sent, c.account.Freed()
+	sent, progress := c.stall.sent, c.account.Progress()
 	c.stall.watch = time.AfterFunc(c.config.WriteTimeout, func() {
 		defer c.contain()
-		c.checkProgress(sent, freed)
+		c.checkProgress(sent, progress)
 	})
 }
 
@@ -38,9 +38,9 @@ func (c *Conn) stopWatchLocked() {
 	}
 }
 
-// checkProgress ends a connection that is stuck, if it is as it was when that much DATA had been sent and that much been
-// given back.
-func (c *Conn) checkProgress(sent, freed uint64) {
+// checkProgress ends a connection that is stuck, if it is as it was when that much DATA had been sent, and the account made
+// that progress.
+func (c *Conn) checkProgress(sent, progress uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.stall.watch == nil {
@@ -49,7 +49,7 @@ func (c *Conn) checkProgress(sent, freed uint64) {
 	c.stall.watch = nil
 	switch {
 	case !c.account.Stuck():
-	case sent == c.stall.sent && freed == c.account.Freed():
+	case sent == c.stall.sent && progress == c.account.Progress():
 		err := ConnError{ErrCodeEnhanceYourCalm, "responses are not taken"}
 		c.endLocked(err, err.Code, err.Reason)
 		c.flushLocked()
