@@ -76,7 +76,7 @@ func (c *connection) wantIdle(t testing.TB) {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Errorf("of a connection are left %v: requests, responses, metadata, queued, in each line, streams, RPCs", left)
+			t.Errorf("of a connection are left %v: RPCs, requests, responses, metadata, queued, in each line, streams", left)
 			return
 		}
 	}
@@ -84,11 +84,13 @@ func (c *connection) wantIdle(t testing.TB) {
 
 func (c *connection) left() []int64 {
 	a := c.account
-	return []int64{
-		a.Used(budget.Requests), a.Used(budget.Responses), c.heads.Load(), int64(c.dispatch.waiting()),
-		int64(a.Waiting(budget.ForRequests)), int64(a.Waiting(budget.ForResponses)), int64(a.Waiting(budget.ForBeginning)),
-		int64(c.h2.Open()), a.Count(budget.Handlers),
+	left := []int64{
+		a.Count(budget.Handlers), a.Used(budget.Requests), a.Used(budget.Responses), c.heads.Load(), int64(c.dispatch.waiting()),
 	}
+	for _, line := range []budget.Line{budget.ForWindow, budget.ForRequests, budget.ForResponses, budget.ForBeginning} {
+		left = append(left, int64(a.Waiting(line)))
+	}
+	return append(left, int64(c.h2.Open()))
 }
 
 // newTestLogger returns a logger of everything there is to log.
