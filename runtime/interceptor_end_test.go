@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"fmt"
+	goruntime "runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -243,6 +244,46 @@ func TestNext_ReturnsWhetherTheResponseCanBeSent(t *testing.T) {
 				if seen != tt.seen {
 					t.Errorf("Next returned %v, want %v", seen, tt.seen)
 				}
+			}
+		})
+	}
+}
+
+// TestAccount_RespondDoesNotReturn has interceptors replace a large response by one whose hook does not return. What was
+// reserved for the first is given back once.
+func TestAccount_RespondDoesNotReturn(t *testing.T) {
+	for name, tt := range map[string]struct {
+		end     func()
+		recover bool
+		code    codes.Code
+	}{
+		"Panic":     {func() { panic("boom") }, false, codes.Unknown},
+		"Recovered": {func() { panic("boom") }, true, codes.Aborted},
+		"Goexit":    {goruntime.Goexit, false, codes.Unknown},
+	} {
+		runInBubble(t, name, func(t *testing.T) {
+			s := newTestServer(t, intercept(func(ctx context.Context, call *Call, next Next) (err error) {
+				responses := 0
+				call.OnResponse(func(context.Context, any) error {
+					if responses++; responses == 2 {
+						tt.end()
+					}
+					return nil
+				})
+				if err := next(ctx, call); err != nil {
+					return err
+				}
+				if tt.recover {
+					defer func() { err = status.Errorf(codes.Aborted, "%v", recover()) }()
+				}
+				return call.Respond(ctx, rawOf("other"))
+			}), handlers{"M": answering(&raw{Data: make([]byte, 100_000)})})
+			client := s.dial()
+			for range 3 {
+				if code, details := client.call("/t.S/M", "").result().status(); code != tt.code {
+					t.Errorf("%v %q, want %v", code, details, tt.code)
+				}
+				wantNothingHeld(t, s)
 			}
 		})
 	}

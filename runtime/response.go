@@ -23,7 +23,7 @@ func (r *rpc) encode(ctx context.Context, w *worker, c *codec, response any) ([]
 		return nil, r.unserializable(noResponse)
 	}
 	r.conn.giveBack(w.paid) // an interceptor has replaced a response
-	w.paid = 0
+	w.paid = 0              // before hooks of interceptors, which may not return
 	data, paid, err := r.encodeMessage(ctx, w.takeBuffer(), c, response, w.patient)
 	w.paid = paid
 	if err != nil {
