@@ -409,11 +409,16 @@ type workerWatch struct {
 	waiting int         // octets of responses, when it looked last
 }
 
+// watchWorker watches nothing unless the handler occupies a worker. Behind interceptors it does not once it has ended,
+// although its response may still wait.
 func (r *rpc) watchWorker() workerWatch {
-	m := r.handled()
-	if m == nil {
+	r.mu.Lock()
+	occupies := r.entered
+	r.mu.Unlock()
+	if !occupies {
 		return workerWatch{r: r}
 	}
+	m := r.handled()
 	return workerWatch{r, r.conn.boundOf(m), r.stream.Waiting()}
 }
 

@@ -213,6 +213,8 @@ func (r *rpc) handled() *method {
 	if r.call != nil {
 		return r.call.method
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	return r.method
 }
 
