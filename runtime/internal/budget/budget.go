@@ -275,6 +275,8 @@ func (b *Budget) room(line Line, size int64) bool {
 		return b.fits(size)
 	case ForBeginning:
 		return b.mayBegin()
+	case ForWindow:
+		return !b.pressed(size)
 	}
 	return !b.pressed(max(size, b.limit/8)) // some more than Pressed asks for, so that it does not come and go
 }

@@ -20,7 +20,7 @@ func TestConn_OwesNothingAfterItsEnd(t *testing.T) {
 	c.withheld, c.owed = true, 1
 	c.finish(ErrConnClosed)
 	c.grantWindow()
-	if n := account.Waiting(budget.ForRequests); n != 0 {
+	if n := account.Waiting(budget.ForWindow); n != 0 {
 		t.Errorf("%d claims of a connection that has ended are in line", n)
 	}
 }

@@ -1,0 +1,141 @@
+package runtime
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/net/http2"
+	"google.golang.org/grpc/codes"
+)
+
+// TestAccount_PatientClients has clients that behave fill their accounts with requests and responses at random, and take
+// their responses little by little. Every RPC ends well in the end: neither side of the account waits for the other for ever.
+func TestAccount_PatientClients(t *testing.T) {
+	for seed := range 12 {
+		options := Options{MaxConnectionBytes: 1 << 19, Connections: ConnectionOptions{MinPingInterval: -1}}
+		if seed%2 == 1 {
+			options.Workers = 3
+		}
+		if seed%4 >= 2 {
+			options = passing(options)
+		}
+		runInBubble(t, fmt.Sprint(seed), func(t *testing.T) {
+			s := newTestServer(t, options, patientHandlers())
+			var callers, takers sync.WaitGroup
+			stop := make(chan struct{})
+			for n := range uint64(3) {
+				client := newTestClient(t, s.listener.dial(), http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+				client.do(func(f *http2.Framer) { client.thrifty = true; f.WriteWindowUpdate(0, 1<<30) })
+				takers.Go(func() { client.takeAtRandom(rand.New(rand.NewPCG(uint64(seed), n)), stop) })
+				for m := range uint64(6) {
+					callers.Go(func() { client.callAtRandom(t, rand.New(rand.NewPCG(uint64(seed), 10+6*n+m))) })
+				}
+			}
+			callers.Wait()
+			close(stop)
+			takers.Wait()
+			synctest.Wait()
+		})
+	}
+}
+
+// patientHandlers answer with about as much as they are sent, some after a while.
+func patientHandlers() handlers {
+	all := handlers{}
+	for i, c := range cardinalities {
+		all[c.name] = handlerOf(c, func(call *testCall) error {
+			for {
+				request, err := call.next()
+				if err != nil {
+					return nil // io.EOF, or nobody listens any more
+				}
+				time.Sleep(time.Duration(i*len(request.Data)%1000) * time.Millisecond)
+				if err := call.send(&raw{Data: make([]byte, len(request.Data))}); err != nil {
+					return err
+				}
+			}
+		})
+	}
+	return all
+}
+
+// takeAtRandom opens the windows of streams a little from time to time.
+func (c *testClient) takeAtRandom(random *rand.Rand, stop <-chan struct{}) {
+	for {
+		select {
+		case <-stop:
+			return
+		case <-time.After(time.Duration(random.IntN(3000)) * time.Millisecond):
+		}
+		c.do(func(f *http2.Framer) {
+			for _, st := range c.streams {
+				if !st.ended && !st.reset {
+					f.WriteWindowUpdate(st.id, uint32(1+random.IntN(100_000)))
+				}
+			}
+		})
+	}
+}
+
+// callAtRandom makes calls, one after another. Some it cancels, and some may be refused.
+func (c *testClient) callAtRandom(t *testing.T, random *rand.Rand) {
+	sizes := []int{0, 10, 600, 5_000, 70_000, 150_000, 200_000}
+	for range 4 {
+		cardinality := cardinalities[random.IntN(len(cardinalities))]
+		st := c.open("/t.S/"+cardinality.name, "grpc-timeout", "50M")
+		messages := 1
+		if cardinality.requestStreaming {
+			messages += random.IntN(6)
+		}
+		for range messages {
+			st.sendSlowly(lpm(0, string(make([]byte, sizes[random.IntN(len(sizes))]))))
+		}
+		if random.IntN(6) == 0 {
+			st.cancel()
+			continue
+		}
+		st.halfClose()
+		st.await(func() bool { return st.ended || st.reset || c.ended })
+		if r := st.snapshot(); r.reset && r.code == http2.ErrCodeRefusedStream {
+			continue
+		} else if code, details := r.status(); code != codes.OK {
+			t.Errorf("%s: %v %q", cardinality.name, code, details)
+		}
+	}
+}
+
+// sendSlowly is sendPatiently for windows that open once in a while.
+func (st *testStream) sendSlowly(data []byte) {
+	for len(data) > 0 {
+		n := 0
+		st.await(func() bool {
+			n = min(len(data), 16384, st.c.credits, st.credits)
+			return n > 0 || st.ended || st.reset || st.c.ended
+		})
+		if n <= 0 {
+			return
+		}
+		st.sendData(data[:n])
+		data = data[n:]
+	}
+}
+
+// await waits for up to an hour.
+func (st *testStream) await(holds func() bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+	defer cancel()
+	for ctx.Err() == nil {
+		st.c.mu.Lock()
+		held := holds()
+		st.c.mu.Unlock()
+		if held {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
