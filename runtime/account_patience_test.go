@@ -16,12 +16,17 @@ import (
 // TestAccount_PatientClients has clients that behave fill their accounts with requests and responses at random, and take
 // their responses little by little. Every RPC ends well in the end: neither side of the account waits for the other for ever.
 func TestAccount_PatientClients(t *testing.T) {
-	for seed := range 12 {
-		options := Options{MaxConnectionBytes: 1 << 19, Connections: ConnectionOptions{MinPingInterval: -1}}
+	for seed := range 24 {
+		options := Options{Connections: ConnectionOptions{MinPingInterval: -1}}
+		if seed%8 < 4 {
+			options.MaxConnectionBytes = 1 << 19
+		} else {
+			options.MaxServerBytes = 700_000
+		}
 		if seed%2 == 1 {
 			options.Workers = 3
 		}
-		if seed%4 >= 2 {
+		if seed%4 == 2 || seed%8 == 3 { // not with both MaxServerBytes and Workers
 			options = passing(options)
 		}
 		runInBubble(t, fmt.Sprint(seed), func(t *testing.T) {

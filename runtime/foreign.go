@@ -23,6 +23,7 @@ type foreignConn struct {
 	net.Conn
 	server   *Server
 	said     atomic.Bool
+	exited   atomic.Bool               // Read has ended its goroutine (runtime.Goexit)
 	writeEnd atomic.Pointer[time.Time] // the write deadline, if Conn has refused it
 }
 
@@ -73,7 +74,12 @@ func (c *foreignConn) contain(method string, err *error) {
 // Read implements net.Conn.
 func (c *foreignConn) Read(b []byte) (n int, err error) {
 	defer c.contain("Read", &err)
+	if c.exited.Load() {
+		return 0, errForeign // or it would end one reader after the other
+	}
+	c.exited.Store(true) // until it returns, or panics, which is an error too
 	n, err = c.Conn.Read(b)
+	c.exited.Store(false)
 	if n < 0 || n > len(b) {
 		return 0, fmt.Errorf("gogreeter: Read of a %T has returned %d, for a buffer of %d octets", c.Conn, n, len(b))
 	}

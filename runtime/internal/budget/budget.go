@@ -256,7 +256,11 @@ func (b *Budget) MayBegin() bool {
 func (b *Budget) mayBegin() bool { return b.fits(b.limit / 8) }
 
 // Pressed reports whether the peer has to take some of its responses before it is asked for anything.
-func (b *Budget) Pressed() bool { return b.pressed(0) || b.whole != nil && b.whole.filled(0) }
+func (b *Budget) Pressed() bool { return b.pressed(0) || b.whole != nil && b.withheld() }
+
+// withheld reports whether the whole has no room for what this part's peer may send. A part that has little goes on: if all
+// waited for the whole, none of their requests would become whole, and it would stay full.
+func (b *Budget) withheld() bool { return b.whole.filled(0) && b.all() > b.floor() }
 
 // Overdrawn reports whether so much more is held than the limit that nothing new should come.
 func (b *Budget) Overdrawn() bool {
@@ -276,7 +280,7 @@ func (b *Budget) room(line Line, size int64) bool {
 	case ForBeginning:
 		return b.mayBegin()
 	case ForWindow:
-		return !b.pressed(size)
+		return !b.pressed(0)
 	}
 	return !b.pressed(max(size, b.limit/8)) // some more than Pressed asks for, so that it does not come and go
 }
@@ -339,7 +343,7 @@ func (b *Budget) wholeHasRoomLocked(line Line, size int64) bool {
 		return b.whole.room(line, size)
 	case line == ForRequests:
 		return !b.whole.filled(size)
-	case !b.whole.filled(0):
+	case !b.withheld():
 		return true
 	}
 	if b.credit <= 0 {

@@ -33,6 +33,9 @@ type ruleTest struct {
 // wantOfWhole is what is wanted of a part whose whole holds that much: of requests, no more than the limit, by whomever; how
 // much of them is under way is each part's own.
 func (tt *ruleTest) wantOfWhole() bool {
+	if tt.line == ForWindow {
+		return true // a part that has little goes on
+	}
 	if tt.line.side() == Requests {
 		return tt.requests+tt.responses+min(tt.size, modelLimit/4) <= modelLimit
 	}
@@ -62,8 +65,8 @@ func TestBudget_Rules(t *testing.T) {
 		{"UnderWay", 8, 0, 5, ForRequests, 3, true},
 		{"UnderWayMoreThanAnEighth", 8, 0, 5, ForRequests, 4, false},
 		{"UnderWayLargerThanAnEighth", 30, 0, 30, ForRequests, 1, false},
-		{"Window", 40, 16, 0, ForWindow, 0, true},
-		{"WindowPressed", 41, 16, 0, ForWindow, 0, false},
+		{"Window", 48, 16, 0, ForWindow, 0, true},
+		{"WindowPressed", 49, 16, 0, ForWindow, 0, false},
 		{"WindowWhateverIsUnderWay", 30, 5, 30, ForWindow, 0, true},
 	}
 	for _, tt := range tests {
@@ -126,9 +129,9 @@ func TestBudget_Judgements(t *testing.T) {
 		{name: "TheWindowWaits", requests: 20, responses: 40, change: one(ForWindow), stuck: true},
 		{name: "MoreThanItsShare", responses: 49, stuck: true},
 		{name: "WholeFull", requests: 10, responses: 5, others: 60, pressed: true, overdrawn: true},
-		{name: "WholeFullByAnEighth", others: 72, pressed: true},
+		{name: "WholeFullByAnEighth", others: 72},
 		{name: "SomebodyWaitsForTheWhole", responses: 1, change: crowded, stuck: true},
-		{name: "SomebodyWaitsForOthers", requests: 1, others: 70, change: crowded, pressed: true},
+		{name: "SomebodyWaitsForOthers", requests: 1, others: 70, change: crowded},
 		{name: "SomebodyWaitsForRequests", requests: 5, others: 70, change: crowded, pressed: true, overdrawn: true, stuck: true},
 		{name: "SomebodyWaitsButThereIsRoom", requests: 5, others: 10, change: crowded},
 	}
@@ -220,7 +223,7 @@ func TestBudget_ClaimInEveryState(t *testing.T) {
 // TestBudget_WindowIsAheadOfRequests has a request wait for another to come whole, which needs the window.
 func TestBudget_WindowIsAheadOfRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := held(nil, 40, 20, 30)
+		b := held(nil, 50, 20, 30)
 		opened := false
 		b.Ask(&Claim{Line: ForRequests, Size: 8, Granted: func() { t.Error("the request is granted") }})
 		b.Ask(&Claim{Line: ForWindow, Granted: func() { opened = true }})
@@ -310,7 +313,7 @@ func useBudget(b *Budget, what byte, n int64) {
 func TestBudget_WindowForWhatIsGranted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		whole := New(modelLimit, nil, nil)
-		b := New(-1, whole, nil)
+		b := New(modelLimit, whole, nil)
 		request := &Claim{Line: ForRequests, Size: 16}
 		window := &Claim{Line: ForWindow, Size: 10}
 		whole.Add(Requests, 48)
