@@ -189,6 +189,7 @@ func TestDispatch_ReaderEnds(t *testing.T) {
 		check(t, s.RemoveService("t.S"))
 		wantClosed(t, "termination", s.Stop(0))
 		waits.result().want(codes.Unavailable, "Cancelling all calls")
+		synctest.Wait() // the handler of a, for one
 		if n := s.active.Load(); n != 0 {
 			t.Errorf("%d RPCs are still counted", n)
 		}
