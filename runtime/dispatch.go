@@ -16,6 +16,7 @@ type dispatchTable struct {
 	methods  map[string]*method
 	services map[string]Service
 	generic  []GenericHandler
+	revision uint64 // of services
 }
 
 // withService returns the table with a service added. newMethod makes the methods.
@@ -58,7 +59,7 @@ func (t *dispatchTable) withoutService(name string) (*dispatchTable, error) {
 }
 
 func (t *dispatchTable) clone() *dispatchTable {
-	next := &dispatchTable{methods: maps.Clone(t.methods), services: maps.Clone(t.services), generic: t.generic}
+	next := &dispatchTable{methods: maps.Clone(t.methods), services: maps.Clone(t.services), generic: t.generic, revision: t.revision + 1}
 	if next.methods == nil {
 		next.methods, next.services = map[string]*method{}, map[string]Service{}
 	}

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 
+	"github.com/gogreeter/gogreeter/runtime/internal/carrier"
 	"github.com/gogreeter/gogreeter/runtime/internal/http2"
 	"github.com/gogreeter/gogreeter/runtime/internal/socket"
 )
@@ -57,6 +58,8 @@ func (r *rpc) Value(key any) any {
 		return md
 	case peerKey:
 		return (*servicerContext)(r).Peer()
+	case carrier.Unobserved{}:
+		return r.call == nil || r.call.method.responseStreaming && len(r.call.onResponse) == 0
 	}
 	return nil
 }

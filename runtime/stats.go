@@ -85,6 +85,10 @@ func (s *Server) Stats() Stats {
 	return stats
 }
 
+// ServicesRevision returns a number that is another one whenever AddService or RemoveService has changed what Services
+// returns. It is for those who keep what they have made of that: Services copies all of it.
+func (s *Server) ServicesRevision() uint64 { return s.table.Load().revision }
+
 // Services returns the services of the dispatch dictionary, by name. The result is the caller's own.
 func (s *Server) Services() map[string]Service {
 	services := maps.Clone(s.table.Load().services)

@@ -2,7 +2,6 @@ package reflection
 
 import (
 	"maps"
-	"reflect"
 	"slices"
 	"sync"
 
@@ -20,6 +19,7 @@ type files struct {
 	// Immutable after newFiles.
 	services   map[string]runtime.Service // which it was made for
 	names      []string                   // of the services, in order
+	listed     []byte                     // the answer that lists them, encoded
 	registry   *protoregistry.Files
 	extensions map[protoreflect.FullName]map[protoreflect.FieldNumber]protoreflect.ExtensionDescriptor // by what they extend
 
@@ -35,9 +35,12 @@ type encodedFile struct {
 }
 
 func newFiles(services map[string]runtime.Service) *files {
+	names := slices.Sorted(maps.Keys(services))
+	listed, _ := proto.Marshal(namesOf(names)) // an error is for the one who is answered
 	f := &files{
 		services:   services,
-		names:      slices.Sorted(maps.Keys(services)),
+		names:      names,
+		listed:     listed,
 		registry:   new(protoregistry.Files),
 		extensions: map[protoreflect.FullName]map[protoreflect.FieldNumber]protoreflect.ExtensionDescriptor{},
 		encoded:    map[string]encodedFile{},
@@ -167,13 +170,26 @@ func (f *files) encode(files []protoreflect.FileDescriptor) ([][]byte, error) {
 type cache struct {
 	server Server
 
-	mu   sync.Mutex
-	last *files // guarded by mu
+	mu sync.Mutex
+	// Guarded by mu.
+	last     *files
+	revision uint64 // of the services, when last was made; only if the server has revisions
 }
+
+// revised is a server that tells whether its services have changed. To copy and compare all of them for each request would
+// cost more than to answer it.
+type revised interface{ ServicesRevision() uint64 }
 
 func (c *cache) files() *files {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if server, ok := c.server.(revised); ok {
+		revision := server.ServicesRevision() // before Services: it must not be that of a later change
+		if c.last != nil && revision == c.revision {
+			return c.last
+		}
+		c.revision = revision
+	}
 	now := c.server.Services()
 	if c.last == nil || !sameServices(c.last.services, now) {
 		c.last = newFiles(now)
@@ -182,8 +198,5 @@ func (c *cache) files() *files {
 }
 
 func sameServices(a, b map[string]runtime.Service) bool {
-	if reflect.ValueOf(a).UnsafePointer() == reflect.ValueOf(b).UnsafePointer() {
-		return true // as long as nothing was added to a server or removed, its map is the same
-	}
 	return maps.EqualFunc(a, b, func(a, b runtime.Service) bool { return a.Descriptor == b.Descriptor })
 }

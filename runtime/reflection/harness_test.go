@@ -23,7 +23,12 @@ import (
 // serve starts a server with reflection and some services, until the test ends.
 func serve(t *testing.T, services ...runtime.Service) (*runtimetest.Server, *grpc.ClientConn) {
 	t.Helper()
-	server, err := runtimetest.NewServer(runtime.Options{Workers: 1})
+	return serveWith(t, runtime.Options{Workers: 1}, services...)
+}
+
+func serveWith(t *testing.T, options runtime.Options, services ...runtime.Service) (*runtimetest.Server, *grpc.ClientConn) {
+	t.Helper()
+	server, err := runtimetest.NewServer(options)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package reflection_test
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"strings"
@@ -184,6 +185,42 @@ func TestListServices_Live(t *testing.T) {
 	}
 	wantServices(reflection.ServiceName, reflection.ServiceNameAlpha)
 	wantFailure(t, both["v1"].ask(bySymbol("d.S")), codes.NotFound, "not found")
+}
+
+// TestListServices_Interceptors has interceptors look at the answer, and change it. It is a message like any other.
+func TestListServices_Interceptors(t *testing.T) {
+	pass := func(ctx context.Context, call *runtime.Call, next runtime.Next) error { return next(ctx, call) }
+	hide := func(ctx context.Context, call *runtime.Call, next runtime.Next) error {
+		call.OnResponse(func(_ context.Context, response any) error {
+			message := response.(proto.Message).ProtoReflect()
+			list := message.Mutable(message.Descriptor().Fields().ByName("list_services_response")).Message()
+			list.Mutable(list.Descriptor().Fields().ByName("service")).List().Truncate(1)
+			return nil
+		})
+		return next(ctx, call)
+	}
+	for name, tt := range map[string]struct {
+		interceptor runtime.Interceptor
+		want        []string
+	}{
+		"Passes": {pass, []string{reflection.ServiceName, reflection.ServiceNameAlpha}},
+		"Hides":  {hide, []string{reflection.ServiceName}},
+	} {
+		_, conn := serveWith(t, runtime.Options{Interceptors: []runtime.Interceptor{tt.interceptor}})
+		for version, c := range clients(t, conn) {
+			for range 2 {
+				answer := c.ask(listServices())
+				var got []string
+				for _, service := range answer.GetListServicesResponse().GetService() {
+					got = append(got, service.GetName())
+				}
+				if !slices.Equal(got, tt.want) {
+					t.Errorf("%s, %s: got %v, want %v", name, version, got, tt.want)
+				}
+				wantEcho(t, answer, listServices())
+			}
+		}
+	}
 }
 
 // TestItself describes the services of reflection as every other implementation does, though their files are not ours.

@@ -20,7 +20,8 @@ const (
 type Server interface {
 	runtime.Registrar
 
-	// Services returns the services of the dispatch dictionary, by name.
+	// Services returns the services of the dispatch dictionary, by name. It is called for each request, unless the server
+	// has a method ServicesRevision as that of [runtime.Server]: then only if that has changed.
 	Services() map[string]runtime.Service
 }
 

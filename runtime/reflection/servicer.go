@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/gogreeter/gogreeter/runtime"
+	"github.com/gogreeter/gogreeter/runtime/internal/carrier"
 	reflectionv1 "github.com/gogreeter/gogreeter/runtime/reflection/internal/gogreeter/reflection/v1"
 )
 
@@ -20,12 +21,12 @@ type servicer struct{ cache }
 const maxRequest = 512
 
 // ServerReflectionInfo answers each request. What is not found is no end of the RPC.
-func (s *servicer) ServerReflectionInfo(_ context.Context, requests runtime.RequestIterator[reflectionv1.ServerReflectionRequest], responses runtime.ResponseStream[reflectionv1.ServerReflectionResponse]) error {
+func (s *servicer) ServerReflectionInfo(ctx context.Context, requests runtime.RequestIterator[reflectionv1.ServerReflectionRequest], responses runtime.ResponseStream[reflectionv1.ServerReflectionResponse]) error {
 	for request, err := range requests.All() {
 		if err != nil {
 			return err
 		}
-		response, err := s.respond(request)
+		response, err := s.respond(ctx, request)
 		if err != nil {
 			return err
 		}
@@ -37,11 +38,11 @@ func (s *servicer) ServerReflectionInfo(_ context.Context, requests runtime.Requ
 }
 
 // respond returns an answer that has nothing of a request which is too long: it may wait for the client's window.
-func (s *servicer) respond(request *reflectionv1.ServerReflectionRequest) (*reflectionv1.ServerReflectionResponse, error) {
+func (s *servicer) respond(ctx context.Context, request *reflectionv1.ServerReflectionRequest) (*reflectionv1.ServerReflectionResponse, error) {
 	if proto.Size(request) > maxRequest {
 		return failure(codes.InvalidArgument, fmt.Sprintf("the request is longer than %d octets", maxRequest)), nil
 	}
-	response, err := s.answer(request)
+	response, err := s.answer(ctx, request)
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +50,7 @@ func (s *servicer) respond(request *reflectionv1.ServerReflectionRequest) (*refl
 	return response, nil
 }
 
-func (s *servicer) answer(request *reflectionv1.ServerReflectionRequest) (*reflectionv1.ServerReflectionResponse, error) {
+func (s *servicer) answer(ctx context.Context, request *reflectionv1.ServerReflectionRequest) (*reflectionv1.ServerReflectionResponse, error) {
 	files := s.files()
 	switch what := request.GetMessageRequest().(type) {
 	case *reflectionv1.ServerReflectionRequest_FileByFilename:
@@ -70,7 +71,7 @@ func (s *servicer) answer(request *reflectionv1.ServerReflectionRequest) (*refle
 			return numbersOf(what.AllExtensionNumbersOfType, numbers), nil
 		}
 	case *reflectionv1.ServerReflectionRequest_ListServices:
-		return namesOf(files.names), nil
+		return listOf(ctx, files), nil
 	default:
 		return failure(codes.InvalidArgument, "invalid argument"), nil
 	}
@@ -97,9 +98,21 @@ func numbersOf(message string, numbers []int32) *reflectionv1.ServerReflectionRe
 	}
 }
 
+// listOf answers a request of two octets. To encode the names anew, once for each, would make it as expensive as there are
+// many. Unless somebody wants to see the message, it is one whose octets are there already: protobuf writes the fields of a
+// message that it does not know as they are.
+func listOf(ctx context.Context, files *files) *reflectionv1.ServerReflectionResponse {
+	if files.listed == nil || !carrier.IsUnobserved(ctx) {
+		return namesOf(files.names)
+	}
+	response := &reflectionv1.ServerReflectionResponse{}
+	response.ProtoReflect().SetUnknown(files.listed)
+	return response
+}
+
 func namesOf(names []string) *reflectionv1.ServerReflectionResponse {
 	response := &reflectionv1.ListServiceResponse{Service: make([]*reflectionv1.ServiceResponse, len(names))}
-	services := make([]reflectionv1.ServiceResponse, len(names)) // in one piece: a request for them has two octets
+	services := make([]reflectionv1.ServiceResponse, len(names)) // in one piece
 	for i, name := range names {
 		services[i].Name = name
 		response.Service[i] = &services[i]

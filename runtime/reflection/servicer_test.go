@@ -1,6 +1,8 @@
 package reflection
 
 import (
+	"context"
+	"fmt"
 	"io"
 	"iter"
 	goruntime "runtime"
@@ -13,6 +15,7 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 
 	"github.com/gogreeter/gogreeter/runtime"
+	"github.com/gogreeter/gogreeter/runtime/internal/carrier"
 	reflectionv1 "github.com/gogreeter/gogreeter/runtime/reflection/internal/gogreeter/reflection/v1"
 )
 
@@ -33,7 +36,7 @@ func TestFiles_AreMarshalledOnce(t *testing.T) {
 	server := runtime.NewServer(runtime.Options{})
 	s := &servicer{cache{server: server}}
 	ask := func() []byte {
-		answer, err := s.answer(bySymbol(linked))
+		answer, err := s.answer(t.Context(), bySymbol(linked))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -60,7 +63,7 @@ func TestFiles_AreMarshalledOnce(t *testing.T) {
 func TestFiles_KeepNothingOfWhatIsNotThere(t *testing.T) {
 	s := &servicer{cache{server: runtime.NewServer(runtime.Options{})}}
 	for _, name := range []string{"a", "a.b", "", ".", linked + "x"} {
-		if answer, err := s.answer(bySymbol(name)); err != nil || answer.GetErrorResponse() == nil {
+		if answer, err := s.answer(t.Context(), bySymbol(name)); err != nil || answer.GetErrorResponse() == nil {
 			t.Errorf("%q: %v, %v", name, answer, err)
 		}
 	}
@@ -134,5 +137,63 @@ func TestRequest_IsDropped(t *testing.T) {
 				t.Errorf("the answer is %v", c.answer)
 			}
 		})
+	}
+}
+
+// TestRequests_CostTheSame counts what requests allocate, of servers with few services and with many. A client that lists
+// services sends two octets.
+func TestRequests_CostTheSame(t *testing.T) {
+	list := &request{MessageRequest: &reflectionv1.ServerReflectionRequest_ListServices{}}
+	allocated := func(services int, ask *request) float64 {
+		server := runtime.NewServer(runtime.Options{})
+		for i := range services {
+			echo := runtime.UnaryUnary(func(_ context.Context, m *runtime.RawMessage) (*runtime.RawMessage, error) { return m, nil })
+			service := runtime.Service{Name: fmt.Sprintf("t.S%d", i), Methods: map[string]*runtime.MethodHandler{"M": echo}}
+			if err := server.AddService(service); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s := &servicer{cache{server: server}}
+		ctx := context.WithValue(t.Context(), carrier.Unobserved{}, true)
+		return testing.AllocsPerRun(20, func() {
+			answer, err := s.respond(ctx, ask)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := proto.Marshal(answer); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	for name, ask := range map[string]*request{"List": list, "Symbol": bySymbol("x"), "Nothing": {}} {
+		if few, many := allocated(1, ask), allocated(300, ask); many > few+2 {
+			t.Errorf("%s: a request takes %v allocations with one service, and %v with 300", name, few, many)
+		}
+	}
+}
+
+// TestListServices_IsMarshalledOnce has clients list the services when nobody else looks.
+func TestListServices_IsMarshalledOnce(t *testing.T) {
+	server := runtime.NewServer(runtime.Options{})
+	s := &servicer{cache{server: server}}
+	ctx := context.WithValue(t.Context(), carrier.Unobserved{}, true)
+	list := func() []byte {
+		answer, err := s.answer(ctx, &request{MessageRequest: &reflectionv1.ServerReflectionRequest_ListServices{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer.ProtoReflect().GetUnknown()
+	}
+	for range 2 {
+		first := list()
+		if again := list(); len(again) == 0 || &again[0] != &first[0] {
+			t.Error("the list was marshalled again")
+		}
+		if err := server.AddService(runtime.Service{Name: fmt.Sprintf("z.%d", len(server.Services()))}); err != nil {
+			t.Fatal(err)
+		}
+		if changed := list(); len(changed) <= len(first) {
+			t.Error("the list does not change with the services")
+		}
 	}
 }

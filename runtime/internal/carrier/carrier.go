@@ -1,4 +1,5 @@
-// Package carrier has the error that tells interceptors how an RPC ends. Packages runtime and runtime/interceptor share it.
+// Package carrier has what package runtime tells its companions and nobody else: the error from which interceptors learn how
+// an RPC ends, and whether anybody looks at responses.
 package carrier
 
 import (
