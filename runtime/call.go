@@ -35,7 +35,8 @@ type callDefinition struct {
 
 // refusal is the answer to a request that does not become an RPC.
 type refusal struct {
-	httpStatus int // if not 0, what to answer in HTTP's terms: the client does not speak gRPC
+	httpStatus int  // if not 0, what to answer in HTTP's terms: the client does not speak gRPC
+	noContent  bool // in HTTP's terms, without a text
 	outcome    outcome
 }
 
@@ -65,7 +66,9 @@ func (d *callDefinition) readFields(request *http2.Request) *refusal {
 		return metadataTooLarge
 	}
 	if request.Method != "POST" {
-		return refuseHTTP(405, "gRPC requests are POST, not "+excerpt.Of(request.Method))
+		refused := refuseHTTP(405, "gRPC requests are POST, not "+excerpt.Of(request.Method))
+		refused.noContent = request.Method == "HEAD" // RFC 9110, Section 9.3.2
+		return refused
 	}
 	more, ok := joined(request)
 	if !ok {
@@ -146,6 +149,18 @@ func refuse(code codes.Code, details string) *refusal {
 // statuses (gRPC http-grpc-status-mapping.md).
 func refuseHTTP(status int, text string) *refusal {
 	return &refusal{httpStatus: status, outcome: outcome{code: codes.Unknown, details: text}}
+}
+
+// inHTTP returns the header section of the answer in HTTP's terms, and its content.
+func (r *refusal) inHTTP() (headers, content []byte) {
+	headers = http2.AppendStatus(nil, r.httpStatus)
+	if r.httpStatus == 405 {
+		headers = http2.AppendField(headers, "allow", "POST") // RFC 9110, Section 15.5.6: "MUST generate"
+	}
+	if r.noContent {
+		return headers, nil
+	}
+	return http2.AppendField(headers, "content-type", "text/plain; charset=utf-8"), []byte(r.outcome.details + "\n")
 }
 
 var (

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"net/http"
 	"strings"
 	"testing"
@@ -63,10 +64,17 @@ func TestCall_HTTPMethod(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := newTestServer(t, Options{}, handlers{"M": echo()})
 		c := s.dial()
-		for _, method := range []string{"GET", "PUT", "post", "OPTIONS"} {
+		for _, method := range []string{"GET", "PUT", "post", "OPTIONS", "HEAD"} {
 			r := c.openFields(request("/t.S/M", ":method", method), true).result()
-			if status, _ := field(r.headers, ":status"); status != "405" || !r.ended {
+			fields := slices.Concat(r.headers, r.trailers) // without content there is one field section
+			if status, _ := field(fields, ":status"); status != "405" || !r.ended {
 				t.Errorf("%s: HTTP status %q, %+v", method, status, r)
+			}
+			if allow, _ := field(fields, "allow"); allow != "POST" {
+				t.Errorf("%s: allowed is %q", method, allow)
+			}
+			if (len(r.rest) == 0) != (method == "HEAD") { // a client may take content for an error of the protocol
+				t.Errorf("%s: the content is %q", method, r.rest)
 			}
 		}
 		c.call("/t.S/M", "x").result().want(codes.OK, "", "x")

@@ -149,8 +149,7 @@ func (r *rpc) refuse(why *refusal) {
 			o.Headers = http2.AppendField(o.Headers, "grpc-accept-encoding", acceptedEncodings)
 		}
 	} else {
-		o.Headers = http2.AppendField(http2.AppendStatus(nil, why.httpStatus), "content-type", "text/plain; charset=utf-8")
-		o.Data = []byte(why.outcome.details + "\n")
+		o.Headers, o.Data = why.inHTTP()
 	}
 	r.stream.Write(o)
 	r.conn.flush = true
