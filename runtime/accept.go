@@ -45,8 +45,12 @@ func (s *Server) stopListener(l *listener) {
 // succeeded, and the kernel would reset them. Only when no listener is left are the clients asked to go: those that
 // come back at once are not to meet one that is about to close.
 func (s *Server) stopAccepting(l *listener) {
+	defer s.stoppedAccepting() // even if a user's Close ends this goroutine (runtime.Goexit)
 	s.serveQueue(l, maxQueued, func() (net.Conn, net.Addr) { return acceptQueued(l.Listener) })
 	s.close(l)
+}
+
+func (s *Server) stoppedAccepting() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.accepting--

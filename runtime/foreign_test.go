@@ -4,8 +4,11 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
+	"log/slog"
 	"net"
 	"os"
+	goruntime "runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -301,4 +304,59 @@ func TestForeign_ListenerHangs(t *testing.T) {
 	}
 	close(release)
 	wantClosed(t, "termination", terminated)
+}
+
+// curiousListener asks the server something whenever it is called, and then does what odd says.
+type curiousListener struct {
+	net.Listener
+	server *Server
+	odd    func()
+}
+
+func (l curiousListener) Addr() net.Addr {
+	l.server.Stats()
+	return l.Listener.Addr()
+}
+
+func (l curiousListener) Close() error {
+	l.server.Stats()
+	err := l.Listener.Close()
+	l.odd()
+	return err
+}
+
+// TestForeign_CuriousListeners stops servers in each stage whose listeners ask them something, and end the goroutine that
+// closes them.
+func TestForeign_CuriousListeners(t *testing.T) {
+	for name, odd := range map[string]func(){
+		"Returns": func() {}, "Panics": func() { panic("no") }, "Exits": goruntime.Goexit,
+	} {
+		for _, starts := range []bool{false, true} {
+			if name == "Exits" && !starts {
+				continue // it ends the caller of Stop
+			}
+			runInBubble(t, fmt.Sprintf("%s/%v", name, starts), func(t *testing.T) {
+				s := NewServer(Options{Logger: slog.New(slog.DiscardHandler)})
+				l := curiousListener{newPipeListener(), s, odd}
+				check(t, s.AddListener(l))
+				if starts {
+					check(t, s.Start())
+				}
+				stopped := make(chan struct{})
+				go func() {
+					defer close(stopped)
+					<-s.Stop(0)
+				}()
+				synctest.Wait()
+				select {
+				case <-stopped:
+				default:
+					t.Fatal("the server does not stop")
+				}
+				if starts && s.AddListener(l) == nil {
+					t.Error("the server has taken another listener")
+				}
+			})
+		}
+	}
 }

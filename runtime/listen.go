@@ -183,10 +183,11 @@ func splitAddress(address string) (network, target string, err error) {
 }
 
 func (s *Server) addListener(l *listener) error {
+	address := l.address() // without mu: a user's listener may ask the server something
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stage >= grace {
-		return fmt.Errorf("gogreeter: cannot add port %v: %w", l.address(), ErrStopped)
+		return fmt.Errorf("gogreeter: cannot add port %v: %w", address, ErrStopped)
 	}
 	s.listeners = append(s.listeners, l)
 	if s.stage >= started {

@@ -424,16 +424,22 @@ func (s *Server) checkMethodOptions() {
 // A server that was not started closes its ports too, and the channel is closed already. It can still be started; ports
 // have to be added anew.
 func (s *Server) Stop(graceTime time.Duration) (terminatedCh <-chan struct{}) {
+	unused, terminated := s.stop(graceTime)
+	for _, l := range unused { // without mu: a user's listener may ask the server something
+		s.close(l)
+	}
+	return terminated
+}
+
+// stop is Stop, but for the listeners of a server that was not started. Those it returns.
+func (s *Server) stop(graceTime time.Duration) (unused []*listener, terminatedCh <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stage == stopped {
-		for _, l := range s.listeners {
-			s.close(l)
-		}
-		s.listeners = nil
+		unused, s.listeners = s.listeners, nil
 		closed := make(chan struct{})
 		close(closed)
-		return closed
+		return unused, closed
 	}
 	if s.stage < grace {
 		s.drainLocked()
@@ -442,7 +448,7 @@ func (s *Server) Stop(graceTime time.Duration) (terminatedCh <-chan struct{}) {
 	if s.stage == grace {
 		s.setGraceLocked(graceTime)
 	}
-	return s.done
+	return nil, s.done
 }
 
 // Draining returns a channel that is closed when the server begins to stop: when the context of Serve is done, or when
