@@ -11,7 +11,9 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"golang.org/x/net/http2"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // badLog is a slog.Handler with mistakes in it.
@@ -160,3 +162,44 @@ type lyingMessage struct{ text string }
 func (m *lyingMessage) SizeVT() int                                { return 0 }
 func (m *lyingMessage) MarshalToSizedBufferVT([]byte) (int, error) { return 0, errors.New(m.text) }
 func (m *lyingMessage) UnmarshalVT(b []byte) error                 { return errors.New(string(b)) }
+
+// TestLog_SmallFieldSections has clients take no status at all. One that is not let in must not fill the log by it; that a
+// handler's trailing metadata is more than clients usually take is worth a line.
+func TestLog_SmallFieldSections(t *testing.T) {
+	refuse := func(context.Context, *Call, Next) error { return status.Error(codes.Unauthenticated, "no") }
+	trail := func(size int) *MethodHandler {
+		return UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
+			return request, SetTrailingMetadata(ctx, Pairs("a", strings.Repeat("x", size)))
+		})
+	}
+	for _, tt := range []struct {
+		name    string
+		options Options
+		method  *MethodHandler
+		want    int
+	}{
+		{"Refused", Options{Interceptors: []Interceptor{refuse}}, echo(), 0},
+		{"SomeMetadata", Options{}, trail(1000), 0},
+		{"MuchMetadata", Options{}, trail(10_000), 3},
+	} {
+		runInBubble(t, tt.name, func(t *testing.T) {
+			s := newTestServer(t, tt.options, handlers{"M": tt.method})
+			p := newProbe(t, s)
+			p.do(func(framer *http2.Framer) {
+				framer.WriteSettings(http2.Setting{ID: http2.SettingMaxHeaderListSize, Val: 1})
+				for id := uint32(1); id < 6; id += 2 {
+					p.headers(framer, id, false, "/t.S/M")
+					framer.WriteData(id, true, lpm(0, "x"))
+				}
+			})
+			synctest.Wait()
+			if seen := p.take(); strings.Count(seen, "RST_STREAM") != 3 {
+				t.Errorf("the answers are%s", seen)
+			}
+			if lines := s.log.lines("level=ERROR"); len(lines) != tt.want {
+				t.Errorf("the log is %q", lines)
+			}
+			p.nc.Close()
+		})
+	}
+}

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"log/slog"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -165,16 +166,26 @@ func (r *rpc) finishWith(o outcome, discard bool, cause error) {
 // responseHeadersSize is how large the fields of appendResponseHeaders are at most, as RFC 9113, Section 6.5.2 counts.
 const responseHeadersSize = 3*fieldOverhead + len(":status200content-typeapplication/grpcgrpc-encodingdeflate")
 
-var outcomeOversize = outcome{code: codes.Internal, details: "the trailing metadata is larger than the client permits"}
+var outcomeOversize = outcome{code: codes.Internal, details: "the trailers are larger than the client permits"}
+
+// usualFieldSection is what gRPC's clients permit at least unless they are told otherwise, in octets as RFC 9113, Section
+// 6.5.2 counts them.
+const usualFieldSection = 8 << 10
 
 // resetLocked ends an RPC whose trailers the client would not take, and lets go of mu. With some clients it would cost all
-// RPCs of the connection to send them.
+// RPCs of the connection to send them. Metadata that no client need take is the application's mistake; if it is less, the
+// limit is what is odd, and a client could fill the log with it.
 func (r *rpc) resetLocked() {
 	size, limit := metadataSize(r.trailing), r.stream.MaxFieldSection()
+	level := slog.LevelDebug
+	if size > usualFieldSection {
+		level = slog.LevelError
+	}
 	r.stream.Reset(http2.ErrCodeInternal)
 	r.endLocked(outcomeOversize, context.Canceled)
-	r.conn.server.logger.Error("The trailing metadata is larger than the client permits (SETTINGS_MAX_HEADER_LIST_SIZE); its stream was reset",
-		"method", logtext.Cut(r.def.path), "octets", size, "limit", limit)
+	r.conn.server.logger.Log(context.Background(), level,
+		"The trailers are larger than the client permits (SETTINGS_MAX_HEADER_LIST_SIZE); the stream was reset",
+		"method", logtext.Cut(r.def.path), "metadata", size, "limit", limit)
 }
 
 // fail ends the RPC with the status that an error means, and returns the status as an error. The handler may go on for as
