@@ -418,8 +418,9 @@ func (s *Server) checkMethodOptions() {
 // Stop begins to stop the server and returns at once. The ports are closed, and all clients asked to make no new RPC,
 // those included whose connection waited to be accepted; the RPCs that run go on for the time of grace, and are then
 // ended with UNAVAILABLE. Zero or less ends them now. Of several calls the one whose grace ends first counts. The channel
-// is closed when the last connection has ended; a handler that does not heed its context can outlive that. How many RPCs
-// were ended, and how many handlers run still, is reported to the log.
+// is closed when the last connection has ended and all handlers have returned, or 100 ms after that connection: a handler
+// that does not heed its context can outlive it. How many RPCs were ended, and how many handlers run still, is reported to
+// the log.
 //
 // A server that was not started closes its ports too, and the channel is closed already. It can still be started; ports
 // have to be added anew.

@@ -103,15 +103,32 @@ func (s *Server) maybeTerminateLocked() {
 		s.graceTimer.Stop()
 	}
 	s.workers.close()
-	handlers := s.handlers()
-	if handlers == 0 {
+	if s.handlers() == 0 {
 		close(s.done)
 		return
 	}
 	s.spawn("the last words of a server", func() { // without mu, which the log may want
 		defer close(s.done)
-		s.logger.Warn("Handlers run still, although the server has terminated", "handlers", handlers)
+		if handlers := s.lastHandlers(); handlers > 0 {
+			s.logger.Warn("Handlers run still, although the server has terminated", "handlers", handlers)
+		}
 	})
+}
+
+// lastMoment is how long handlers have to return, once their connections have ended, before the log says that they run still.
+const lastMoment = 100 * time.Millisecond
+
+// lastHandlers returns how many handlers have not returned when lastMoment is over, or 0 as soon as all have. Those that heed
+// their context have only just learned that it is done.
+func (s *Server) lastHandlers() (n int) {
+	const looks = 50
+	for range looks {
+		if n = s.handlers(); n == 0 {
+			return 0
+		}
+		time.Sleep(lastMoment / looks)
+	}
+	return s.handlers()
 }
 
 // handlers returns how many handlers have not returned, of a server without connections.

@@ -123,8 +123,13 @@ func TestServer_SaysWhatItCutsOff(t *testing.T) {
 		for _, workers := range []int{0, 10} {
 			runInBubble(t, tt.name, func(t *testing.T) {
 				release := make(chan struct{})
+				heed := UnaryUnary(func(ctx context.Context, _ *raw) (*raw, error) {
+					<-ctx.Done()
+					time.Sleep(20 * time.Millisecond) // it tidies up
+					return nil, ctx.Err()
+				})
 				s := newTestServer(t, Options{Workers: workers}, handlers{
-					"Heed":     blockUntilOver(),
+					"Heed":     heed,
 					"Stubborn": UnaryUnary(func(context.Context, *raw) (*raw, error) { <-release; return nil, errors.New("dropped") }),
 				})
 				client, other := s.dial(), s.dial()
@@ -137,9 +142,10 @@ func TestServer_SaysWhatItCutsOff(t *testing.T) {
 				client.ping()
 				other.ping()
 				terminated := s.Stop(time.Minute)
-				time.Sleep(time.Minute + endOfGraceTakes)
-				client.close()
+				time.Sleep(time.Minute + time.Millisecond)
+				client.close() // while handlers tidy up
 				other.close()
+				time.Sleep(endOfGraceTakes)
 				wantClosed(t, "termination", terminated)
 				got := s.log.lines("")
 				if len(got) != len(tt.logged) {
