@@ -26,9 +26,8 @@ type LoggingOptions struct {
 }
 
 // Logging writes one record for each RPC, when it has ended: method, code, duration and peer, and the error's text if
-// there is one. What clients can make long is cut: methods after 256 octets, and errors after 1,024, which may quote a
-// request. An RPC whose handler panics has the code UNKNOWN; the panic itself goes on to the server, which logs its
-// stack.
+// there is one. What clients can make long is cut after 512 octets: methods, and errors, which may quote a request. An RPC
+// whose handler panics has the code UNKNOWN; the panic itself goes on to the server, which logs its stack.
 func Logging(options LoggingOptions) runtime.Interceptor {
 	if options.Level == nil {
 		options.Level = Level

@@ -16,9 +16,17 @@ func Of(s string) string {
 	if len(s) <= Max {
 		return s
 	}
-	end := Max
-	for end > Max-utf8.UTFMax && !utf8.RuneStart(s[end]) {
+	return Prefix(s, Max) + mark
+}
+
+// Prefix returns the first octets of s, limit at most, and does not cut through a character of UTF-8.
+func Prefix(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	end := limit
+	for end > max(0, limit-utf8.UTFMax) && !utf8.RuneStart(s[end]) {
 		end--
 	}
-	return s[:end] + mark
+	return s[:end]
 }

@@ -7,7 +7,8 @@ import (
 	"log/slog"
 	"net"
 	"reflect"
-	"unicode/utf8"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/excerpt"
 )
 
 // Limit is how many octets of a text go to the log. A client repeats a header field of 4 KiB at the cost of an octet, and
@@ -19,11 +20,7 @@ func Cut(text string) string {
 	if len(text) <= Limit {
 		return text
 	}
-	end := Limit
-	for end > Limit-utf8.UTFMax && !utf8.RuneStart(text[end]) {
-		end--
-	}
-	return fmt.Sprintf("%s… (%d octets)", text[:end], len(text))
+	return fmt.Sprintf("%s… (%d octets)", excerpt.Prefix(text, Limit), len(text))
 }
 
 // Of returns an attribute's value for an error, or anything else that may panic when it is printed. It is printed only if
