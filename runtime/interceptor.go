@@ -250,6 +250,7 @@ func callHandler(ctx context.Context, call *Call) error {
 		return outcome{code: codes.Internal, details: "an interceptor called next twice: the requests have been consumed"}.err()
 	}
 	call.entered = true
+	call.settleMethod() // however the handler ends, or the RPC meanwhile, it counts for this method
 	response, err := call.handle(ctx)
 	if err == nil && !call.method.responseStreaming && !call.rpc.over() {
 		err = call.encode(ctx, call.method.responses, response)
@@ -307,10 +308,17 @@ func (r *rpc) intercepted(w *worker, next Next) (response []byte, err error) {
 		call.drop()
 		return nil, err
 	}
-	r.mu.Lock()
-	r.method = call.method
-	r.mu.Unlock()
+	call.settleMethod()
 	return call.encoded, nil
+}
+
+// settleMethod has the RPC count for the method that the interceptors have chosen.
+func (c *Call) settleMethod() {
+	if r := c.rpc; r.method != c.method { // nobody else writes it
+		r.mu.Lock()
+		r.method = c.method
+		r.mu.Unlock()
+	}
 }
 
 // observe calls hooks with a message.

@@ -286,6 +286,47 @@ func testSetMethod(t *testing.T, from, to string, methods handlers) {
 	}
 }
 
+// TestInterceptor_SetMethodCounts has RPCs end in every way whose method an interceptor has set: they count for the method
+// whose handler was called.
+func TestInterceptor_SetMethodCounts(t *testing.T) {
+	for _, from := range []string{"/t.S/Other", "/t.S/Unknown"} {
+		for name, tt := range map[string]struct {
+			handler func(ctx context.Context) error
+			code    codes.Code
+		}{
+			"Returns":  {func(context.Context) error { return nil }, codes.OK},
+			"Fails":    {func(context.Context) error { return status.Error(codes.NotFound, "") }, codes.NotFound},
+			"Panics":   {func(context.Context) error { panic("boom") }, codes.Unknown},
+			"Exits":    {func(context.Context) error { goruntime.Goexit(); return nil }, codes.Unknown},
+			"Deadline": {func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, codes.DeadlineExceeded},
+		} {
+			for _, workers := range []int{0, 1} {
+				runInBubble(t, from+name, func(t *testing.T) {
+					options := intercept(func(ctx context.Context, call *Call, next Next) error {
+						call.SetMethod("/t.S/M")
+						return next(ctx, call)
+					})
+					options.Workers = workers
+					s := newTestServer(t, options, handlers{"Other": echo(), "M": UnaryUnary(func(ctx context.Context, m *raw) (*raw, error) {
+						return m, tt.handler(ctx)
+					})})
+					st := s.dial().open(from, "grpc-timeout", "1S")
+					st.send("x")
+					st.halfClose()
+					if code, _ := st.result().status(); code != tt.code {
+						t.Errorf("ended with %v", code)
+					}
+					synctest.Wait()
+					stats := s.Stats()
+					if stats.Handled["/t.S/M"][tt.code] != 1 || len(stats.Handled) != 1 || len(stats.Rejected) != 0 {
+						t.Errorf("handled %v, rejected %v", stats.Handled, stats.Rejected)
+					}
+				})
+			}
+		}
+	}
+}
+
 // TestInterceptor_SeesUndecodable checks that the status of a request that cannot be decoded passes the interceptors.
 func TestInterceptor_SeesUndecodable(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
