@@ -2,6 +2,7 @@ package health_test
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
@@ -76,6 +77,23 @@ func TestList(t *testing.T) {
 	want := map[string]healthpb.HealthCheckResponse_ServingStatus{"": serving, "t.S": notServing}
 	if !maps.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// TestList_Interceptors has an interceptor look at the answer. It is a message like any other.
+func TestList_Interceptors(t *testing.T) {
+	seen := make(chan string, 1)
+	look := func(ctx context.Context, call *runtime.Call, next runtime.Next) error {
+		err := next(ctx, call)
+		seen <- fmt.Sprint(call.Response())
+		return err
+	}
+	s := newStage(t, runtime.Options{Interceptors: []runtime.Interceptor{look}})
+	if _, err := s.client.List(t.Context(), &healthpb.HealthListRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-seen; !strings.Contains(got, "status:SERVING") {
+		t.Errorf("the interceptor has seen %s", got)
 	}
 }
 

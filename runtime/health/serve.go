@@ -4,13 +4,16 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/gogreeter/gogreeter/internal/renamed"
 	"github.com/gogreeter/gogreeter/runtime"
 	healthv1 "github.com/gogreeter/gogreeter/runtime/health/internal/gogreeter/health/v1"
+	"github.com/gogreeter/gogreeter/runtime/internal/carrier"
 )
 
 // ServiceName is the full name of the service.
@@ -47,6 +50,17 @@ func AddToServer(servicer *Servicer, server runtime.Registrar) error {
 type served struct {
 	*Servicer
 	draining <-chan struct{} // nil: not known
+
+	mu sync.Mutex
+	// Guarded by mu.
+	listed listing
+}
+
+// listing is the answer of List, encoded, and what it was made of.
+type listing struct {
+	octets   []byte // nil: none yet
+	revision uint64
+	drains   bool
 }
 
 var errStopping = status.Error(codes.Unavailable, "Cancelling all calls") // what it would be told at the end of the grace
@@ -68,13 +82,43 @@ func (s *served) Check(_ context.Context, request *healthv1.HealthCheckRequest) 
 	return s.response(st), nil
 }
 
-// List implements healthv1.HealthServicer.
-func (s *served) List(context.Context, *healthv1.HealthListRequest) (*healthv1.HealthListResponse, error) {
+// List implements healthv1.HealthServicer. A request has no octets but its headers', and there may be many services. So
+// unless somebody wants to see the message, it is one whose octets are there already: protobuf writes the fields of a
+// message that it does not know as they are.
+func (s *served) List(ctx context.Context, _ *healthv1.HealthListRequest) (*healthv1.HealthListResponse, error) {
+	if !carrier.IsUnobserved(ctx) {
+		return s.list(), nil
+	}
+	octets, err := s.encodedList()
+	if err != nil {
+		return nil, err
+	}
+	list := &healthv1.HealthListResponse{}
+	list.ProtoReflect().SetUnknown(octets)
+	return list, nil
+}
+
+func (s *served) list() *healthv1.HealthListResponse {
 	list := &healthv1.HealthListResponse{Statuses: map[string]*healthv1.HealthCheckResponse{}}
 	for service, st := range s.all() {
 		list.Statuses[service] = s.response(st)
 	}
-	return list, nil
+	return list
+}
+
+// encodedList returns the list as it is now, encoded. The octets must not be modified.
+func (s *served) encodedList() ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := listing{revision: s.revised(), drains: s.drains()} // before the list: it is not to be taken for a later one
+	if s.listed.octets != nil && s.listed.revision == now.revision && s.listed.drains == now.drains {
+		return s.listed.octets, nil
+	}
+	var err error
+	if now.octets, err = proto.Marshal(s.list()); err == nil {
+		s.listed = now
+	}
+	return now.octets, err
 }
 
 // Watch implements healthv1.HealthServicer.
@@ -120,14 +164,20 @@ func (s *served) follow(ctx context.Context, service string, responses runtime.R
 	}
 }
 
-// response is a status as this server answers it: once it drains, nothing is ready that was known.
-func (s *served) response(st Status) *healthv1.HealthCheckResponse {
+// drains reports whether this server drains.
+func (s *served) drains() bool {
 	select {
 	case <-s.draining:
-		if st != serviceUnknown {
-			st = NotServing
-		}
+		return true
 	default:
+		return false
+	}
+}
+
+// response is a status as this server answers it: once it drains, nothing is ready that was known.
+func (s *served) response(st Status) *healthv1.HealthCheckResponse {
+	if st != serviceUnknown && s.drains() {
+		st = NotServing
 	}
 	return &healthv1.HealthCheckResponse{Status: healthv1.HealthCheckResponse_ServingStatus(st)}
 }

@@ -32,6 +32,7 @@ type Servicer struct {
 	statuses map[string]Status                     // by service
 	watchers map[string]map[chan struct{}]struct{} // by service; each has room for one value
 	shutdown bool                                  // statuses no longer change
+	revision uint64                                // of statuses
 }
 
 // NewServicer returns a servicer that knows of nothing but [Overall], which is Serving.
@@ -77,6 +78,7 @@ func (s *Servicer) EnterGracefulShutdown() {
 
 func (s *Servicer) setLocked(service string, status Status) {
 	s.statuses[service] = status
+	s.revision++
 	for changed := range s.watchers[service] {
 		select {
 		case changed <- struct{}{}:
@@ -90,6 +92,13 @@ func (s *Servicer) all() map[string]Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return maps.Clone(s.statuses)
+}
+
+// revised returns a number that is another one whenever a status has been set.
+func (s *Servicer) revised() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.revision
 }
 
 // watch returns a channel that gets a value when the status of a service is set. forget has to be called.

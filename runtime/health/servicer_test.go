@@ -1,11 +1,15 @@
 package health
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/gogreeter/gogreeter/runtime"
 	healthv1 "github.com/gogreeter/gogreeter/runtime/health/internal/gogreeter/health/v1"
+	"github.com/gogreeter/gogreeter/runtime/internal/carrier"
 	"github.com/gogreeter/gogreeter/runtime/runtimetest"
 )
 
@@ -50,6 +54,42 @@ func TestWatch_SendFails(t *testing.T) {
 	if len(s.watchers) > 0 {
 		t.Errorf("a watcher is left: %v", s.watchers)
 	}
+}
+
+// TestList_IsMarshalledOnce has clients ask again and again, when nobody else looks: until a status is set, or the server
+// drains.
+func TestList_IsMarshalledOnce(t *testing.T) {
+	draining := make(chan struct{})
+	s := &served{Servicer: NewServicer(), draining: draining}
+	ctx := context.WithValue(t.Context(), carrier.Unobserved{}, true)
+	last := []byte{0}
+	wantNew := func(want string) {
+		t.Helper()
+		for i := range 3 {
+			list, err := s.List(ctx, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			octets := list.ProtoReflect().GetUnknown()
+			if len(octets) == 0 || (&octets[0] == &last[0]) != (i > 0) {
+				t.Fatalf("request %d: the list was marshalled again, or not at all", i)
+			}
+			last = octets
+			read := &healthv1.HealthListResponse{}
+			if err := proto.Unmarshal(octets, read); err != nil {
+				t.Fatal(err)
+			}
+			if got := read.GetStatuses()["t.S"].GetStatus().String(); len(read.GetStatuses()) != 2 || got != want {
+				t.Errorf("the list is %v, want %v", read, want)
+			}
+		}
+	}
+	s.Set("t.S", Unknown)
+	wantNew("UNKNOWN")
+	s.Set("t.S", Serving)
+	wantNew("SERVING")
+	close(draining)
+	wantNew("NOT_SERVING")
 }
 
 // TestAddToServer_OtherRegistrars takes those that have no Draining.
