@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	goruntime "runtime"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -359,4 +360,31 @@ func TestForeign_CuriousListeners(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestForeign_ReadExits has a connection end the goroutine that reads it. The connection ends, and the server can stop.
+func TestForeign_ReadExits(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		var reads atomic.Int32
+		s := NewServer(Options{Logger: slog.New(slog.DiscardHandler)})
+		pipe := newPipeListener()
+		check(t, s.AddListener(oddListener{pipe, func(nc net.Conn) net.Conn {
+			return oddConn{Conn: nc, odd: func(method string) error {
+				if method == "Read" {
+					if reads.Add(1) > 100 {
+						time.Sleep(time.Hour) // so that the test ends
+					}
+					goruntime.Goexit()
+				}
+				return nil
+			}}
+		}}))
+		check(t, s.Start())
+		pipe.dial()
+		synctest.Wait()
+		if n := s.Stats().Connections; n != 0 || reads.Load() != 1 {
+			t.Errorf("%d connections are open, and %d readers were ended", n, reads.Load())
+		}
+		<-s.Stop(0)
+	})
 }
