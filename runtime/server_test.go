@@ -167,7 +167,7 @@ func TestServer_Grace(t *testing.T) {
 				wantClosed(t, "termination", channel)
 			}
 			check(t, s.WaitForTermination(context.Background()))
-			if took := time.Since(began); took != tt.after {
+			if took := time.Since(began); took < tt.after || took > tt.after+lastMoment { // the handler may not have returned yet
 				t.Errorf("it was terminated after %v, want %v", took, tt.after)
 			}
 		})

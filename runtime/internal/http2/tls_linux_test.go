@@ -198,7 +198,9 @@ func TestTLS_SaysWhyItEnds(t *testing.T) {
 				if err == nil {
 					err = io.EOF // as Copy has it
 				}
-				if alert := client.NetConn().(*recorded).endsWithAlert(); err.Error() != tt.want || !alert {
+				// Package tls leaves the alert out if a write is under way, and a foreign connection's may be.
+				writing := foreign && tt.name == "ClientEndsAfterRequests"
+				if alert := client.NetConn().(*recorded).endsWithAlert(); err.Error() != tt.want || !alert && !writing {
 					t.Errorf("the client reads %q, with an alert: %v; want %q, and an alert", err, alert, tt.want)
 				}
 				mustEnd(t, served)
