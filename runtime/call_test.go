@@ -2,7 +2,6 @@ package runtime
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -238,9 +237,11 @@ func TestCall_HTTPRefusal(t *testing.T) {
 // TestCall_HTTPRefusalByNetHTTP has Go's own HTTP/2 client, with a body that stays open, read the answer.
 func TestCall_HTTPRefusalByNetHTTP(t *testing.T) {
 	s, nc := dialTCP(t, Options{}, handlers{"M": echo()})
-	transport := &http2.Transport{AllowHTTP: true, DialTLSContext: func(context.Context, string, string, *tls.Config) (net.Conn, error) {
-		return nc, nil
-	}}
+	transport := &http.Transport{
+		Protocols:   new(http.Protocols),
+		DialContext: func(context.Context, string, string) (net.Conn, error) { return nc, nil },
+	}
+	transport.Protocols.SetUnencryptedHTTP2(true)
 	t.Cleanup(transport.CloseIdleConnections)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

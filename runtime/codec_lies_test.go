@@ -244,8 +244,12 @@ func TestCodecFor_Recursive(t *testing.T) {
 		message any
 		want    *codec
 	}{
-		{(*vtList)(nil), protoCodec}, {&vtList{}, protoCodec}, {(*vtTime)(nil), vtCodec}, {&vtTime{}, vtCodec},
-		{&vtNumber{}, vtCodec}, {&structpb.ListValue{}, protoCodec},
+		{(*vtList)(nil), protoCodec},
+		{&vtList{}, protoCodec},
+		{(*vtTime)(nil), vtCodec},
+		{&vtTime{}, vtCodec},
+		{&vtNumber{}, vtCodec},
+		{&structpb.ListValue{}, protoCodec},
 	} {
 		for range 2 { // the second time it is remembered
 			if got, err := codecFor(tt.message); got != tt.want || err != nil {

@@ -20,9 +20,9 @@ import (
 // oddConn is a connection of a user's own type. It cannot be hashed, and its methods do what odd says.
 type oddConn struct {
 	net.Conn
-	odd   func(method string) error // nil: go on
-	addr  func() net.Addr           // nil: that of Conn
-	extra []byte
+	odd  func(method string) error // nil: go on
+	addr func() net.Addr           // nil: that of Conn
+	_    []byte                    // which has no hash
 }
 
 func (c oddConn) ask(method string) error {
