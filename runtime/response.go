@@ -118,7 +118,7 @@ func (r *rpc) finishPatiently(o outcome, wait bool) {
 	size := trailersSize(o, r.trailing)
 	r.mu.Unlock()
 	if size > freeResponse {
-		paid, ok := r.reserveResponse(size, wait)
+		paid, ok := r.reserveResponse(2*size, wait) // the field block, and what the out-buffer has of it
 		if !ok {
 			return
 		}

@@ -130,7 +130,7 @@ func (c *servicerContext) Peer() *peer.Peer {
 func (c *servicerContext) SendInitialMetadata(md Metadata) error {
 	r := c.rpc()
 	if size := metadataSize(md); size > freeResponse {
-		paid, ok := r.reserveResponse(size, r.mayWait())
+		paid, ok := r.reserveResponse(2*size, r.mayWait())
 		if !ok {
 			return r.endError()
 		}
