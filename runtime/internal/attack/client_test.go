@@ -2,6 +2,7 @@ package attack
 
 import (
 	"bytes"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -96,6 +97,9 @@ func block(method string, more ...string) []byte {
 	b = append(b, field(":path", "/attack.S/"+method)...)
 	b = append(b, field("content-type", "application/grpc")...)
 	b = append(b, field("te", "trailers")...)
+	if facing.companions {
+		b = append(b, field("grpc-accept-encoding", "gzip")...)
+	}
 	for i := 0; i < len(more); i += 2 {
 		b = append(b, field(more[i], more[i+1])...)
 	}
@@ -134,12 +138,20 @@ type client struct {
 	bodies  map[uint32][]byte // nil: not kept
 }
 
-// dial connects. The client says nothing yet, and does not read.
+// dial connects, with TLS if the victim that is faced wants it. The client says nothing yet, and does not read.
 func dial(t testing.TB, port int) *client {
 	t.Helper()
+	var nc net.Conn
 	nc, err := net.DialTCP("tcp", nil, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if facing.tls {
+		secure := tls.Client(nc, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
+		if err := secure.Handshake(); err != nil {
+			t.Fatal(err)
+		}
+		nc = secure
 	}
 	c := &client{t: t, nc: nc, next: 1, credits: map[uint32]int{0: 65535}, ends: map[uint32]string{}, status: map[uint32]string{}}
 	c.changed = sync.NewCond(&c.mu)
@@ -158,14 +170,7 @@ const patience = 2 * time.Minute
 // send sends frames, as one write. What cannot be sent does not matter: the attack is over then.
 func (c *client) send(all ...[]byte) {
 	b := bytes.Join(all, nil)
-	if c.broken || len(b) == 0 {
-		return
-	}
-	c.nc.SetWriteDeadline(time.Now().Add(2 * time.Second))
-	n, err := c.nc.Write(b)
-	c.octets += n
-	if err != nil {
-		c.broken, c.stuck = true, errors.Is(err, os.ErrDeadlineExceeded)
+	if c.broken || len(b) == 0 || !c.write(b) {
 		return
 	}
 	for _, f := range all {
@@ -174,6 +179,18 @@ func (c *client) send(all ...[]byte) {
 		}
 	}
 	c.frames += len(all)
+}
+
+// write writes octets, and reports whether it could.
+func (c *client) write(b []byte) bool {
+	c.nc.SetWriteDeadline(time.Now().Add(2 * time.Second))
+	n, err := c.nc.Write(b)
+	c.octets += n
+	if err != nil {
+		c.broken, c.stuck = true, errors.Is(err, os.ErrDeadlineExceeded)
+		return false
+	}
+	return true
 }
 
 // sendData sends content as far as the flow-control windows allow, and returns what is left. If patient, it waits for

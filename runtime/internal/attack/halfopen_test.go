@@ -108,8 +108,9 @@ func lastWords(nc net.Conn) string {
 
 // TestHalfOpen has clients stop at every step. What they hold is little; and they are closed when their time is over, which
 // is short on one of the victim's servers.
-func TestHalfOpen(t *testing.T) {
-	v := startVictim(t)
+func TestHalfOpen(t *testing.T) { eachKind(t, playHalfOpen) }
+
+func playHalfOpen(t *testing.T, v *victim) {
 	const holding, closing = 100, 20
 	table := "\n| clients that stop after | heap each, KiB | closed after | by |\n|---|---|---|---|\n"
 	bystanders := map[string]*bystander{"default": v.watch("default"), "quick": v.watch("quick")}

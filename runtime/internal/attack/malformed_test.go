@@ -8,7 +8,9 @@ import (
 
 // TestMalformed sends requests that are wrong in one way each, all on one connection, which has to serve a request after
 // each of them. What concerns frames is in TestConn_ReactsToFrames and its siblings of package http2.
-func TestMalformed(t *testing.T) {
+func TestMalformed(t *testing.T) { eachKind(t, playMalformed) }
+
+func playMalformed(t *testing.T, v *victim) {
 	const streamError = "RST_STREAM PROTOCOL_ERROR"
 	hi := lpm(0, []byte("hi"))
 	plain := func(fields ...string) []byte {
@@ -79,7 +81,6 @@ func TestMalformed(t *testing.T) {
 		{"lists in lists, 4,000", block("Value"), lpm(0, nested(4000)), "grpc-status 0"},
 		{"lists in lists, 100,000", block("Value"), lpm(0, nested(100_000)), "grpc-status 13"},
 	}
-	v := startVictim(t)
 	b := v.watch("default")
 	defer func() {
 		close(b.stop)
