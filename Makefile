@@ -9,7 +9,7 @@ export GOFLAGS := $(shell go env GOFLAGS) -buildvcs=false
 # The race detector needs a C compiler. Without one Go sets CGO_ENABLED to 0, and the tests run without it.
 RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
-# How long each fuzz target, the soak and the search for attacks run, and how many rounds a benchmark takes.
+# How long each fuzz target and the soak run, and how many rounds a benchmark takes.
 T      ?= 30s
 ROUNDS ?= 5
 
@@ -62,7 +62,7 @@ faults: notices ## no descriptors, stopped servers, killed clients, 10,000 conne
 	cd interop && go test $(RACE) -count=1 -timeout 20m -v ./faults | $(TALLIES)
 
 .PHONY: attacks
-attacks: ## attacks on servers of other kinds: with interceptors, bounded workers, a wrapped listener, TLS
+attacks: ## attacks on servers of other kinds; what a connection may hold and cost, by cases
 	go test -count=1 -timeout 30m -v ./runtime/internal/attack -kinds companions,workers,wrapped,tls | $(TALLIES)
 
 .PHONY: soak
