@@ -9,7 +9,7 @@ export GOFLAGS := $(shell go env GOFLAGS) -buildvcs=false
 # The race detector needs a C compiler. Without one Go sets CGO_ENABLED to 0, and the tests run without it.
 RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
-# How long each fuzz target and the soak run, and how many rounds a benchmark takes.
+# How long each fuzz target, the soak and the search for attacks run, and how many rounds a benchmark takes.
 T      ?= 30s
 ROUNDS ?= 5
 
@@ -62,8 +62,8 @@ faults: notices ## no descriptors, stopped servers, killed clients, 10,000 conne
 	cd interop && go test $(RACE) -count=1 -timeout 20m -v ./faults | $(TALLIES)
 
 .PHONY: attacks
-attacks: ## attacks on servers of other kinds; what a connection may hold and cost, by cases
-	go test -count=1 -timeout 30m -v ./runtime/internal/attack -kinds companions,workers,wrapped,tls | $(TALLIES)
+attacks: ## attacks on servers of other kinds; what a connection may hold and cost, by cases and by a search for T (30s)
+	go test -count=1 -timeout 30m -v ./runtime/internal/attack -kinds companions,workers,wrapped,tls -search $(T) | $(TALLIES)
 
 .PHONY: soak
 soak: ## mixed load for T (30s): nothing may grow, and each call is accounted for

@@ -57,9 +57,6 @@ func playRaced(t *testing.T, cases []amplification) {
 			continue // they take long
 		}
 		g := a.clone()
-		for i := range g.Genes {
-			g.Genes[i].Times = (g.Genes[i].Times + 9) / 10
-		}
 		g.shrink()
 		v.playing = g.String()
 		if wrong := g.hold(t, v).wrong; wrong != "" {

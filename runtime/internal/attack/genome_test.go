@@ -163,10 +163,13 @@ func (g *genome) clone() genome {
 // mostOctets is what a genome sends after shrink, so that many can be played.
 const mostOctets = 512 << 10
 
-// shrink has the genome send no more than there is time for.
+// shrink has the genome send no more than there is time for, which is a tenth with the race detector.
 func (g *genome) shrink() {
 	left := mostOctets
 	for i := range g.Genes {
+		if raceEnabled {
+			g.Genes[i].Times = (g.Genes[i].Times + 9) / 10
+		}
 		one := g.Genes[i].octets()
 		g.Genes[i].Times = max(1, min(g.Genes[i].Times, left/one))
 		left -= one * g.Genes[i].Times
