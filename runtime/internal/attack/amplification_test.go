@@ -40,7 +40,7 @@ func TestAmplification(t *testing.T) {
 		t.Run(a.limit+"/"+a.name, func(t *testing.T) {
 			held, spent := a.measure(t)
 			for _, what := range a.excess(held, spent) {
-				t.Error(what)
+				t.Errorf("%s: %s", a.name, what) // make attacks leaves the lines out that name the case
 			}
 			all += fmt.Sprintf("| %s |%s", a.name, costRow(held, spent))
 			worst.add(&a, held, spent)
