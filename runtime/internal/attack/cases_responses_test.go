@@ -21,21 +21,21 @@ func responses() (cases []amplification) {
 			add("Floods.Resets", "calls of "+method+" that are reset", gene{Times: crew, Method: ours(method), Content: empty, End: aborted})
 		}
 		add("MaxConcurrentStreams", "finished responses of 5 octets", gene{Times: crew, Method: ours("Echo"), Content: empty})
-		add("MaxUnreadResponseBytes", "streams of responses of 1 MiB", gene{Times: crew, Method: ours("Mebis"), Content: empty})
-		add("MaxUnreadResponseBytes", "responses of 1 MiB", gene{Times: 400, Method: ours("Mebi"), Content: empty})
-		add("MaxUnreadResponseBytes", "responses of 1 MiB, with gzip", gene{Times: 400, Method: ours("Squeeze"), Content: empty, Fields: accepting})
-		add("MaxUnreadResponseBytes", "error texts of 256 KiB", gene{Times: crew, Method: ours("Fail"), Content: empty})
-		add("MaxUnreadResponseBytes", "trailing metadata of 48 KiB", gene{Times: crew, Method: ours("Trail"), Content: empty})
-		add("MaxUnreadResponseBytes", "initial metadata of 48 KiB", gene{Times: crew, Method: ours("Lead"), Content: empty})
-		add("MaxUnreadResponseBytes", "streams of messages that are echoed", gene{Times: 100, Method: ours("Chat"), Content: content{Count: 600, Size: 100}})
-		add("MaxUnreadResponseBytes", "streams of messages without content that are echoed", gene{Times: 100, Method: ours("Chat"), Content: content{Count: 13_000}})
+		add("MaxConnectionBytes, responses", "streams of responses of 1 MiB", gene{Times: crew, Method: ours("Mebis"), Content: empty})
+		add("MaxConnectionBytes, responses", "responses of 1 MiB", gene{Times: 400, Method: ours("Mebi"), Content: empty})
+		add("MaxConnectionBytes, responses", "responses of 1 MiB, with gzip", gene{Times: 400, Method: ours("Squeeze"), Content: empty, Fields: accepting})
+		add("MaxConnectionBytes, responses", "error texts of 256 KiB", gene{Times: crew, Method: ours("Fail"), Content: empty})
+		add("MaxConnectionBytes, responses", "trailing metadata of 48 KiB", gene{Times: crew, Method: ours("Trail"), Content: empty})
+		add("MaxConnectionBytes, responses", "initial metadata of 48 KiB", gene{Times: crew, Method: ours("Lead"), Content: empty})
+		add("MaxConnectionBytes, responses", "streams of messages that are echoed", gene{Times: 100, Method: ours("Chat"), Content: content{Count: 600, Size: 100}})
+		add("MaxConnectionBytes, responses", "streams of messages without content that are echoed", gene{Times: 100, Method: ours("Chat"), Content: content{Count: 13_000}})
 	}
 	// A window of one octet, opened octet by octet.
 	drip := genome{Window: 1, Genes: []gene{
 		{Times: 1, Method: ours("Large"), Content: empty},
 		{Times: 20_000, Frame: "WINDOW_UPDATE of a stream"},
 	}}
-	return append(cases, amplification{"MaxUnreadResponseBytes", "a response in windows of one octet", drip})
+	return append(cases, amplification{"MaxConnectionBytes, responses", "a response in windows of one octet", drip})
 }
 
 // companionServices are RPCs of health and reflection.

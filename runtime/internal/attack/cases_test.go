@@ -121,7 +121,7 @@ var sizes = []int{0, 1, 128, 129, 507, 508, 4091, 4096, 16_379, 16_384, 65_530, 
 func messages() (cases []amplification) {
 	for _, size := range sizes {
 		times := min(crew, 160<<20/max(size, 1))
-		limit := "MaxBufferedRequestBytes"
+		limit := "MaxConnectionBytes, requests"
 		if size < 65_531 {
 			limit = "MaxConcurrentStreams"
 		}
@@ -142,7 +142,7 @@ func messages() (cases []amplification) {
 	few := gene{Times: 31, Method: ours("Wait"), Content: content{Count: 1, Size: 2<<20 + 1, Short: 1}, End: open}
 	byOne := gene{Times: 100, Method: ours("Read"), Content: content{Count: 1, Size: 600, Frame: 1}}
 	return append(cases,
-		amplification{"MaxBufferedRequestBytes", "31 requests of 2 MiB + 1, one octet short", genome{Genes: []gene{few}}},
+		amplification{"MaxConnectionBytes, requests", "31 requests of 2 MiB + 1, one octet short", genome{Genes: []gene{few}}},
 		amplification{"MaxReceiveMessageBytes", "messages in DATA frames of one octet", genome{Window: wide, Genes: []gene{byOne}}},
 	)
 }
