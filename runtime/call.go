@@ -61,6 +61,22 @@ func (d *callDefinition) weightOf() (octets int64) {
 	return octets
 }
 
+// maxAccepted is how many names a client's grpc-accept-encoding is read for. There are half a dozen; thousands of commas cost
+// a client an octet.
+const maxAccepted = 32
+
+func (d *callDefinition) readAccepted(value string) {
+	n := 0
+	for name := range strings.SplitSeq(value, ",") {
+		if c, ok := compressionNamed(strings.Trim(name, " ")); ok {
+			d.accepts[c] = true
+		}
+		if n++; n == maxAccepted {
+			return
+		}
+	}
+}
+
 func (d *callDefinition) readFields(request *http2.Request) *refusal {
 	if request.Oversize {
 		return metadataTooLarge
@@ -94,11 +110,7 @@ func (d *callDefinition) readFields(request *http2.Request) *refusal {
 				return refuse(codes.Unimplemented, fmt.Sprintf("grpc-encoding %q is not supported", excerpt.Of(f.Value)))
 			}
 		case "grpc-accept-encoding":
-			for name := range strings.SplitSeq(f.Value, ",") {
-				if c, ok := compressionNamed(strings.Trim(name, " ")); ok {
-					d.accepts[c] = true
-				}
-			}
+			d.readAccepted(f.Value)
 		default:
 			if !isBinary(f.Name) {
 				d.metadata = append(d.metadata, Pair{f.Name, f.Value})

@@ -54,7 +54,7 @@ func (r *rpc) respond(w *worker, data []byte) {
 		w.putBuffer(data)
 		return
 	}
-	o := http2.Outgoing{Headers: r.headersLocked(), Data: data, Trailers: r.trailersLocked(outcome{}), Paid: w.paid}
+	o := http2.Outgoing{Headers: r.headersLocked(), Data: data, Trailers: r.trailersLocked(nil, outcome{}), Paid: w.paid}
 	if o.Trailers == nil {
 		r.resetLocked()
 		w.putBuffer(data)
@@ -143,13 +143,16 @@ func (r *rpc) finishWith(o outcome, discard bool, cause error) {
 		r.mu.Unlock()
 		return
 	}
+	var block []byte
+	if size := trailersSize(o, r.trailing) + responseHeadersSize; size > freeResponse {
+		block = buffer.Get(size)
+	}
 	if r.headersSent {
-		trailers := r.trailersLocked(o)
-		if trailers == nil {
+		if block = r.trailersLocked(block, o); block == nil {
 			r.resetLocked()
 			return
 		}
-		r.stream.Write(http2.Outgoing{Trailers: trailers, Discard: discard})
+		r.stream.Write(http2.Outgoing{Trailers: block, Discard: discard})
 	} else {
 		// gRPC PROTOCOL-HTTP2, "Trailers-Only": one HEADERS frame.
 		sent, ok := o.fitting(r.trailing, r.stream.MaxFieldSection()-responseHeadersSize)
@@ -157,8 +160,11 @@ func (r *rpc) finishWith(o outcome, discard bool, cause error) {
 			r.resetLocked()
 			return
 		}
-		block := appendTrailers(appendResponseHeaders(nil, NoCompression), sent, r.trailing)
+		block = appendTrailers(appendResponseHeaders(block, NoCompression), sent, r.trailing)
 		r.stream.Write(http2.Outgoing{Headers: block, Finish: true})
+	}
+	if len(block) > freeResponse {
+		buffer.Put(block)
 	}
 	r.endLocked(o, cause)
 }
@@ -256,8 +262,9 @@ func (r *rpc) headersLocked() []byte {
 	return responseHeaders[r.responseCompression()]
 }
 
-// trailersLocked returns the field block that ends the RPC, or nil if it is larger than the client permits.
-func (r *rpc) trailersLocked(o outcome) []byte {
+// trailersLocked returns the field block that ends the RPC, in b if it has the room, or nil if it is larger than the client
+// permits.
+func (r *rpc) trailersLocked(b []byte, o outcome) []byte {
 	if o.code == codes.OK && len(r.trailing) == 0 {
 		return okTrailers
 	}
@@ -265,7 +272,7 @@ func (r *rpc) trailersLocked(o outcome) []byte {
 	if !ok {
 		return nil
 	}
-	return appendTrailers(nil, o, r.trailing)
+	return appendTrailers(b, o, r.trailing)
 }
 
 // responseHeaders are the field blocks of responses without initial metadata. Indexed by Compression.

@@ -348,7 +348,7 @@ func TestServer_Serve(t *testing.T) {
 			client.close()
 			check(t, <-served)
 			want := map[time.Duration]time.Duration{0: defaultGrace, -1: 0, time.Minute: time.Minute}[grace]
-			if took := time.Since(began); took != want {
+			if took := time.Since(began); took < want || took > want+lastMoment { // the handler may not have returned yet
 				t.Errorf("it took %v, want %v", took, want)
 			}
 		})

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
+	"github.com/gogreeter/gogreeter/runtime/internal/buffer"
 )
 
 // streamQueue is the queue of streams that have both data and window, and wait for the connection. First in, first
@@ -57,7 +58,9 @@ func newOut() []byte { return outBuffers.Get().(*[outBufferSize]byte)[:0] }
 func freeOut(out []byte) {
 	if cap(out) == outBufferSize {
 		outBuffers.Put((*[outBufferSize]byte)(out[:outBufferSize]))
+		return
 	}
+	buffer.Put(out)
 }
 
 // windowLocked is how many octets the stream may send.
@@ -117,8 +120,25 @@ func (c *Conn) appendHeadersLocked(st *Stream, block []byte, endStream bool) {
 		c.tableReduced = false
 		block = append([]byte{tableSizeZero}, block...)
 	}
+	frames := len(block)/minMaxFrameSize + 1
+	if need := len(block) + frames*frameHeaderLen; need > outBufferSize && cap(c.out)-len(c.out) < need {
+		c.pushOutLocked()
+		c.out = buffer.Get(need)
+	}
 	c.out = appendHeaders(c.out, st.id, block, endStream, minMaxFrameSize)
 	c.holdOutLocked()
+}
+
+// pushOutLocked puts the out-buffer before the next one.
+func (c *Conn) pushOutLocked() {
+	if len(c.out) > 0 {
+		c.full = append(c.full, c.out)
+		c.holdLocked(int64(cap(c.out)) - c.outHeld)
+	} else {
+		c.holdLocked(-c.outHeld)
+		freeOut(c.out)
+	}
+	c.out, c.outHeld = nil, 0
 }
 
 // holdOutLocked counts what the out-buffer has grown to beyond what every connection may have: field blocks need no window,
@@ -126,9 +146,8 @@ func (c *Conn) appendHeadersLocked(st *Stream, block []byte, endStream bool) {
 // moment: there is another buffer behind it.
 func (c *Conn) holdOutLocked() {
 	if len(c.out) > outBufferSize {
-		c.full = append(c.full, c.out)
-		c.holdLocked(int64(cap(c.out)) - c.outHeld)
-		c.out, c.outHeld = newOut(), 0
+		c.pushOutLocked()
+		c.out = newOut()
 		return
 	}
 	c.holdLocked(beyondOut(c.out) - c.outHeld)
