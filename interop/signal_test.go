@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -84,5 +85,7 @@ func TestInterrupt_EndsRPC_WhenGraceIsOver(t *testing.T) {
 	server.signal(t, os.Interrupt)
 	peer.wait(stream).wantStatus(t, "14", "Cancelling all calls")
 	server.wantExit(t, 0)
-	server.wantSilence(t)
+	if said := server.errorOutput.String(); strings.Count(said, "\n") != 1 || !strings.Contains(said, "RPCs were cut off since the grace is over rpcs=1") {
+		t.Errorf("the server wrote to stderr: %s", said)
+	}
 }
