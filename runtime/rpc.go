@@ -134,7 +134,8 @@ func (r *rpc) start(came time.Time, endStream bool) {
 }
 
 // refuse answers a request that does not become an RPC. It does so at once, also in HTTP's terms: a client may keep its
-// request open until it is answered. What still comes of the request is declined (RFC 9113, Section 8.1).
+// request open until it is answered. What still comes of the request is declined (RFC 9113, Section 8.1) or, of a client that
+// speaks HTTP, thrown away.
 func (r *rpc) refuse(why *refusal) {
 	r.deaf = true
 	r.mu.Lock()
@@ -150,6 +151,7 @@ func (r *rpc) refuse(why *refusal) {
 		}
 	} else {
 		o.Headers, o.Data = why.inHTTP()
+		o.Drain = true // a client that speaks no gRPC may know no other end of its request than its own
 	}
 	r.stream.Write(o)
 	r.conn.flush = true
@@ -176,6 +178,9 @@ func (r *rpc) HandleData(data []byte, endStream bool) {
 	}
 	if endStream && !r.deaf {
 		r.endRequests()
+	}
+	if r.deaf && !endStream && !r.begun.Load() && r.stream.Consumed(len(data)) {
+		r.conn.flush = true // what was refused is read to its end
 	}
 }
 

@@ -75,7 +75,7 @@ func playMemory(t *testing.T, v *victim) {
 		}
 	}
 	bombs, calls, slow := most(), most(), "served.*" // some get through before the socket is full, or once the client reads
-	if facing.companions { // responses are compressed, which takes the server 10 ms each
+	if facing.companions {                           // responses are compressed, which takes the server 10 ms each
 		calls = 100
 	}
 	if raceEnabled {

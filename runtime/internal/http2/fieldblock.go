@@ -102,6 +102,7 @@ func (c *Conn) processBlock(id uint32, block []byte, endStream, selfDep bool) er
 	}
 	st.state.set(remoteClosed)
 	st.Handler.HandleData(nil, true)
+	c.endDrained(st)
 	return nil
 }
 

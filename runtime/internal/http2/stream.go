@@ -28,6 +28,7 @@ type Stream struct {
 	backlog  backlog
 	trailers []byte // the field block to be sent behind the backlog
 	finish   bool   // END_STREAM follows the backlog
+	drain    bool   // see Outgoing.Drain; the reader may read it without mu
 	queued   bool   // in conn.queue
 	next     *Stream
 	room     *sync.Cond // signalled when the backlog shrinks or the stream ends; made by the first who waits
@@ -41,6 +42,7 @@ type Outgoing struct {
 	Trailers []byte // a HEADERS frame that ends the stream
 	Finish   bool   // the stream ends here, also without trailers
 	Discard  bool   // data of earlier calls that has not gone out yet is dropped
+	Drain    bool   // the request is read to its end, although the response has ended before; only the reader may ask for that
 
 	// Paid is how many octets of Conn's account the caller has counted for Data. They go with it if it is kept.
 	Paid int64
@@ -54,7 +56,7 @@ type Outgoing struct {
 // not be used again; all other slices can be reused at once. The error is a StreamError if the stream cannot be written to
 // any more.
 //
-// If the response ends before the request has, RST_STREAM with NO_ERROR follows it (RFC 9113, Section 8.1).
+// If the response ends before the request has, RST_STREAM with NO_ERROR follows it (RFC 9113, Section 8.1), unless o.Drain.
 func (st *Stream) Write(o Outgoing) (kept bool, err error) {
 	c := st.conn
 	c.mu.Lock()
@@ -66,6 +68,7 @@ func (st *Stream) Write(o Outgoing) (kept bool, err error) {
 		c.out = newOut()
 	}
 	c.answered = true
+	st.drain = st.drain || o.Drain
 	if o.Discard {
 		c.clearLocked(st)
 		c.roomLocked(st)

@@ -205,11 +205,24 @@ func (c *Conn) appendEndLocked(st *Stream, trailers []byte) {
 // ended, the rest of it is declined.
 func (c *Conn) closeLocalLocked(st *Stream) {
 	if st.state.set(localClosed)&remoteClosed == 0 {
+		if st.drain {
+			return // the end of the request removes it
+		}
 		c.out = appendRSTStream(c.out, st.id, ErrCodeNo)
 		c.removeLocked(st, true)
 		return
 	}
 	c.removeLocked(st, false)
+}
+
+// endDrained forgets a stream whose request has ended after its response. The reader calls it.
+func (c *Conn) endDrained(st *Stream) {
+	if st.drain && st.state.isClosed() {
+		c.mu.Lock()
+		c.removeLocked(st, false)
+		c.dirty = c.dirty || c.stage == ending
+		c.mu.Unlock()
+	}
 }
 
 // removeLocked forgets a stream. byUs says that we reset it, so that frames may still be under way.
