@@ -28,7 +28,7 @@ type Stream struct {
 	backlog  backlog
 	trailers []byte // the field block to be sent behind the backlog
 	finish   bool   // END_STREAM follows the backlog
-	drain    bool   // see Outgoing.Drain; the reader may read it without mu
+	drain    bool   // see Outgoing.Drain; written by the reader only
 	queued   bool   // in conn.queue
 	next     *Stream
 	room     *sync.Cond // signalled when the backlog shrinks or the stream ends; made by the first who waits
@@ -68,7 +68,9 @@ func (st *Stream) Write(o Outgoing) (kept bool, err error) {
 		c.out = newOut()
 	}
 	c.answered = true
-	st.drain = st.drain || o.Drain
+	if o.Drain { // others must not write it, since the reader looks
+		st.drain = true
+	}
 	if o.Discard {
 		c.clearLocked(st)
 		c.roomLocked(st)
