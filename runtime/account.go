@@ -91,7 +91,9 @@ func (r *rpc) begins() {
 // settleEarlyLocked is called when the RPC goes to a worker. If its request has come as a whole, and holds no more than
 // counts for each RPC, it has nothing to give back, ever; most have not.
 func (r *rpc) settleEarlyLocked() {
-	r.settled = r.finished && r.held.Load() == 0 && r.large.Load() == nil && r.ends.Load() == 0
+	if r.finished && r.held.Load() == 0 && r.large.Load() == nil && r.ends.Load() == 0 {
+		r.settled = true // and is not written otherwise: a late grant may look at it
+	}
 }
 
 // join counts metadata that is large, unless another RPC of the connection has the same. The reader calls it.
