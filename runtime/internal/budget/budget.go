@@ -16,8 +16,8 @@
 //     nothing has; so many halves of requests cannot keep each other from becoming whole.
 //   - Only if responses have more than their sixteenth, and all together is more than the limit, is the peer asked for
 //     nothing at all ([Budget.Pressed]): it has to take some of its responses first.
-//   - Of a whole that is full, whatever fills it, no peer is asked for anything, but for what has been granted. Otherwise the
-//     halves of requests that fill it could never become whole.
+//   - Of a whole that is full, whatever fills it, a peer whose part holds more than its sixteenth is asked for nothing, but for
+//     what has been granted. Otherwise the halves of requests that fill it could never become whole.
 //
 // # Locks
 //
@@ -136,7 +136,7 @@ func New(limit int64, whole *Budget, panicked func(reason any)) *Budget {
 	return &Budget{limit: limit, easy: [2]int64{limit - reserve, limit - limit/4 - reserve}, whole: whole, panicked: panicked}
 }
 
-// Limit returns what New was given.
+// Limit returns the limit in octets; one that is not there is very large.
 func (b *Budget) Limit() int64 { return b.limit }
 
 // floor is up to where responses may always become more.
