@@ -42,7 +42,7 @@ var tricks = []trick{
 		[]edit{
 			{rt + "rpc.go", "r.conn.watchDeadline(r.deadline)", "r.timer = time.AfterFunc(r.def.timeout, r.conn.onAlarm)"},
 			{rt + "rpc.go", "	stream http2.Stream\n", "	stream http2.Stream\n	timer  *time.Timer\n"},
-			{rt + "rpc.go", "	after, callbacks, dispatched, m := ", "	if r.timer != nil {\n		r.timer.Stop()\n	}\n	after, callbacks, dispatched, m := "},
+			{rt + "rpc.go", "	afterwards, dispatched, m, beginning := ", "	if r.timer != nil {\n		r.timer.Stop()\n	}\n	afterwards, dispatched, m, beginning := "},
 		},
 	},
 	{
@@ -86,7 +86,7 @@ var tricks = []trick{
 	},
 	{
 		"the memory of large messages is used again", uploads1MB,
-		[]edit{{buffer + "buffer.go", "pools[shift-minShift].Get().(*byte); ok", "any(nil).(*byte); ok"}},
+		[]edit{{buffer + "buffer.go", "pools[index].Get().(*byte); ok", "any(nil).(*byte); ok"}},
 	},
 	{
 		"TLS records are gathered before they are written", unary10x10TLS,
