@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/net/http2"
 	"google.golang.org/grpc/codes"
 )
 
@@ -387,4 +388,29 @@ func TestForeign_ReadExits(t *testing.T) {
 		}
 		<-s.Stop(0)
 	})
+}
+
+// TestForeign_WriteExits has a connection end the goroutine that writes to it. The connection ends, and the server can stop.
+func TestForeign_WriteExits(t *testing.T) {
+	for _, exits := range []string{"Write", "SetWriteDeadline"} {
+		runInBubble(t, exits, func(t *testing.T) {
+			s := NewServer(Options{Logger: slog.New(slog.DiscardHandler)})
+			pipe := newPipeListener()
+			check(t, s.AddListener(oddListener{pipe, func(nc net.Conn) net.Conn {
+				return oddConn{Conn: nc, odd: func(method string) error {
+					if method == exits {
+						goruntime.Goexit()
+					}
+					return nil
+				}}
+			}}))
+			check(t, s.Start())
+			pipe.dial().Write([]byte(http2.ClientPreface))
+			synctest.Wait()
+			if n := s.Stats().Connections; n != 0 {
+				t.Errorf("%d connections are open", n)
+			}
+			<-s.Stop(0)
+		})
+	}
 }

@@ -1,6 +1,7 @@
 package http2
 
 import (
+	"errors"
 	"runtime"
 	"sync"
 	"time"
@@ -383,19 +384,32 @@ func (c *Conn) writeRest() {
 	defer c.contain()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if out, rest := c.restOf, c.rest; len(rest) > 0 {
-		timeout := c.writeTimeoutLocked()
-		c.restOf, c.rest = nil, nil
-		c.mu.Unlock()
-		_, err := c.nc.Write(rest, timeout, true)
-		c.mu.Lock()
-		if !c.wroteLocked(out, err) {
-			c.writing = false
-			return
-		}
+	if c.writeRestLocked() {
+		c.writeLocked(-1)
 	}
-	c.writeLocked(-1)
 }
+
+// writeRestLocked reports whether the connection can be written on. The lock is held whichever way it ends: Write may be a
+// user's, and end the goroutine.
+func (c *Conn) writeRestLocked() (ok bool) {
+	out, rest := c.restOf, c.rest
+	if len(rest) == 0 {
+		return true
+	}
+	timeout, err := c.writeTimeoutLocked(), errWriterEnded
+	c.restOf, c.rest = nil, nil
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		if ok = c.wroteLocked(out, err); !ok {
+			c.writing = false
+		}
+	}()
+	_, err = c.nc.Write(rest, timeout, true)
+	return err == nil
+}
+
+var errWriterEnded = errors.New("Write has ended its goroutine")
 
 func (c *Conn) writeTimeoutLocked() time.Duration {
 	if c.stage >= ending {
