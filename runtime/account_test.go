@@ -438,6 +438,7 @@ func TestAccount_StreamPinsNoWorker(t *testing.T) {
 		if waited := time.Since(begun); waited > 30*time.Second {
 			t.Errorf("the other client has waited for %v", waited)
 		}
+		synctest.Wait() // for the client's reader
 		ended := 0
 		for _, st := range streams {
 			client.mu.Lock()
