@@ -30,7 +30,8 @@ const (
 	// freeResponse is the size up to which a response is encoded without asking, unless there is little room.
 	freeResponse = 4 << 10
 
-	// patientFor is how long a unary request waits in line before it may come although there is no room.
+	// patientFor is how long a request waits in line for which no handler has begun, before it may come although there is no
+	// room.
 	patientFor = time.Second
 )
 
@@ -202,9 +203,7 @@ func (r *rpc) expectRest() {
 		r.conn.flush = v.expect() || r.conn.flush
 	default:
 		r.conn.stalls()
-		if !r.requestStreaming {
-			time.AfterFunc(patientFor, v.urge)
-		}
+		time.AfterFunc(patientFor, v.urge)
 	}
 }
 
@@ -229,17 +228,21 @@ func (v *largeRequest) granted() {
 	}
 }
 
-// urgent reports whether others may wait for this request. A handler that waits for it may be what the handlers wait for
-// whose requests fill the account, or may occupy the worker that these need. A unary request will not stay for long where
-// there are workers enough, so it has its turn if nothing moves.
-func (v *largeRequest) urgent() bool {
+// urgent says whether the request may come although there is no room. A handler that waits for it may be what the handlers
+// wait for whose requests fill the account, or may occupy the worker that these need. A request without which no handler
+// begins has its turn after a while: it keeps no worker from others, and will not stay for long once it has one.
+func (v *largeRequest) urgent() budget.Urgency {
 	r := v.r
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.requestStreaming {
-		return time.Since(v.asked) >= patientFor && r.conn.dispatcherOf(r.method).limit == 0
+	starves := r.starving && !r.isOver && r.taken == len(r.queue)
+	switch {
+	case starves && (r.entered || r.placeless):
+		return budget.Pressing
+	case (starves && r.method != nil && !r.method.requestStreaming || !r.requestStreaming) && time.Since(v.asked) >= patientFor:
+		return budget.Due
 	}
-	return r.starving && !r.isOver && r.taken == len(r.queue) && (r.entered || r.placeless)
+	return budget.CanWait
 }
 
 // payForRequest counts the memory of the request under way, as far as it has grown. The reader calls it.

@@ -235,9 +235,14 @@ func TestAccount_ServerIsFilledLater(t *testing.T) {
 				return rawOf(""), nil
 			}),
 			"Take": UnaryUnary(func(context.Context, *raw) (*raw, error) { return rawOf(""), nil }),
+			"Later": StreamUnary(func(_ context.Context, requests RequestIterator[raw]) (*raw, error) {
+				time.Sleep(90 * time.Second) // so that nothing is urgent about its request
+				_, err := requests.Next()
+				return rawOf(""), err
+			}),
 		})
-		open := func(message []byte) *testStream {
-			st := s.dial().open("/t.S/Take")
+		open := func(method string, message []byte) *testStream {
+			st := s.dial().open("/t.S/" + method)
 			st.sendPatiently(message[:60_000])
 			st.c.ping()
 			synctest.Wait()
@@ -245,10 +250,10 @@ func TestAccount_ServerIsFilledLater(t *testing.T) {
 		}
 		var firsts []*testStream
 		for range 3 {
-			firsts = append(firsts, open(lpm(0, string(make([]byte, 1_000_000)))))
+			firsts = append(firsts, open("Take", lpm(0, string(make([]byte, 1_000_000)))))
 		}
 		message := lpm(0, string(make([]byte, 3_900_000)))
-		waits := open(message)
+		waits := open("Later", message)
 		time.Sleep(10 * time.Second)
 		var halves []*testClient
 		slow := s.dial()
@@ -278,11 +283,12 @@ func TestAccount_ServerIsFilledLater(t *testing.T) {
 		}
 		filled := time.Now()
 		waits.sendPatiently(message[60_000:])
-		waits.halfClose()
-		waits.result().want(codes.OK, "", "")
 		if waited := time.Since(filled); waited > time.Minute {
 			t.Errorf("it waited for %v", waited)
 		}
+		waits.halfClose()
+		time.Sleep(90 * time.Second)
+		waits.result().want(codes.OK, "", "")
 		halves[0].waitEnd()
 		slow.ping()
 		if slow.goAways != nil {

@@ -80,15 +80,15 @@ type Budget struct {
 	mu sync.Mutex
 	// Guarded by mu.
 	lines    [lines][]*Claim
-	open     int64     // octets granted in ForRequests and not used up
-	credit   int64     // octets of these that may still be asked for although the whole is full
-	extra    *Claim    // granted although there was no room, and not used up; nil: none
-	closed   bool      // nothing is granted any more
-	blocked  bool      // a claim was not granted for want of room in the whole
-	joined   bool      // this is one of the whole's parts
-	granting bool      // a goroutine grants claims
-	changed  bool      // and has to look once more
-	parts    []*Budget // of a whole: those that wait for its room, in turn
+	open     int64             // octets granted in ForRequests and not used up
+	credit   int64             // octets of these that may still be asked for although the whole is full
+	extra    [urgencies]*Claim // granted although there was no room, and not used up; nil: none
+	closed   bool              // nothing is granted any more
+	blocked  bool              // a claim was not granted for want of room in the whole
+	joined   bool              // this is one of the whole's parts
+	granting bool              // a goroutine grants claims
+	changed  bool              // and has to look once more
+	parts    []*Budget         // of a whole: those that wait for its room, in turn
 
 	sched *scheduler // nil, but in tests
 }
@@ -353,6 +353,16 @@ func (b *Budget) wholeHasRoomLocked(line Line, size int64) bool {
 	return true
 }
 
+// Urgency says what waits behind a claim.
+type Urgency uint8
+
+const (
+	CanWait  Urgency = iota // nothing: it is not granted before there is room
+	Due                     // whoever made it, who keeps nobody from going on
+	Pressing                // others: whoever made it has what they need. A claim that is due never stands before it.
+	urgencies
+)
+
 // Claim asks for octets. Its exported fields are set before [Budget.Ask], and not changed while it waits. It may be asked for
 // again once Ask or Granted has said that it was granted, and [Budget.UseUp] been called. Then no late call of Granted can
 // be taken for one that concerns another request.
@@ -364,9 +374,9 @@ type Claim struct {
 	// claim may have been dropped meanwhile. It has no locks to fear, and should not block for long.
 	Granted func()
 
-	// Urgent says that the claim may be granted although there is no room: others may be waiting for whoever made it. One
-	// claim at a time is, until [Budget.Drop] or [Budget.UseUp]. It is called without locks. nil: never.
-	Urgent func() bool
+	// Urgent says whether the claim may be granted although there is no room: others may be waiting for whoever made it. One
+	// claim of each urgency is at a time, until [Budget.Drop] or [Budget.UseUp]. It is called without locks. nil: never.
+	Urgent func() Urgency
 
 	// Guarded by Budget.mu.
 	inLine bool
@@ -453,8 +463,8 @@ func (b *Budget) useUpLocked(c *Claim) {
 	b.open -= c.open
 	b.credit = min(b.credit, b.open)
 	c.open = 0
-	if b.extra == c {
-		b.extra = nil
+	if i := slices.Index(b.extra[:], c); i >= 0 {
+		b.extra[i] = nil
 	}
 }
 
@@ -564,7 +574,7 @@ func (b *Budget) grantableLocked() (granted []*Claim) {
 
 // urgentLocked takes a claim out of its line that cannot wait for room. It gives up the lock to find one.
 func (b *Budget) urgentLocked() []*Claim {
-	if b.extra != nil {
+	if b.extra[Due] != nil && b.extra[Pressing] != nil {
 		return nil
 	}
 	var candidates []*Claim
@@ -578,23 +588,33 @@ func (b *Budget) urgentLocked() []*Claim {
 	if len(candidates) == 0 {
 		return nil
 	}
-	i := b.mostUrgent(candidates)
-	if i < 0 || b.closed || !candidates[i].inLine {
+	urgency := b.urgencies(candidates)
+	if b.closed {
 		return nil
 	}
-	c := candidates[i]
-	b.leaveLocked(c)
-	b.Add(c.Line.side(), c.Size)
-	b.grantedLocked(c)
-	b.extra = c
-	return []*Claim{c}
+	for level := Pressing; level > CanWait; level-- {
+		i := slices.Index(urgency, level)
+		if i < 0 || b.extra[level] != nil || !candidates[i].inLine {
+			continue
+		}
+		c := candidates[i]
+		b.leaveLocked(c)
+		b.Add(c.Line.side(), c.Size)
+		b.grantedLocked(c)
+		b.extra[level] = c
+		return []*Claim{c}
+	}
+	return nil
 }
 
-// mostUrgent returns the index of the first claim that says it is urgent, or -1, with the lock given up meanwhile.
-func (b *Budget) mostUrgent(claims []*Claim) int {
+// urgencies asks claims how urgent they are, with the lock given up meanwhile.
+func (b *Budget) urgencies(claims []*Claim) (all []Urgency) {
 	b.mu.Unlock()
 	defer b.lock()
-	return slices.IndexFunc(claims, func(c *Claim) bool { return c.Urgent() })
+	for _, c := range claims {
+		all = append(all, c.Urgent())
+	}
+	return all
 }
 
 // joinLocked notes whether this budget waits for room in its whole. It reports true if it begins to.

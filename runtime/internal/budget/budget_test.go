@@ -269,7 +269,7 @@ func fuzzBudget(t *testing.T, script []byte) {
 	wg.Wait() // a claim that is never granted is a deadlock, which the bubble notices
 	synctest.Wait()
 	for _, b := range append(parts, whole) {
-		if b.all() != 0 || b.open != 0 || b.waiting.Load() != 0 || b.crowd.Load() != 0 || b.extra != nil || b.joined {
+		if b.all() != 0 || b.open != 0 || b.waiting.Load() != 0 || b.crowd.Load() != 0 || b.extra != [urgencies]*Claim{} || b.joined {
 			t.Errorf("left: %d octets, %d under way, %d claims, %d parts; %v %v", b.all(), b.open, b.waiting.Load(), b.crowd.Load(), b.extra, b.joined)
 		}
 	}
@@ -282,7 +282,7 @@ func useBudget(b *Budget, what byte, n int64) {
 	granted := make(chan bool, 1)
 	c := &Claim{Line: line, Size: n, Granted: func() { granted <- true }}
 	if what&64 != 0 {
-		c.Urgent = func() bool { return what&128 != 0 }
+		c.Urgent = func() Urgency { return Urgency(what>>7) * Pressing }
 	}
 	switch what / 4 % 4 {
 	case 0:

@@ -31,7 +31,7 @@ type actor struct {
 	name  string
 	claim Claim
 
-	urgent   bool
+	urgent   Urgency
 	waits    bool    // the claim is in line, or about to be granted
 	granted  int     // since the last ask
 	held     []int64 // octets taken, oldest first
@@ -132,11 +132,13 @@ func leave(a *actor) {
 
 func shut(a *actor) { a.note("close"); a.b.Close() }
 
-// urge makes another actor's claim urgent.
-func urge(i int) op {
+// urge makes another actor's claim pressing.
+func urge(i int) op { return urgeTo(i, Pressing) }
+
+func urgeTo(i int, urgency Urgency) op {
 	return func(a *actor) {
-		a.note("urge %d", i)
-		a.actors[i].urgent = true
+		a.note("urge %d to %d", i, urgency)
+		a.actors[i].urgent = urgency
 		a.b.Urge()
 	}
 }
@@ -181,7 +183,7 @@ func (p *program) play(e *explorer) *world {
 			e.note("%s is granted", a.name)
 			a.grant()
 		}
-		a.claim.Urgent = func() bool { e.pause(); return a.urgent }
+		a.claim.Urgent = func() Urgency { e.pause(); return a.urgent }
 		w.actors = append(w.actors, a)
 		e.start(a.name, func() {
 			for _, op := range s.ops {
@@ -210,7 +212,9 @@ func (w *world) hashState(h *maphash.Hash) {
 			}
 			maphash.WriteComparable(h, -2)
 		}
-		maphash.WriteComparable(h, w.indexOf(b.extra))
+		for _, extra := range b.extra {
+			maphash.WriteComparable(h, w.indexOf(extra))
+		}
 		for _, part := range b.parts {
 			maphash.WriteComparable(h, slices.Index(w.parts, part))
 		}
@@ -219,7 +223,8 @@ func (w *world) hashState(h *maphash.Hash) {
 		for _, n := range append([]int64{a.claim.Size, a.claim.held, a.claim.open, int64(a.granted)}, a.held...) {
 			maphash.WriteComparable(h, n)
 		}
-		maphash.WriteComparable(h, [...]bool{a.urgent, a.waits, a.finished})
+		maphash.WriteComparable(h, a.urgent)
+		maphash.WriteComparable(h, [...]bool{a.waits, a.finished})
 	}
 }
 
@@ -286,7 +291,7 @@ func (w *world) checkLines(before *[lines][]*Claim, b *Budget, closed bool) {
 }
 
 func (w *world) mayPass(c *Claim) bool {
-	return slices.ContainsFunc(w.actors, func(a *actor) bool { return &a.claim == c && a.urgent })
+	return slices.ContainsFunc(w.actors, func(a *actor) bool { return &a.claim == c && a.urgent > CanWait })
 }
 
 // atEnd checks that nothing is left, once all have given back what they had.
@@ -297,7 +302,7 @@ func (w *world) atEnd() {
 			waiting += len(line)
 		}
 		left := []int64{b.Used(Requests), b.Used(Responses), b.open, b.credit, int64(waiting), int64(b.waiting.Load()), int64(b.crowd.Load()), int64(len(b.parts))}
-		if !slices.Equal(left, make([]int64, len(left))) || b.extra != nil || b.joined || b.granting {
+		if !slices.Equal(left, make([]int64, len(left))) || b.extra != [urgencies]*Claim{} || b.joined || b.granting {
 			w.fail("left: requests, responses, open, credit, lines, waiting, crowd, parts %v; %v %v %v", left, b.extra, b.joined, b.granting)
 		}
 	}
@@ -349,6 +354,11 @@ var programs = []program{
 	{name: "UrgentOneByOne", actors: []script{
 		on(0, ask(ForRequests, 8), until, urge(1), urge(2), after(1), after(2), take, useUp),
 		on(0, requests(7)...),
+		on(0, requests(6)...),
+	}},
+	{name: "PressingBesideDue", actors: []script{
+		on(0, urgeTo(1, Due), urge(2), ask(ForRequests, 8), until, after(1), take, useUp),
+		on(0, ask(ForRequests, 7), until, after(2), take, useUp),
 		on(0, requests(6)...),
 	}},
 	{name: "UrgentAndDropped", actors: []script{
