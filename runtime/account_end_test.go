@@ -290,6 +290,9 @@ func TestAccount_ServerIsFilledLater(t *testing.T) {
 		time.Sleep(90 * time.Second)
 		waits.result().want(codes.OK, "", "")
 		halves[0].waitEnd()
+		if got := fmt.Sprint(halves[0].goAways); got != "[requests are not completed, and the server is full]" {
+			t.Errorf("a client that leaves its requests half sent has been told %s", got)
+		}
 		slow.ping()
 		if slow.goAways != nil {
 			t.Errorf("a client whose requests are taken has been told %q", slow.goAways)

@@ -278,7 +278,7 @@ func (b *Budget) room(line Line, size int64) bool {
 	case ForResponses:
 		return b.fits(size)
 	case ForBeginning:
-		return b.mayBegin()
+		return b.fits(b.limit / 4) // more than mayBegin wants: all that wait look once more, so it is not to come and go
 	case ForWindow:
 		return !b.pressed(0)
 	}

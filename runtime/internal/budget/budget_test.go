@@ -54,8 +54,8 @@ func TestBudget_Rules(t *testing.T) {
 		{"BothSidesTooMuch", 30, 20, 0, ForResponses, 15, false},
 		{"Sixteenth", 64, 4, 0, ForResponses, 20, true},
 		{"MoreThanSixteenth", 64, 5, 0, ForResponses, 1, false},
-		{"Begin", 0, 40, 0, ForBeginning, 0, true},
-		{"BeginEighthIsNotFree", 0, 41, 0, ForBeginning, 0, false},
+		{"Begin", 0, 32, 0, ForBeginning, 0, true},
+		{"BeginQuarterIsNotFree", 0, 33, 0, ForBeginning, 0, false},
 		{"BeginWhateverRequests", 100, 4, 0, ForBeginning, 0, true},
 		{"Request", 0, 0, 0, ForRequests, 64, true},
 		{"RequestWhateverRequests", 100, 4, 0, ForRequests, 64, true},
@@ -72,15 +72,8 @@ func TestBudget_Rules(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			b := held(nil, tt.requests, tt.responses, tt.open)
-			switch tt.line {
-			case ForResponses:
-				if got := b.Fits(tt.size); got != tt.want {
-					t.Errorf("Fits says %v", got)
-				}
-			case ForBeginning:
-				if got := b.MayBegin(); got != tt.want {
-					t.Errorf("MayBegin says %v", got)
-				}
+			if tt.line == ForResponses && b.Fits(tt.size) != tt.want {
+				t.Errorf("Fits says %v", !tt.want)
 			}
 			if got := b.Try(tt.line, tt.size); got != tt.want {
 				t.Errorf("Try says %v, want %v", got, tt.want)
@@ -94,6 +87,29 @@ func TestBudget_Rules(t *testing.T) {
 				t.Errorf("Try of a part says %v, want %v", got, want)
 			}
 		})
+	}
+}
+
+// TestBudget_MayBegin begins RPCs until an eighth of the limit is left. Those that have had to wait do when a quarter is.
+func TestBudget_MayBegin(t *testing.T) {
+	for _, tt := range []struct {
+		requests, responses int64
+		may, again          bool
+	}{
+		{0, 32, true, true},
+		{0, 40, true, false},
+		{0, 41, false, false},
+		{100, 4, true, true},
+		{100, 5, false, false},
+	} {
+		b := held(nil, tt.requests, tt.responses, 0)
+		part := New(noLimit, held(nil, tt.requests, tt.responses, 0), nil)
+		if got := b.MayBegin(); got != tt.may || part.MayBegin() != got {
+			t.Errorf("%v: MayBegin says %v, and %v of a part", tt, got, part.MayBegin())
+		}
+		if got := b.Ask(&Claim{Line: ForBeginning}); got != tt.again {
+			t.Errorf("%v: one that has waited begins: %v", tt, got)
+		}
 	}
 }
 

@@ -51,6 +51,9 @@ func (c *Conn) checkProgress(sent, progress uint64) {
 	case !c.account.Stuck():
 	case sent == c.stall.sent && progress == c.account.Progress():
 		err := ConnError{ErrCodeEnhanceYourCalm, "responses are not taken"}
+		if c.account.Used(budget.Responses) == 0 {
+			err.Reason = "requests are not completed, and the server is full"
+		}
 		c.endLocked(err, err.Code, err.Reason)
 		c.flushLocked()
 	default:
