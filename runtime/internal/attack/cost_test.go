@@ -59,7 +59,7 @@ func (v *victim) givenBack(before measurement) (wrong string) {
 // spend plays a genome on several connections, one after the other, and measures the CPU time: the least of some repetitions
 // where it is near the bar, for there is always something else that runs on the machine.
 func (g *genome) spend(t testing.TB, v *victim, repetitions int) (spent cost) {
-	for range repetitions {
+	for n := 0; n < repetitions || n < 4*repetitions && spent.cpu > mostCPU*1000; n++ { // what others do on the machine comes and goes
 		once := g.spendOnce(t, v)
 		if spent.octets == 0 || once.cpu < spent.cpu {
 			spent = once
