@@ -60,7 +60,7 @@ func writeGoldens(t *testing.T) (dir string) {
 }
 
 // messages generates what protoc-gen-go would.
-func messages(t *testing.T, request *pluginpb.CodeGeneratorRequest) *pluginpb.CodeGeneratorResponse {
+func messages(t testing.TB, request *pluginpb.CodeGeneratorRequest) *pluginpb.CodeGeneratorResponse {
 	t.Helper()
 	plugin, err := protogen.Options{ParamFunc: func(name, value string) error { return nil }}.New(request)
 	if err != nil {

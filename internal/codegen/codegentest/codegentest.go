@@ -15,7 +15,7 @@ const module = "github.com/gogreeter/gogreeter"
 func RequirePeers() bool { return os.Getenv("GOGREETER_REQUIRE_PEERS") == "1" }
 
 // SkipOrFail ends a test that lacks something: it is skipped, or fails if GOGREETER_REQUIRE_PEERS=1.
-func SkipOrFail(t *testing.T, reason string) {
+func SkipOrFail(t testing.TB, reason string) {
 	t.Helper()
 	if RequirePeers() {
 		t.Fatal(reason)
@@ -24,7 +24,7 @@ func SkipOrFail(t *testing.T, reason string) {
 }
 
 // Root returns the top directory of this repository.
-func Root(t *testing.T) string {
+func Root(t testing.TB) string {
 	t.Helper()
 	dir, err := os.Getwd()
 	if err != nil {
@@ -42,7 +42,7 @@ func Root(t *testing.T) string {
 
 // NewModule makes a module outside this one, which uses this one as a user's does. It needs no network: what it
 // requires is what this one requires, by the same sums.
-func NewModule(t *testing.T, name string) (dir string) {
+func NewModule(t testing.TB, name string) (dir string) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("runs the compiler")
@@ -65,7 +65,7 @@ func NewModule(t *testing.T, name string) (dir string) {
 }
 
 // WriteFile writes a file, and the directories above it.
-func WriteFile(t *testing.T, path, content string) {
+func WriteFile(t testing.TB, path, content string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		t.Fatal(err)
@@ -76,7 +76,7 @@ func WriteFile(t *testing.T, path, content string) {
 }
 
 // ReadFile reads a file.
-func ReadFile(t *testing.T, path string) string {
+func ReadFile(t testing.TB, path string) string {
 	t.Helper()
 	content, err := os.ReadFile(path)
 	if err != nil {
@@ -87,7 +87,7 @@ func ReadFile(t *testing.T, path string) string {
 
 // Run runs a command in a directory, outside of any workspace, with more environment. The test fails if the command
 // does.
-func Run(t *testing.T, dir string, env []string, name string, args ...string) (output string) {
+func Run(t testing.TB, dir string, env []string, name string, args ...string) (output string) {
 	t.Helper()
 	cmd := exec.Command(name, args...)
 	cmd.Dir = dir
@@ -100,7 +100,7 @@ func Run(t *testing.T, dir string, env []string, name string, args ...string) (o
 }
 
 // Tool builds a tool at the version in tools/go.mod, and returns the path of the program.
-func Tool(t *testing.T, name string) (path string) {
+func Tool(t testing.TB, name string) (path string) {
 	t.Helper()
 	output := Run(t, Root(t), []string{"GOFLAGS="}, "go", "tool", "-modfile=tools/go.mod", "-n", name)
 	lines := strings.Split(strings.TrimSpace(output), "\n")
