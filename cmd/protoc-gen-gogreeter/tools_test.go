@@ -42,7 +42,7 @@ import (
 )
 
 //go:generate protoc --go_out=. --go_opt=module=example.com/user --gogreeter_out=. --gogreeter_opt=module=example.com/user greeter.proto
-//go:generate protoc --gogreeter_out=greeter --gogreeter_opt=skeleton=greeter greeter.proto
+//go:generate protoc --gogreeter_out=. --gogreeter_opt=skeleton=greeter greeter.proto
 
 func main() {
 	server := runtime.NewServer(runtime.Options{})
@@ -60,7 +60,7 @@ plugins:
     out: .
     opt: module=example.com/user
   - local: protoc-gen-gogreeter
-    out: greeter
+    out: .
     strategy: all
     opt: skeleton=greeter
 `
@@ -109,6 +109,49 @@ func TestProtoc_ShowsErrors(t *testing.T) {
 	}
 }
 
+// TestProtoc_SkeletonElsewhere has protoc write into another directory than the skeleton's: what a user writes, there or
+// here, stays.
+func TestProtoc_SkeletonElsewhere(t *testing.T) {
+	needProtoc(t)
+	dir, env := newUserModule(t)
+	const mine = "package internal\n\n// mine\n"
+	codegentest.WriteFile(t, filepath.Join(dir, "sk", "internal", "greeter.go"), mine)
+	run := func(in string, args ...string) (string, error) {
+		cmd := exec.Command("protoc", args...)
+		cmd.Dir, cmd.Env = filepath.Join(dir, in), append(os.Environ(), append(env, "GOFLAGS=-mod=mod", "GOWORK=off")...)
+		output, err := cmd.CombinedOutput()
+		return string(output), err
+	}
+	skeleton := []string{"--gogreeter_out=sk/internal", "--gogreeter_opt=skeleton=sk/internal/shop", "greeter.proto"}
+	output, err := run("", skeleton...)
+	want := "there is no directory " + filepath.Join(dir, "sk", "internal", "shop") + ": DIR is seen from " + dir
+	if err == nil || !strings.Contains(output, want) {
+		t.Errorf("without the directory: %v: %s\nwant %s", err, output, want)
+	}
+	written := filepath.Join(dir, "sk", "internal", "shop", "greeter.go")
+	if err := os.Mkdir(filepath.Dir(written), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if output, err := run("", skeleton...); err != nil {
+		t.Fatal(output)
+	}
+	edited := strings.ReplaceAll(codegentest.ReadFile(t, written), "// TODO: implement", "// Mine:")
+	codegentest.WriteFile(t, written, edited)
+	if output, err := run("", skeleton...); err != nil || output != "" {
+		t.Errorf("again: %v: %s", err, output)
+	}
+	output, err = run("sk", "-I", "..", "--gogreeter_out=internal", "--gogreeter_opt=skeleton=sk/internal/shop", "greeter.proto")
+	if err == nil || !strings.Contains(output, "DIR is seen from "+filepath.Join(dir, "sk")) {
+		t.Errorf("from another directory: %v: %s", err, output)
+	}
+	if now := codegentest.ReadFile(t, written); now != edited {
+		t.Errorf("the implementation has changed:\n%s", now)
+	}
+	if now := codegentest.ReadFile(t, filepath.Join(dir, "sk", "internal", "greeter.go")); now != mine {
+		t.Errorf("a file of that name in protoc's directory has changed:\n%s", now)
+	}
+}
+
 // TestGoGenerate generates, builds, and generates again, in a module outside of this repository.
 func TestGoGenerate(t *testing.T) {
 	needProtoc(t)
@@ -123,6 +166,23 @@ func TestBuf(t *testing.T) {
 	buf := codegentest.Tool(t, "buf")
 	dir, env := newUserModule(t)
 	codegentest.WriteFile(t, filepath.Join(dir, "buf.gen.yaml"), bufGen)
+	testGenerateAndBuild(t, dir, env, buf, "generate")
+}
+
+// TestBuf_Clean has buf delete its output directory before each run, which the skeleton is not in.
+func TestBuf_Clean(t *testing.T) {
+	if !codegentest.RequirePeers() {
+		t.Skip("builds buf, which takes minutes the first time: set GOGREETER_REQUIRE_PEERS=1 to run this")
+	}
+	buf := codegentest.Tool(t, "buf")
+	dir, env := newUserModule(t)
+	codegentest.WriteFile(t, filepath.Join(dir, "buf.gen.yaml"), strings.NewReplacer(
+		"version: v2\n", "version: v2\nclean: true\n", "out: .\n    opt", "out: gen\n    opt", "out: .\n    strategy", "out: gen\n    strategy",
+		"module=example.com/user", "paths=source_relative,Mgreeter.proto=example.com/user/gen",
+		"skeleton=greeter", "skeleton=greeter,Mgreeter.proto=example.com/user/gen",
+	).Replace(bufGen))
+	codegentest.WriteFile(t, filepath.Join(dir, "main.go"),
+		strings.Replace(userMain, `"example.com/user/greeterpb"`, `greeterpb "example.com/user/gen"`, 1))
 	testGenerateAndBuild(t, dir, env, buf, "generate")
 }
 
@@ -168,7 +228,7 @@ func TestBuf_MethodOption(t *testing.T) {
 	codegentest.WriteFile(t, filepath.Join(dir, "third_party", options),
 		codegentest.ReadFile(t, filepath.Join(codegentest.Root(t), "runtime", "options", options)))
 	codegentest.WriteFile(t, filepath.Join(dir, "buf.yaml"), "version: v2\nmodules:\n  - path: proto\n  - path: third_party\n")
-	first, _, _ := strings.Cut(bufGen, "  - local: protoc-gen-gogreeter\n    out: greeter\n")
+	first, _, _ := strings.Cut(bufGen, "  - local: protoc-gen-gogreeter\n    out: .\n    strategy: all\n")
 	codegentest.WriteFile(t, filepath.Join(dir, "buf.gen.yaml"), first+"inputs:\n  - directory: proto\n")
 	codegentest.Run(t, dir, env, buf, "generate")
 	wantInline(t, dir, env)

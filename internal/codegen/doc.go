@@ -13,8 +13,14 @@
 //	response.go, annotate.go            what protoc gets
 //	platform.go                         names of files that mean something to the go command
 //
-// The skeleton mode (skeleton.go, with the user's package in skeleton_source.go and what is added to its files in
-// skeleton_edit.go) takes the place of render.go.
+// The skeleton mode takes the place of render.go, and writes into the user's package itself:
+//
+//	skeleton.go                             what is done for each service
+//	skeleton_source.go, skeleton_build.go   the user's files, and the builds that they are for
+//	skeleton_go.go, skeleton_types.go       the packages around them, by the go command and the type checker
+//	skeleton_use.go, skeleton_servicer.go   which types are servicers, and what they lack
+//	skeleton_complete.go, skeleton_edit.go  what is added to files, and where
+//	skeleton_save.go                        whether it compiles, and that nothing is lost
 //
 // Everything runs on the caller's goroutine but render.go, which spreads files over the processors. Nothing there is
 // shared between files: each has its own model. Read generate.go next.

@@ -50,11 +50,7 @@ func generate(
 		return nil, err
 	}
 	if options.skeleton != "" {
-		outputs, err := skeletons(files, options, reports)
-		if err != nil {
-			return nil, err
-		}
-		return responseFiles(outputs, "") // They lie in one directory, whatever module= and paths= say.
+		return nil, skeletons(files, options, reports, newPackageCache()) // It writes its files itself.
 	}
 	reportPlatforms(files, reports)
 	outputs, err := render(files, options)

@@ -79,8 +79,9 @@ var optionList = []option{
 	{
 		"skeleton", "DIR",
 		"Instead of all that, write implementations: for each service, a type in the package in DIR with a method to\n" +
-			"fill in for each RPC. Where the type is there already, add just the methods that it lacks. DIR must be the\n" +
-			"directory that is given as --gogreeter_out, seen from the working directory.",
+			"fill in for each RPC. Where the type is there already, add just the methods that it lacks. DIR is seen from\n" +
+			"the working directory, and must be there, in a Go module. The plugin writes into it by itself: nothing goes\n" +
+			"to the directory that is given as --gogreeter_out.",
 		func(o *options, value string) error { return setString(&o.skeleton, value) },
 	},
 	{

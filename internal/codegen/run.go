@@ -13,9 +13,10 @@ import (
 const pluginName = "protoc-gen-gogreeter"
 
 // Run is the plugin as a process: it reads a CodeGeneratorRequest from stdin, writes a CodeGeneratorResponse and
-// nothing else to stdout, and returns the exit code. What is wrong with the user's .proto files or options goes into
-// the response, from where protoc and buf show it; stderr is for a request that cannot be read, for messages in a file
-// that is built for one platform only, and for what the skeleton mode has to report.
+// nothing else to stdout, and returns the exit code. In the skeleton mode it writes files too, and the response is
+// empty. What is wrong with the user's .proto files or options goes into the response, from where protoc and buf show
+// it; stderr is for a request that cannot be read, for messages in a file that is built for one platform only, and for
+// what the skeleton mode has to report.
 func Run(args []string, stdin io.Reader, stdout, stderr io.Writer) (exitCode int) {
 	if len(args) > 0 {
 		return runByHand(args, stdout, stderr)

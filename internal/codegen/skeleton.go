@@ -7,6 +7,7 @@ import (
 	"go/token"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/template"
 	"unicode"
@@ -14,46 +15,77 @@ import (
 
 // skeleton is what the skeleton templates know beside the model.
 type skeleton struct {
-	PackageName string // of the user's package
-	Type        string // that implements the servicer
-	Receiver    string // of its methods
+	PackageName  string // of the user's package
+	Type         string // that implements the servicer
+	Receiver     string // of its methods
+	ReceiverType string // the type as it is in receivers: with a star, or with type parameters
 }
 
 // skeletonWriter writes implementations into one directory of the user's.
 type skeletonWriter struct {
-	reports  io.Writer
 	pkg      *userPackage
 	text     *template.Template
 	current  skeleton
 	imports  *importSet // of the file that is being written
-	outputs  []*output
+	created  []*createdFile
 	newNames map[string]bool // of types that this run adds
+	added    map[string]*addedMethod
+	served   map[string][]*Service // by the name of the type
+	notes    []string              // for the user, once everything is written
 
 	packageNames map[string]string // of the packages in the request, by import path
 }
 
+// createdFile is a file that is not there yet.
+type createdFile struct {
+	name    string
+	content []byte
+}
+
+// addedMethod is a method that this run adds.
+type addedMethod struct {
+	typ    string
+	method *Method
+}
+
 // skeletons writes an implementation of each service, or adds to the one that is there what it lacks. What the user
 // has written is copied byte by byte; what has to be changed in it is reported, not done.
-func skeletons(files []*File, o *options, reports io.Writer) ([]*output, error) {
+//
+// It writes into the directory itself. protoc and buf don't tell a plugin where they write its response to, so that a
+// response could replace any file of that name.
+func skeletons(files []*File, o *options, reports io.Writer, cache *packageCache) error {
 	if len(files) == 0 {
-		return nil, nil
+		return nil
 	}
-	packageNames := files[0].imports.packageNames
-	pkg, err := readUserPackage(o.skeleton, packageNames)
+	w, err := prepareSkeletons(files, o, cache)
 	if err != nil {
-		return nil, fmt.Errorf("option skeleton=%s: %w", o.skeleton, err)
+		return err
 	}
-	w := &skeletonWriter{reports: reports, pkg: pkg, newNames: make(map[string]bool), packageNames: packageNames}
-	text, err := parseTemplates(o.templateDir, template.FuncMap{
-		"import":   func(path string) string { return w.imports.use(path) },
-		"runtime":  func() string { return w.imports.use(runtimePackage) },
-		"imports":  func() string { return importBlock },
-		"skeleton": func() skeleton { return w.current },
-	})
+	if err := w.save(); err != nil {
+		return fmt.Errorf("option skeleton=%s: %w", o.skeleton, err)
+	}
+	for _, note := range w.notes {
+		fmt.Fprintln(reports, note)
+	}
+	return nil
+}
+
+// prepareSkeletons decides what is to be written, and what the user is to be told.
+func prepareSkeletons(files []*File, o *options, cache *packageCache) (*skeletonWriter, error) {
+	w := &skeletonWriter{
+		newNames: make(map[string]bool), added: make(map[string]*addedMethod), served: make(map[string][]*Service),
+		packageNames: files[0].imports.packageNames,
+	}
+	added, err := generatedPackages(files, o, cache)
 	if err != nil {
 		return nil, err
 	}
-	w.text = text.root
+	if w.pkg, err = readUserPackage(o.skeleton, added, w.packageNames, cache); err != nil {
+		return nil, fmt.Errorf("option skeleton=%s: %w", o.skeleton, err)
+	}
+	if err := w.parseTemplates(o); err != nil {
+		return nil, err
+	}
 	for _, file := range files {
 		for _, service := range file.Services {
 			if err := w.write(service); err != nil {
@@ -61,23 +93,42 @@ func skeletons(files []*File, o *options, reports io.Writer) ([]*output, error) 
 			}
 		}
 	}
-	for _, file := range pkg.files {
-		if !file.changed() {
-			continue
-		}
-		content, err := file.edited()
-		if err != nil {
-			return nil, err
-		}
-		w.outputs = append(w.outputs, &output{filepath.Base(file.path), content, files[0]})
+	w.reportGone()
+	return w, nil
+}
+
+func (w *skeletonWriter) parseTemplates(o *options) error {
+	text, err := parseTemplates(o.templateDir, template.FuncMap{
+		"import":   func(path string) string { return w.imports.use(path) },
+		"runtime":  func() string { return w.imports.use(runtimePackage) },
+		"imports":  func() string { return importBlock },
+		"skeleton": func() skeleton { return w.current },
+	})
+	if err != nil {
+		return err
 	}
-	return w.outputs, nil
+	w.text = text.root
+	return nil
 }
 
 func (w *skeletonWriter) write(s *Service) error {
 	w.use(s, w.freshImports())
-	if typ := w.pkg.findServicer(s); typ != nil {
-		return w.complete(s, typ)
+	found := false
+	for _, b := range w.pkg.builds {
+		servicers, elsewhere := w.pkg.servicers(b, s)
+		found = found || len(servicers) > 0 || elsewhere != ""
+		if len(servicers) == 0 && elsewhere != "" {
+			w.report(w.pkg.dir, 0, "%s is implemented by %s, which is not this package's to complete: "+
+				"name the directory of that package", s.FullName, elsewhere)
+		}
+		for _, t := range servicers {
+			if err := w.complete(s, t); err != nil {
+				return err
+			}
+		}
+	}
+	if found {
+		return nil
 	}
 	return w.create(s)
 }
@@ -95,17 +146,17 @@ func (w *skeletonWriter) create(s *Service) error {
 	}
 	w.newNames[name] = true
 	fileName := snakeCase(name) + ".go"
-	if w.pkg.hasFile(fileName) {
+	if w.hasFile(fileName) {
 		fileName = snakeCase(name) + "_servicer.go"
 	}
-	if w.pkg.hasFile(fileName) {
+	if w.hasFile(fileName) {
 		return fmt.Errorf("%s exists, and does not implement %s: rename it, "+
 			"or declare in it which type is the servicer: var _ %s.%s = (*YourType)(nil)",
 			filepath.Join(w.pkg.dir, fileName), s.Servicer, s.File.PackageName, s.Servicer)
 	}
 	imports := w.freshImports()
 	w.use(s, imports)
-	w.current = skeleton{w.pkg.name(), name, "s"}
+	w.current = skeleton{w.pkg.name, name, "s", "*" + name}
 	var buffer bytes.Buffer
 	if err := w.text.ExecuteTemplate(&buffer, "skeleton.go.tmpl", s); err != nil {
 		return err
@@ -115,75 +166,14 @@ func (w *skeletonWriter) create(s *Service) error {
 	if err != nil {
 		return fmt.Errorf("the template skeleton.go.tmpl writes what is no Go code: %w\n%s", err, numbered(source))
 	}
-	w.outputs = append(w.outputs, &output{fileName, content, s.File})
-	w.pkg.claim(fileName)
+	w.created = append(w.created, &createdFile{fileName, content})
 	w.report(filepath.Join(w.pkg.dir, fileName), 0, "%s is a new implementation of %s to fill in", name, s.FullName)
 	return nil
 }
 
-// complete adds those methods to an implementation that it lacks.
-func (w *skeletonWriter) complete(s *Service, typ *userType) error {
-	w.reportDifferences(s, typ)
-	file := typ.homeFile(s)
-	imports := file.importSet()
-	w.use(s, imports)
-	w.current = skeleton{w.pkg.name(), typ.name, typ.receiverName(imports)}
-	var added []string
-	for _, m := range s.Methods {
-		if typ.provides(m) {
-			continue
-		}
-		var buffer bytes.Buffer
-		if err := w.text.ExecuteTemplate(&buffer, "skeleton_method.go.tmpl", m); err != nil {
-			return err
-		}
-		text, err := format.Source(bytes.TrimSpace(buffer.Bytes()))
-		if err != nil {
-			return fmt.Errorf("the template skeleton_method.go.tmpl writes what is no Go code: %w\n%s",
-				err, numbered(buffer.Bytes()))
-		}
-		file.insertAfter(typ.lastDeclaration(file), "\n\n"+string(text))
-		added = append(added, m.Name)
-	}
-	if len(added) > 0 {
-		w.report(file.path, 0, "added %s to %s", strings.Join(added, ", "), typ.name)
-	}
-	return nil
-}
-
-// reportDifferences says which methods of an implementation the service does not have, or has in another shape.
-func (w *skeletonWriter) reportDifferences(s *Service, typ *userType) {
-	methods := make(map[string]*Method)
-	for _, m := range s.Methods {
-		methods[m.Name] = m
-	}
-	for _, own := range typ.methods {
-		m, ok := methods[own.name]
-		switch {
-		case !ok && own.looksLikeRPC(s):
-			w.report(own.file.path, own.line(),
-				"%s.%s: the service %s has no such method any more; remove it or make it unexported",
-				typ.name, own.name, s.FullName)
-		case ok && own.signature() != wantedSignature(m):
-			w.report(own.file.path, own.line(), "%s.%s has not the signature of %s, which is now %s",
-				typ.name, own.name, m.FullName, w.signature(m))
-		}
-	}
-}
-
-// signature returns the signature of a method as it reads in a file with the usual imports.
-func (w *skeletonWriter) signature(m *Method) string {
-	w.use(m.Service, w.freshImports())
-	var buffer bytes.Buffer
-	if err := w.text.ExecuteTemplate(&buffer, "signature.go.tmpl", m); err != nil {
-		return err.Error()
-	}
-	return buffer.String()
-}
-
 // freshImports returns the imports of a new file in the user's package: none yet.
 func (w *skeletonWriter) freshImports() *importSet {
-	imports := newImportSet(w.pkg.importPath(), w.packageNames)
+	imports := newImportSet(w.pkg.importPath, w.packageNames)
 	imports.avoid(w.pkg.declared, w.newNames)
 	return imports
 }
@@ -194,16 +184,24 @@ func (w *skeletonWriter) use(s *Service, imports *importSet) {
 	w.imports = imports
 }
 
-func (w *skeletonWriter) isTaken(name string) bool { return w.pkg.declared[name] || w.newNames[name] }
+func (w *skeletonWriter) isTaken(name string) bool { return w.pkg.taken[name] || w.newNames[name] }
 
-// report tells the user, on stderr, which protoc and buf pass on. It does not fail the run: other plugins in it have
-// nothing to do with it.
+func (w *skeletonWriter) hasFile(name string) bool {
+	return w.pkg.hasFile(name) ||
+		slices.ContainsFunc(w.created, func(f *createdFile) bool { return f.name == name })
+}
+
+// report has something to say to the user, on stderr, which protoc and buf pass on. It does not fail the run: other
+// plugins in it have nothing to do with it. What holds in several builds is said once.
 func (w *skeletonWriter) report(path string, line int, format string, args ...any) {
 	position := path
 	if line > 0 {
 		position = fmt.Sprintf("%s:%d", path, line)
 	}
-	fmt.Fprintf(w.reports, "%s: %s\n", position, fmt.Sprintf(format, args...))
+	note := fmt.Sprintf("%s: %s", position, fmt.Sprintf(format, args...))
+	if !slices.Contains(w.notes, note) {
+		w.notes = append(w.notes, note)
+	}
 }
 
 // Generated is a symbol of the service's generated code, for code in another package.

@@ -1,9 +1,12 @@
 package codegen
 
 import (
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,117 +15,165 @@ import (
 	"github.com/gogreeter/gogreeter/internal/codegen/codegentest"
 )
 
-// skeletonPieces are what FuzzSkeletonEdit makes files of, beside text of its own. A file gets somewhere if its first
-// piece is a package clause, and one of the others an assertion.
-var skeletonPieces = []string{
-	"package impl", "\n", ";", " ", "\r\n", "\t", "// words\n", "/* words */", "/* two\nlines */", "//line a.go:1\n", "/*line b.go:3:1*/",
-	"//go:build linux\n\n", "//go:noinline\n", "//go:embed x\n", "\ufeff", "§",
-	"import \"context\"", "import pb \"example.com/cardinalities\"", "import \"example.com/cardinalities\"", "import (\n\t\"context\"\n", "import (", ")", "\"context\"",
-	"\"example.com/cardinalities\"", ". \"fmt\"", "_ \"embed\"", "import \"C\"", "runtime \"context\"", "import status \"io\"",
-	"type Impl struct{}", "type Impl struct{ s int }", "type (\n\tImpl struct{}\n\tOther struct{ Impl }\n)", "type Impl struct{ pb.UnimplementedCardinalitiesServicer }",
-	"type Impl[T any] struct{}", "type Impl = int",
-	"var _ pb.CardinalitiesServicer = (*Impl)(nil)", "var _ cardinalities.CardinalitiesServicer = &Impl{}", "var status, runtime int",
-	"func (s *Impl) Unary(ctx context.Context, request *pb.Request) (*pb.Response, error) { return nil, nil }",
-	"func (Impl) Download() {\n\t// nothing\n}", "func (*Impl) Upload()", "func (_ *Impl) helper() { _ = `raw\n\nstring` }", "func (s Impl) Chat() {", "}",
-	"func helper() {}", "const a = iota", "var text = `\n// no comment\n`",
+// fuzzPieces are what FuzzSkeletonEdit makes packages of, by groups: of most of them a package has one. What the first
+// of each group makes is an ordinary implementation.
+var fuzzPieces = [][]string{
+	{"package impl", "//go:build linux\n\npackage impl", "// Package impl.\npackage impl // by me", "\ufeffpackage impl", "/* a */ package /* b */ impl /* c\nd */"},
+	{"\n", ";", "\r\n", " // words\n", "\n\n//go:generate true\n"},
+	{
+		"import \"context\"\nimport pb \"example.com/corpus/shop\"\n", "import (\n\t\"context\"\n\n\tpb \"example.com/corpus/shop\" // messages\n)\n",
+		"import (\"context\"; pb \"example.com/corpus/shop\")\n", "import (\n)\nimport (\n\t\"context\"\n\tpb \"example.com/corpus/shop\"; \"io\"\n)\nvar _ io.Reader\n",
+		"import . \"context\"\nimport context \"context\"\nimport pb \"example.com/corpus/shop\"\nvar _ Context\n",
+		"// int x;\nimport \"C\"\nimport \"context\"\nimport pb \"example.com/corpus/shop\"\nvar _ C.int\n",
+		"import \"context\"\nimport status \"example.com/corpus/shop\"\nimport pb \"example.com/corpus/shop\"\nvar _ status.Item\n",
+		"import \"context\"\nimport pb \"example.com/corpus/shop\"\nimport s \"google.golang.org/grpc/status\"\nimport ctx \"google.golang.org/grpc/codes\"\nvar _, _ = s.Error, ctx.OK\n",
+		"import context \"context\"\nimport pb \"example.com/corpus/nowhere\"\n",
+	},
+	{
+		"type Impl struct{}", "type Impl struct{ s int }", "type Impl int", "type Impl func()", "type (\n\tImpl struct{}\n\tOther struct{ Impl }\n)",
+		"type Impl struct{ pb.UnimplementedShopServicer }", "type Impl struct{ pb.ShopServicer }", "type Impl struct{ Watch int }", "type Impl struct{ base }",
+		"type Impl struct{ *base; pb.UnimplementedShopServicer }", "type Impl struct{ generic[int]; next pb.ShopServicer }", "type Impl = base", "type Impl struct{ missing }",
+		"type Impl struct{ pb.UnimplementedShopServicer; pb.UnimplementedStockServicer }", "type Impl struct{ base; other }", "type Impl interface{ pb.ShopServicer }",
+	},
+	{"\n", ";", " // of Impl\n", " /* two\nlines */ ", ";/* of what follows */ "},
+	{
+		"var _ pb.ShopServicer = (*Impl)(nil)", "var _ pb.ShopServicer = Impl{}", "var (\n\t_ pb.ShopServicer = new(Impl)\n\t_ pb.StockServicer = new(Impl)\n)",
+		"func New() pb.ShopServicer { return &Impl{} }", "var _ = pb.AddShopToServer(&Impl{}, nil)", "var _ pb.StockServicer = (*Impl)(nil)", "",
+		"var _ pb.ClashServicer = (*Impl)(nil); var _ pb.ShopServicer = (*Impl)(nil)",
+	},
+	{"\n", ";", "\r\n", "\n\n\n", " /* x */\n"},
+	{
+		"func (i *Impl) Get(ctx context.Context, request *pb.Item) (*pb.Item, error) { return nil, nil }", "",
+		"func (Impl) Get(context.Context, *pb.Item) (r *pb.Item, err error) { return }", "func (request *Impl) Get(context.Context, *pb.Item) (r *pb.Item, err error) { return }",
+		"func (status *Impl) Get() {}", "func ((*Impl)) Gone(ctx context.Context, request *pb.Item) (*pb.Item, error) { return nil, nil }",
+		"func (i Impl) private() { _ = `raw\n\n`\n//line x.go:1\n }", "func (i *Impl) Get(ctx context.Context, request *pb.Item) (*pb.Item, error) { return undefined }",
+	},
+	{"\n", " // words", " /* two\nlines */", ";", " /* two\nlines */ func behind() {}\n", "\n//go:noinline\nfunc behind() {}\n"},
+	{
+		"", "var status, runtime = 1, 2\n", "type base struct{}\n\nfunc (*base) Get(context.Context, *pb.Item) (r *pb.Item, err error) { return }\n",
+		"type base = inner\n\ntype inner struct{}\n\nfunc (inner) Watch() {}\n", "type generic[T any] struct{ t T }\n\nfunc (generic[T]) Get(context.Context, *pb.Item) (r *pb.Item, err error) { return }\n",
+		"type error interface{ Error() string }\n", "var nil = 1\n", "type base struct{ *Impl }\n", "func init() { _ = undefined }\n", "type Impl struct{}\n",
+		"type Shop, ShopServicer int\n", "type Second struct{ pb.UnimplementedShopServicer; first *Impl }\n", "func codes() { // open\n}\n", "const a = iota",
+		"type base struct{}\n\nfunc (base) Get(context.Context, *pb.Item) (r *pb.Item, err error) { return }\n\ntype other struct{ base }\n",
+	},
+	{"", "package impl\n\nvar codes, runtime int\n", "package impl_test\n", "package impl\n\nfunc (Impl) Watch() {}\n", "package impl\n\nfunc {"},                                                                                                             // a test
+	{"", "package impl\n\nfunc helper() {}\n", "//go:build ignore\n\npackage main\n", "package impl\n\nvar _ = helper\n", "//go:build x\n\npackage impl\n\nvar status = 1\n", "//go:build x\n\npackage impl\n\nfunc (*Impl) Watch() {}\n", "package other\n"}, // another file
 }
 
-// FuzzSkeletonEdit has the skeleton mode complete a file of a user's, of which nothing may be lost: text is only added,
-// each declaration and comment stays as it was, and a second run finds nothing to do.
+// FuzzSkeletonEdit has the skeleton mode complete packages of a user's, of which nothing may be lost. Text is only added;
+// what type-checked before does so afterwards, in every build and with the tests, and no new mistake comes to the others;
+// a second run finds nothing to do.
 func FuzzSkeletonEdit(f *testing.F) {
-	seed := func(pieces ...string) {
-		var script []byte
-		text := ""
-		for _, piece := range pieces {
-			i := slices.Index(skeletonPieces, piece)
-			if i < 0 {
-				i = len(skeletonPieces)
-				text += piece + "§"
-			}
-			script = append(script, byte(i))
+	f.Add([]byte{}, "")
+	for group, pieces := range fuzzPieces {
+		for i := range pieces {
+			script := make([]byte, group+1)
+			script[group] = byte(i)
+			f.Add(script, "")
 		}
-		f.Add(script, text)
 	}
-	const (
-		pkg, lf    = "package impl", "\n"
-		imports    = "import (\n\t\"context\"\n"
-		pbImport   = "import pb \"example.com/cardinalities\""
-		structType = "type Impl struct{}"
-		assertion  = "var _ pb.CardinalitiesServicer = (*Impl)(nil)"
-		unary      = "func (s *Impl) Unary(ctx context.Context, request *pb.Request) (*pb.Response, error) { return nil, nil }"
-	)
-	seed(pkg, lf, imports, ")", lf, pbImport, lf, structType, lf, assertion, lf, unary, " ", "/* two\nlines */", lf, "// words\n")
-	seed(pkg, ";", "import \"context\"", ";", pbImport, ";", structType, ";", assertion, ";", unary)
-	seed("// words\n", pkg, "/* words */", lf, pbImport, lf, assertion, lf, "type (\n\tImpl struct{}\n\tOther struct{ Impl }\n)")
-	seed("\ufeff", pkg, "\r\n", "import (", ")", "\r\n", pbImport, "\r\n", assertion, "\r\n", structType, "\r\n")
-	seed("//go:build linux\n\n", pkg, lf, "import \"C\"", lf, pbImport, lf, structType, lf, assertion, lf, unary, lf, "//line a.go:1\n", unary, "// words\n", "func helper() {}")
-	seed(pkg, lf, pbImport, lf, "import status \"io\"", lf, "var status, runtime int", lf, structType, lf, assertion, lf,
-		"func (_ *Impl) helper() { _ = `raw\n\nstring` }", "/*line b.go:3:1*/", lf, "func (s *Impl) Other() {} // ends")
+	f.Add([]byte{0, 0, 0, 255}, "type Impl[T any] struct{}")
+	f.Add([]byte{1, 1, 2, 1, 4, 2, 2, 2, 2, 1, 1, 1}, "")
+	module := newCorpusModule(f)
+	writeCorpusPackages(f, module)
+	dir := filepath.Join(module, "impl")
+	codegentest.WriteFile(f, filepath.Join(dir, "impl.go"), "package impl\n")
+	cache := newPackageCache()
+	cache.outputs = make(map[string][]byte)
+	// What all packages need is there before the first: the fuzzer takes ten seconds for a deadlock.
+	for _, source := range []string{fuzzPieces[2][0], fuzzPieces[2][5]} {
+		codegentest.WriteFile(f, filepath.Join(dir, "impl.go"), "package impl\n"+source)
+		codegentest.WriteFile(f, filepath.Join(dir, "zz.go"), "//go:build x || windows\n\npackage impl\n")
+		if _, err := prepareSkeleton(dir, cache, "services=corpus.Shop+corpus.Stock"); err != nil {
+			f.Fatal(err)
+		}
+	}
 	f.Fuzz(func(t *testing.T, script []byte, text string) {
-		if source := skeletonSource(script, text); len(source) < 20_000 {
-			completeSkeleton(t, source)
+		sources := fuzzSources(script, text)
+		if all := strings.Join(sources[:], "\n"); len(all) < 10_000 && strings.Count(all, "go:build") < 3 {
+			completeSkeleton(t, dir, sources, cache)
 		}
 	})
 }
 
-// skeletonSource makes a file of pieces. Of the text, each part up to a § is one.
-func skeletonSource(script []byte, text string) string {
-	var source strings.Builder
-	for _, i := range script {
-		if int(i) < len(skeletonPieces) {
-			source.WriteString(skeletonPieces[i])
-			continue
+// fuzzSources makes the files of a package: an implementation, a test, and one more. Each byte of the script chooses a
+// piece of a group; one that is out of range stands for text of its own, of which each § ends a piece.
+func fuzzSources(script []byte, text string) (sources [3]string) {
+	for group, pieces := range fuzzPieces {
+		choice := 0
+		if group < len(script) {
+			choice = int(script[group])
 		}
-		var piece string
-		piece, text, _ = strings.Cut(text, "§")
-		source.WriteString(piece)
+		piece := ""
+		if choice < len(pieces) {
+			piece = pieces[choice]
+		} else {
+			piece, text, _ = strings.Cut(text, "§")
+		}
+		sources[max(0, group-len(fuzzPieces)+3)] += piece
 	}
-	return source.String()
+	return sources
 }
 
-func completeSkeleton(t *testing.T, source string) {
+var fuzzNames = [3]string{"impl.go", "impl_test.go", "zz.go"}
+
+func completeSkeleton(t *testing.T, dir string, sources [3]string, cache *packageCache) {
 	t.Helper()
-	dir := t.TempDir()
-	path := filepath.Join(dir, "impl.go")
-	codegentest.WriteFile(t, path, source)
-	written, _ := runSkeleton(t, dir)
-	if message := written["error.txt"]; message != "" {
-		if len(written) > 1 || codegentest.ReadFile(t, path) != source {
-			t.Errorf("an error, and files: %v", written)
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	for i, name := range fuzzNames {
+		if sources[i] != "" {
+			codegentest.WriteFile(t, filepath.Join(dir, name), sources[i])
 		}
-		if !strings.Contains(message, dir) {
-			t.Errorf("the error does not name the file: %s", message)
-		}
+	}
+	before := readTree(t, dir)
+	old, message := runAndCount(dir, cache)
+	after := readTree(t, dir)
+	if message != "" {
+		compareTrees(t, before, after)
 		if strings.Contains(message, "without breaking it") {
-			t.Errorf("%s\nof\n%s", message, source)
+			t.Errorf("%s\nof\n%s", message, sources[0])
 		}
 		return
 	}
-	if edited, ok := written["impl.go"]; ok {
-		checkAdded(t, source, edited)
+	for name, source := range before {
+		if strings.HasSuffix(name, "_test.go") && after[name] != source {
+			t.Errorf("%s has changed", name)
+		}
+		if after[name] != source {
+			checkAdded(t, source, after[name])
+		}
 	}
-	if again, _ := runSkeleton(t, dir); len(again) > 0 && !declaresTwice(t, source) {
-		t.Errorf("the second run writes %v\nafter the first has made\n%s\nof\n%s", again, written, source)
+	now, message := runAndCount(dir, cache)
+	if again := readTree(t, dir); message != "" || !maps.Equal(again, after) {
+		t.Errorf("the second run: %s\nwrites %v\nafter the first has made\n%s\nof\n%s", message, again, after, sources)
+	}
+	for err, n := range now {
+		if n > old[err] {
+			t.Errorf("new: %s\nin\n%s\nof\n%s", err, after, sources)
+		}
 	}
 }
 
-// declaresTwice says whether a file declares a type twice. The compiler refuses it, and which one has the methods is open.
-func declaresTwice(t *testing.T, source string) bool {
-	t.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), "impl.go", source, parser.SkipObjectResolution)
+// runAndCount runs the skeleton mode, and counts the mistakes that the type checker found before.
+func runAndCount(dir string, cache *packageCache) (mistakes map[string]int, message string) {
+	mistakes = make(map[string]int)
+	w, err := prepareSkeleton(dir, cache, "services=corpus.Shop+corpus.Stock")
 	if err != nil {
-		t.Fatal(err)
+		return mistakes, err.Error()
 	}
-	declared := make(map[string]bool)
-	twice := false
-	ast.Inspect(file, func(node ast.Node) bool {
-		if spec, ok := node.(*ast.TypeSpec); ok {
-			twice = twice || declared[spec.Name.Name]
-			declared[spec.Name.Name] = true
+	for _, b := range w.pkg.builds {
+		for _, checked := range []*checkedPackage{b.plain, b.tested} {
+			for _, err := range checked.errors {
+				mistakes[fmt.Sprint(b, checked == b.plain, errorKey(err))]++
+			}
 		}
-		return true
-	})
-	return twice
+	}
+	if err := w.save(); err != nil {
+		return mistakes, err.Error()
+	}
+	return mistakes, ""
 }
 
 // checkAdded compares a file with what became of it.

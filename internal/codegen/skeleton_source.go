@@ -1,12 +1,17 @@
 package codegen
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"go/ast"
+	"go/build/constraint"
 	"go/parser"
 	"go/token"
+	"go/types"
+	"io/fs"
+	"maps"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -15,304 +20,289 @@ import (
 
 // userPackage is the Go package that the skeleton mode writes to, as the user has it.
 type userPackage struct {
-	dir      string
-	fset     *token.FileSet
-	files    []*userFile
-	types    []*userType
-	declared map[string]bool // names at package level
-	claimed  map[string]bool // files that this run adds
+	dir        string // as the user names it
+	absolute   string
+	importPath string
+	name       string
+	goVersion  string // that its module asks for
+	cache      *packageCache
+	files      []*userFile // those that a build has
+	builds     []*userBuild
+	declared   map[string]bool // names at package level, in any build
+	taken      map[string]bool // those, and the names that files give to imports
 }
 
-// userType is a type that the user has declared, with its methods.
-type userType struct {
-	name    string
-	file    *userFile
-	decl    *ast.GenDecl
-	embeds  []embedded
-	asserts []string // interfaces that it is said to implement: import path, a dot, the name
-	methods []*userMethod
-	pkg     *userPackage
+// userFile is a file of the user's, which is only ever added to.
+type userFile struct {
+	name        string
+	path        string // as the user names the directory
+	source      []byte
+	packageName string
+	constraints []string // its go:build lines
+	syntax      *ast.File
+	isTest      bool
+	isGenerated bool
+
+	pkg          *userPackage
+	packageNames map[string]string // of the packages in the request, by import path
+	imports      *importSet        // nil until something is written
+	insertions   []insertion
 }
 
-// embedded is a type that a struct embeds: import path, a dot, the name; without the path for one of the same package.
-type embedded string
-
-// readUserPackage parses the Go files in a directory. A directory that is not there yet is an empty package.
-func readUserPackage(dir string, packageNames map[string]string) (*userPackage, error) {
-	pkg := &userPackage{
-		dir: dir, fset: token.NewFileSet(), declared: make(map[string]bool), claimed: make(map[string]bool),
-	}
-	names, err := filepath.Glob(filepath.Join(dir, "*.go"))
+// readUserPackage reads the package in a directory as the go command sees it: the files, the build configurations that
+// they are for, and, checked by types, what they declare.
+func readUserPackage(dir string, added map[string]*addedPackage, packageNames map[string]string, cache *packageCache) (*userPackage, error) {
+	absolute, err := existingDirectory(dir)
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range names {
-		if strings.HasSuffix(name, "_test.go") {
+	command, err := newGoCommand(absolute, cache.outputs)
+	if err != nil {
+		return nil, err
+	}
+	pkg := &userPackage{dir: dir, absolute: absolute, cache: cache}
+	return pkg, errors.Join(pkg.read(command, added, packageNames), command.close())
+}
+
+// existingDirectory says where a directory is. One that is not there is a mistake: protoc and buf run the plugin where
+// they were run, and from elsewhere the implementation would be written a second time.
+func existingDirectory(dir string) (absolute string, err error) {
+	absolute, err = filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	if info, err := os.Stat(absolute); err != nil || !info.IsDir() {
+		working, _ := os.Getwd()
+		return "", fmt.Errorf("there is no directory %s: DIR is seen from %s, where protoc or buf runs; "+
+			"name it from there, or make it if there is no implementation yet (mkdir -p %s); nothing has been written",
+			absolute, working, dir)
+	}
+	return absolute, nil
+}
+
+func (p *userPackage) read(command *goCommand, added map[string]*addedPackage, packageNames map[string]string) error {
+	basis, err := command.basis()
+	if err != nil {
+		return err
+	}
+	p.importPath, p.goVersion = basis.importPath, basis.goVersion
+	files, err := p.readFiles(packageNames)
+	if err != nil {
+		return err
+	}
+	p.builds = findBuilds(basis.build, basis.matching, files)
+	if err := p.parse(); err != nil {
+		return err
+	}
+	if p.name, err = p.findName(); err != nil {
+		return err
+	}
+	for _, b := range p.builds {
+		if err := p.check(b, command, added); err != nil {
+			return err
+		}
+	}
+	p.gatherNames()
+	return nil
+}
+
+// readFiles reads the Go files in the directory, and no directories, locks and backups of such names.
+func (p *userPackage) readFiles(packageNames map[string]string) ([]*userFile, error) {
+	entries, err := os.ReadDir(p.absolute)
+	if err != nil {
+		return nil, err
+	}
+	var files []*userFile
+	for _, entry := range entries {
+		name := entry.Name()
+		if !strings.HasSuffix(name, ".go") || strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_") {
 			continue
 		}
-		source, err := os.ReadFile(name)
+		if info, err := os.Stat(filepath.Join(p.absolute, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		} else if err != nil || !info.Mode().IsRegular() {
+			continue
+		}
+		source, err := os.ReadFile(filepath.Join(p.absolute, name))
 		if err != nil {
 			return nil, err
 		}
-		syntax, err := parser.ParseFile(pkg.fset, name, source, parser.ParseComments|parser.SkipObjectResolution)
-		if err != nil {
-			return nil, fmt.Errorf("mend this file first, nothing has been written: %w", err)
+		file := &userFile{
+			name: name, path: filepath.Join(p.dir, name), source: source, isTest: strings.HasSuffix(name, "_test.go"),
+			pkg: p, packageNames: packageNames,
 		}
-		pkg.files = append(pkg.files, &userFile{
-			path: name, source: source, syntax: syntax, pkg: pkg, packageNames: packageNames,
-		})
+		file.readHead()
+		files = append(files, file)
 	}
-	for _, file := range pkg.files {
-		pkg.gatherDeclarations(file)
-	}
-	for _, file := range pkg.files {
-		pkg.gatherMembers(file)
-	}
-	return pkg, nil
+	return files, nil
 }
 
-// gatherDeclarations notes the names and types that a file declares.
-func (p *userPackage) gatherDeclarations(file *userFile) {
-	for _, decl := range file.syntax.Decls {
-		switch decl := decl.(type) {
-		case *ast.FuncDecl:
-			if decl.Recv == nil {
-				p.declared[decl.Name.Name] = true
-			}
-		case *ast.GenDecl:
-			for _, spec := range decl.Specs {
-				switch spec := spec.(type) {
-				case *ast.ValueSpec:
-					for _, name := range spec.Names {
-						p.declared[name.Name] = true
-					}
-				case *ast.TypeSpec:
-					p.declared[spec.Name.Name] = true
-					if !ast.IsGenerated(file.syntax) { // Fakes and mocks implement servicers too, but are not the user's to fill in.
-						p.types = append(p.types, &userType{
-							name: spec.Name.Name, file: file, decl: decl, embeds: file.embeds(spec), pkg: p,
-						})
-					}
-				}
-			}
-		}
-	}
-}
-
-// gatherMembers notes the methods of the types, and what they are said to implement.
-func (p *userPackage) gatherMembers(file *userFile) {
-	for _, decl := range file.syntax.Decls {
-		switch decl := decl.(type) {
-		case *ast.FuncDecl:
-			if typ := p.typeByName(receiverType(decl)); typ != nil {
-				typ.methods = append(typ.methods, &userMethod{decl.Name.Name, file, decl})
-			}
-		case *ast.GenDecl:
-			for _, spec := range decl.Specs {
-				if value, ok := spec.(*ast.ValueSpec); ok {
-					p.gatherAssertion(file, value)
-				}
-			}
-		}
-	}
-}
-
-// gatherAssertion understands var _ pkg.Servicer = (*T)(nil), and the same with &T{}, T{} and new(T).
-func (p *userPackage) gatherAssertion(file *userFile, spec *ast.ValueSpec) {
-	if len(spec.Names) != 1 || spec.Names[0].Name != "_" || spec.Type == nil || len(spec.Values) != 1 {
+// readHead reads what says to which builds of which package a file belongs.
+func (f *userFile) readHead() {
+	syntax, _ := parser.ParseFile(token.NewFileSet(), f.name, f.source, parser.ParseComments|parser.PackageClauseOnly)
+	if syntax == nil || syntax.Name == nil {
 		return
 	}
-	if typ := p.typeByName(assertedType(spec.Values[0])); typ != nil {
-		typ.asserts = append(typ.asserts, file.canonical(spec.Type))
-	}
-}
-
-func assertedType(value ast.Expr) string {
-	switch value := value.(type) {
-	case *ast.Ident:
-		return value.Name
-	case *ast.ParenExpr:
-		return assertedType(value.X)
-	case *ast.StarExpr:
-		return assertedType(value.X)
-	case *ast.UnaryExpr:
-		return assertedType(value.X)
-	case *ast.CompositeLit:
-		return assertedType(value.Type)
-	case *ast.CallExpr:
-		if fun, ok := value.Fun.(*ast.Ident); ok && fun.Name == "new" && len(value.Args) == 1 {
-			return assertedType(value.Args[0])
+	f.packageName = syntax.Name.Name
+	for _, group := range syntax.Comments {
+		for _, comment := range group.List {
+			if comment.Pos() < syntax.Package && constraint.IsGoBuild(comment.Text) {
+				f.constraints = append(f.constraints, comment.Text)
+			}
 		}
-		return assertedType(value.Fun)
 	}
-	return ""
 }
 
-func (p *userPackage) typeByName(name string) *userType {
-	for _, typ := range p.types {
-		if typ.name == name && name != "" {
-			return typ
+// parse parses the files of all builds. Tests may be broken: they are not written to, and what can be known of them is.
+func (p *userPackage) parse() error {
+	for _, b := range p.builds {
+		b.tests = slices.DeleteFunc(b.tests, func(f *userFile) bool {
+			return f.packageName == "" || strings.HasSuffix(f.packageName, "_test")
+		})
+		for _, file := range slices.Concat(b.files, b.tests) {
+			if file.syntax != nil {
+				continue
+			}
+			syntax, err := parser.ParseFile(p.cache.fset, file.path, file.source, parser.ParseComments|parser.SkipObjectResolution)
+			if err != nil && !file.isTest {
+				return fmt.Errorf("mend this file first, nothing has been written: %w", err)
+			}
+			file.syntax, file.isGenerated = syntax, ast.IsGenerated(syntax)
+			p.files = append(p.files, file)
 		}
 	}
 	return nil
 }
 
-// findServicer returns the type that implements a service: one that is asserted to, or that embeds the unimplemented
-// base. Of several, it is the one with the most methods: the others will be built around it.
-func (p *userPackage) findServicer(s *Service) *userType {
-	var found *userType
-	for _, typ := range p.types {
-		isServicer := slices.Contains(typ.asserts, s.Generated(s.Servicer).canonical()) ||
-			slices.Contains(typ.embeds, embedded(s.Generated(s.Unimplemented).canonical()))
-		if isServicer && (found == nil || typ.count(s) > found.count(s)) {
-			found = typ
+// findName returns the name of the package: the one that its files have, or one made from the directory's.
+func (p *userPackage) findName() (string, error) {
+	var found *userFile
+	for _, b := range p.builds {
+		for _, file := range b.files {
+			if found != nil && file.packageName != found.packageName {
+				return "", fmt.Errorf("%s is of package %s, and %s of package %s: mend that first, nothing has been written",
+					found.path, found.packageName, file.path, file.packageName)
+			}
+			found = file
 		}
 	}
-	return found
-}
-
-// canonical is the symbol with its import path, which is the same in whatever file it is written.
-func (s Symbol) canonical() string {
-	if s.ImportPath == s.imports.self {
-		return s.Name
+	if found != nil {
+		return found.packageName, nil
 	}
-	return s.ImportPath + "." + s.Name
+	for _, file := range p.builds[0].tests {
+		return file.packageName, nil
+	}
+	return packageNameFor(p.absolute), nil
 }
 
-// count returns how many of a service's methods a type declares itself.
-func (t *userType) count(s *Service) int {
-	n := 0
-	for _, m := range s.Methods {
-		if t.method(m.Name) != nil {
-			n++
+// check has the go command find what a build imports, and checks its types.
+func (p *userPackage) check(b *userBuild, command *goCommand, added map[string]*addedPackage) error {
+	paths := map[string]bool{"context": true}
+	for importPath, a := range added {
+		paths[importPath] = true
+		gatherImports(paths, a.files)
+	}
+	gatherImports(paths, p.syntaxOf(slices.Concat(b.files, b.tests)))
+	maps.DeleteFunc(paths, func(importPath string, _ bool) bool { return importPath == p.importPath || !isPlain(importPath) })
+	listed, err := command.packages(b, slices.Sorted(maps.Keys(paths)))
+	if err != nil {
+		return err
+	}
+	if listed[p.importPath] != nil {
+		return fmt.Errorf("what the package in %s imports, or would with an implementation in it, imports that package: "+
+			"Go allows no such circle, name another directory; nothing has been written", p.dir)
+	}
+	b.types = &universe{
+		arch: b.goarch, sizes: types.SizesFor("gc", b.goarch), listed: listed, added: added,
+		checked: make(map[string]*types.Package), prints: make(map[string]string), cache: p.cache,
+	}
+	b.plain = p.checkFiles(b, p.syntaxOf(b.files))
+	b.tested = b.plain
+	if len(b.tests) > 0 {
+		b.tested = p.checkFiles(b, p.syntaxOf(slices.Concat(b.files, b.tests)))
+	}
+	return nil
+}
+
+// checkFiles checks the user's package with these files in it. If code is generated into that package, what is about
+// to be counts, not what is there.
+func (p *userPackage) checkFiles(b *userBuild, files []*ast.File) *checkedPackage {
+	if added := b.types.added[p.importPath]; added != nil {
+		files = added.combine(p.cache.fset, files)
+	}
+	return b.types.check(p.importPath, p.goVersion, files)
+}
+
+func (p *userPackage) syntaxOf(files []*userFile) []*ast.File {
+	all := make([]*ast.File, 0, len(files))
+	for _, file := range files {
+		all = append(all, file.syntax)
+	}
+	return all
+}
+
+func gatherImports(paths map[string]bool, files []*ast.File) {
+	for _, file := range files {
+		for _, spec := range file.Imports {
+			paths[importPathOf(spec)] = true
 		}
 	}
-	return n
 }
 
-func (t *userType) method(name string) *userMethod {
-	for _, m := range t.methods {
-		if m.name == name {
-			return m
+// isPlain says whether an import path names one package to the go command, rather than all of a pattern, or none.
+func isPlain(importPath string) bool {
+	switch importPath {
+	case "", "C", "all", "std", "cmd", "tool", "work":
+		return false
+	}
+	return !strings.HasPrefix(importPath, ".") && !strings.HasPrefix(importPath, "/") && !strings.HasPrefix(importPath, "-") &&
+		!strings.Contains(importPath, "...") && !strings.Contains(importPath, "@") &&
+		!strings.ContainsFunc(importPath, invalidInImportPath)
+}
+
+func importPathOf(spec *ast.ImportSpec) string {
+	importPath, err := strconv.Unquote(spec.Path.Value)
+	if err != nil {
+		return spec.Path.Value
+	}
+	return importPath
+}
+
+// gatherNames notes the names that new code must not declare, or give to what it imports.
+func (p *userPackage) gatherNames() {
+	p.declared, p.taken = make(map[string]bool), make(map[string]bool)
+	for _, b := range p.builds {
+		for _, name := range b.tested.pkg.Scope().Names() {
+			p.declared[name], p.taken[name] = true, true
+		}
+		for _, file := range b.tested.files {
+			if scope := b.tested.info.Scopes[file]; scope != nil {
+				for _, name := range scope.Names() {
+					p.taken[name] = true
+				}
+			}
+		}
+	}
+}
+
+// fileOf returns the user's file that a position is in, or nil.
+func (p *userPackage) fileOf(pos token.Pos) *userFile {
+	name := p.cache.fset.PositionFor(pos, false).Filename
+	for _, file := range p.files {
+		if file.path == name {
+			return file
 		}
 	}
 	return nil
 }
 
-// provides says whether a type has a method of the service, itself or from what it embeds. Of the unimplemented base
-// nothing counts: what comes from there is what is missing.
-func (t *userType) provides(m *Method) bool { return t.providesWithin(m, 8) }
-
-// providesWithin goes no deeper than depth: types can embed each other's pointers in a circle.
-func (t *userType) providesWithin(m *Method, depth int) bool {
-	if t.method(m.Name) != nil {
-		return true
-	}
-	wrapped := embedded(m.Service.Generated(m.Service.Servicer).canonical())
-	for _, e := range t.embeds {
-		if e == wrapped {
-			return true
-		}
-		if inner := t.pkg.typeByName(string(e)); inner != nil && depth > 0 && inner.providesWithin(m, depth-1) {
-			return true
-		}
-	}
-	return false
-}
-
-// homeFile returns the file to which methods are added: the one that holds most of them, or else the type.
-func (t *userType) homeFile(s *Service) *userFile {
-	counts := make(map[*userFile]int)
-	for _, m := range s.Methods {
-		if own := t.method(m.Name); own != nil {
-			counts[own.file]++
-		}
-	}
-	home := t.file
-	for _, file := range t.pkg.files {
-		if counts[file] > counts[home] {
-			home = file
-		}
-	}
-	return home
-}
-
-// lastDeclaration returns the node in a file behind which new methods go: the last method, or else the type.
-func (t *userType) lastDeclaration(file *userFile) ast.Node {
-	var last ast.Node
-	if t.file == file {
-		last = t.decl
-	}
-	for _, m := range t.methods {
-		if m.file == file && (last == nil || m.decl.Pos() > last.Pos()) {
-			last = m.decl
-		}
-	}
-	return last
-}
-
-// receiverName returns what the methods of the type call it, or a name that no import of the file has.
-func (t *userType) receiverName(imports *importSet) string {
-	for _, m := range t.methods {
-		if names := m.decl.Recv.List[0].Names; len(names) == 1 && names[0].Name != "_" {
-			return names[0].Name
-		}
-	}
-	if imports.taken["s"] {
-		return "servicer"
-	}
-	return "s"
-}
-
+// hasFile says whether the directory has anything of that name.
 func (p *userPackage) hasFile(name string) bool {
-	if p.claimed[name] {
-		return true
-	}
-	_, err := os.Stat(filepath.Join(p.dir, name))
+	_, err := os.Lstat(filepath.Join(p.absolute, name))
 	return err == nil
 }
 
-func (p *userPackage) claim(name string) { p.claimed[name] = true }
-
-// name returns the name of the package: the one that its files have, or one made from the directory's.
-func (p *userPackage) name() string {
-	if len(p.files) > 0 {
-		return p.files[0].syntax.Name.Name
-	}
-	return packageNameFor(p.dir)
-}
-
-// importPath returns the import path of the package, by the go.mod above it; without one it is unknown, and empty.
-func (p *userPackage) importPath() string {
-	dir, err := filepath.Abs(p.dir)
-	if err != nil {
-		return ""
-	}
-	for root := dir; ; root = filepath.Dir(root) {
-		content, err := os.ReadFile(filepath.Join(root, "go.mod"))
-		if err == nil {
-			rest, err := filepath.Rel(root, dir)
-			if err != nil {
-				return ""
-			}
-			return path.Join(modulePath(string(content)), filepath.ToSlash(rest))
-		}
-		if root == filepath.Dir(root) {
-			return ""
-		}
-	}
-}
-
-// modulePath reads the module directive of a go.mod.
-func modulePath(content string) string {
-	for line := range strings.SplitSeq(content, "\n") {
-		fields := strings.Fields(line)
-		if len(fields) >= 2 && fields[0] == "module" {
-			if unquoted, err := strconv.Unquote(fields[1]); err == nil {
-				return unquoted
-			}
-			return fields[1]
-		}
-	}
-	return ""
+// isCRLF says whether most lines of a file end as on Windows.
+func (f *userFile) isCRLF() bool {
+	return 2*bytes.Count(f.source, []byte("\r\n")) > bytes.Count(f.source, []byte("\n"))
 }

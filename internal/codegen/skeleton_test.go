@@ -2,290 +2,362 @@ package codegen
 
 import (
 	"bytes"
+	"errors"
+	"go/build"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+
+	"google.golang.org/protobuf/types/pluginpb"
 
 	"github.com/gogreeter/gogreeter/internal/codegen/codegentest"
 )
 
-// runSkeleton runs the skeleton mode on the case cardinalities, whose service has the methods Unary, Download, Upload
-// and Chat, and writes what comes out, as protoc would.
-func runSkeleton(t *testing.T, dir string, options ...string) (written map[string]string, reports string) {
-	t.Helper()
-	var log bytes.Buffer
-	options = append(options, "skeleton="+dir)
-	written = filesOf(respond(goldenCase{name: "cardinalities"}.request(t, options...), &log))
-	for name, content := range written {
-		if name != "error.txt" {
-			codegentest.WriteFile(t, filepath.Join(dir, name), content)
-		}
-	}
-	return written, strings.ReplaceAll(log.String(), dir+string(filepath.Separator), "")
-}
-
-func TestSkeleton_Compiles_AndStaysAsItIs(t *testing.T) {
-	for _, options := range [][]string{nil, {"require_embedding=true"}} {
-		t.Run(strings.Join(options, ","), func(t *testing.T) {
-			module := codegentest.NewModule(t, "example.com")
-			request := goldenCase{name: "cardinalities"}.request(t, append([]string{"paths=import"}, options...)...)
-			writeFiles(t, module, messages(t, goldenCase{name: "cardinalities"}.request(t, "")))
-			writeFiles(t, module, respond(request, &bytes.Buffer{}))
-
-			dir := filepath.Join(module, "my-impl")
-			written, reports := runSkeleton(t, dir, options...)
-			if len(written) != 1 || !strings.Contains(written["cardinalities.go"], "package myimpl\n") {
-				t.Errorf("written: %v", written)
-			}
-			if want := "cardinalities.go: Cardinalities is a new implementation of test.v1.Cardinalities to fill in\n"; reports != want {
-				t.Errorf("reports:\n%swant:\n%s", reports, want)
-			}
-			codegentest.Run(t, module, nil, "go", "vet", "./...")
-
-			if written, reports := runSkeleton(t, dir, options...); len(written) != 0 || reports != "" {
-				t.Errorf("the second run writes %v and reports %q", written, reports)
-			}
-		})
-	}
-}
-
-// TestSkeleton_InTheMessagesOwnPackage has nothing to import from there, and a fake in the package that is no one's to
-// fill in.
-func TestSkeleton_InTheMessagesOwnPackage(t *testing.T) {
-	module := codegentest.NewModule(t, "example.com")
-	c := goldenCase{name: "cardinalities"}
-	writeFiles(t, module, messages(t, c.request(t, "")))
-	writeFiles(t, module, respond(c.request(t, "parts=servicers+registrars+fakes"), &bytes.Buffer{}))
-	dir := filepath.Join(module, "cardinalities")
-	written, _ := runSkeleton(t, dir)
-	if len(written) != 1 || !strings.Contains(written["cardinalities.go"], "(ctx context.Context, request *Request) (*Response, error) {") {
-		t.Errorf("written: %v", written)
-	}
-	codegentest.Run(t, module, nil, "go", "vet", "./...")
-	if written, _ := runSkeleton(t, dir); len(written) != 0 {
-		t.Errorf("the second run writes %v", written)
-	}
-}
-
-// TestSkeleton_NewMethods_CompileInAnyFile adds to files of all sorts. The mark § in a source stands where text is
-// to be inserted; all else has to stay byte by byte.
-func TestSkeleton_NewMethods_CompileInAnyFile(t *testing.T) {
-	const (
-		download = "\n\n// One request, many responses.\nfunc (s *Impl) Download(ctx context.Context, request *cardinalities.Request, replies runtime.ResponseStream[cardinalities.Response]) error {\n" +
-			"\t// TODO: implement Download.\n\treturn status.Error(codes.Unimplemented, \"Method not implemented!\")\n}"
-		rest = "\n\n// Many requests, one response.\nfunc (s *Impl) Upload(ctx context.Context, requests runtime.RequestIterator[cardinalities.Request]) (*cardinalities.Response, error) {\n" +
-			"\t// TODO: implement Upload.\n\treturn nil, status.Error(codes.Unimplemented, \"Method not implemented!\")\n}" +
-			"\n\n// Chat handles the RPC /test.v1.Cardinalities/Chat.\nfunc (s *Impl) Chat(ctx context.Context, requests runtime.RequestIterator[cardinalities.Request], replies runtime.ResponseStream[cardinalities.Response]) error {\n" +
-			"\t// TODO: implement Chat.\n\treturn status.Error(codes.Unimplemented, \"Method not implemented!\")\n}"
-		newImports = "\n\t\"github.com/gogreeter/gogreeter/runtime\"\n\t\"google.golang.org/grpc/codes\"\n\t\"google.golang.org/grpc/status\""
-		unary      = "func (s *Impl) Unary(ctx context.Context, request *cardinalities.Request) (*cardinalities.Response, error) { return nil, nil }"
-		assertion  = "var _ cardinalities.CardinalitiesServicer = (*Impl)(nil)\n"
-	)
-	rename := func(text string, pairs ...string) string { return strings.NewReplacer(pairs...).Replace(text) }
-	crlf := func(text string) string { return strings.ReplaceAll(text, "\n", "\r\n") }
-	tests := []struct {
-		name    string
-		source  string // with a § wherever something is inserted
-		inserts []string
-		other   string // another file of the package
-	}{
-		{
-			name: "odd formatting and comments stay",
-			source: "package impl\n\nimport (\n  \"context\"   // why\n  \"example.com/cardinalities\"§\n)\n" +
-				"type Impl struct {\n  x,y int }\n\n" + assertion + unary + "  /* spans\n   lines */§\n\n// last words",
-			inserts: []string{newImports, download + rest},
-		},
-		{
-			name: "line directives",
-			source: "package impl\n\nimport (\n\t\"context\"\n\t\"example.com/cardinalities\"§\n)\n\ntype Impl struct{}\n\n" + assertion + unary +
-				"§\n\nfunc helper() {\n//line made.go:11\n\t_ = 1 // the same line as that of Unary, so it says\n}\n",
-			inserts: []string{newImports, download + rest},
-		},
-		{
-			name:    "no newline at the end",
-			source:  "package impl\n\nimport (\"context\"; \"example.com/cardinalities\"§)\n\ntype Impl struct{}\n\n" + assertion + unary + "§",
-			inserts: []string{newImports, download + rest},
-		},
-		{
-			name:    "imports without parentheses",
-			source:  "package impl\n\nimport \"context\"\nimport \"example.com/cardinalities\" // pb§\n\ntype Impl struct{}\n\n" + assertion + unary + "§\n",
-			inserts: []string{rename(newImports, "\n\t", "\nimport "), download + rest},
-		},
-		{
-			name:   "no imports and a type without methods",
-			source: "// Package impl.\npackage impl // by me§\n\ntype Impl struct{ s int }§\n\nfunc helper() {}\n",
-			other:  "package impl\n\nimport \"example.com/cardinalities\"\n\n" + assertion,
-			inserts: []string{
-				"\n\nimport (\n\t\"context\"\n\t\"example.com/cardinalities\"" + newImports + "\n)",
-				"\n\n// One request, one response.\n" +
-					rename(unary, "{ return nil, nil }", "{\n\t// TODO: implement Unary.\n\treturn nil, status.Error(codes.Unimplemented, \"Method not implemented!\")\n}") + download + rest,
-			},
-		},
-		{
-			name:   "an import declaration with nothing in it",
-			source: "package impl\n\nimport (§)\n\ntype Impl struct{}§\n",
-			other:  "package impl\n\nimport \"example.com/cardinalities\"\n\n" + assertion,
-			inserts: []string{
-				"\n\t\"context\"\n\t\"example.com/cardinalities\"" + newImports + "\n",
-				"\n\n// One request, one response.\n" +
-					rename(unary, "{ return nil, nil }", "{\n\t// TODO: implement Unary.\n\treturn nil, status.Error(codes.Unimplemented, \"Method not implemented!\")\n}") + download + rest,
-			},
-		},
-		{
-			name:    "windows line ends",
-			source:  crlf("package impl\n\nimport (\n\t\"context\"\n\t\"example.com/cardinalities\"§\n)\n\ntype Impl struct{}\n\n" + assertion + unary + "§\n"),
-			inserts: []string{crlf(newImports), crlf(download + rest)},
-		},
-		{
-			name: "names that the file has given to packages",
-			source: "package impl\n\nimport (\n\tctx \"context\"\n\tpb \"example.com/cardinalities\"\n\tgg \"github.com/gogreeter/gogreeter/runtime\"§\n)\n\ntype Impl struct{ gg.Options }\n\n" +
-				rename(assertion, "cardinalities.", "pb.") + rename(unary, "cardinalities.", "pb.", "context.", "ctx.", "(s ", "(me ") + "§\n",
-			inserts: []string{
-				"\n\t\"google.golang.org/grpc/codes\"\n\t\"google.golang.org/grpc/status\"",
-				rename(download+rest, "cardinalities.", "pb.", "context.", "ctx.", "(s ", "(me ", "runtime.", "gg."),
-			},
-		},
-		{
-			name:   "names that the package has given to other things",
-			source: "package impl\n\nimport (\n\t\"context\"\n\t\"example.com/cardinalities\"§\n)\n\ntype Impl struct{}\n\n" + assertion + unary + "§\n",
-			other:  "package impl\n\nvar status, runtime = 1, 2\n",
-			inserts: []string{
-				rename(newImports, "\t\"github", "\truntime1 \"github", "\t\"google.golang.org/grpc/status", "\tstatus1 \"google.golang.org/grpc/status"),
-				rename(download+rest, "runtime.", "runtime1.", "status.", "status1."),
-			},
-		},
-		{
-			name:    "found by the base that it embeds, in the file with its methods",
-			source:  "package impl\n\nimport (\n\t\"context\"\n\t\"example.com/cardinalities\"§\n)\n\n" + unary + "§\n",
-			other:   "package impl\n\nimport . \"fmt\"\nimport \"example.com/cardinalities\"\n\nvar _ = Sprint\n\ntype Impl struct{ cardinalities.UnimplementedCardinalitiesServicer }\n",
-			inserts: []string{newImports, download + rest},
-		},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			module := codegentest.NewModule(t, "example.com")
-			dir := filepath.Join(module, "impl")
-			codegentest.WriteFile(t, filepath.Join(dir, "impl.go"), strings.ReplaceAll(test.source, "§", ""))
-			if test.other != "" {
-				codegentest.WriteFile(t, filepath.Join(dir, "zz_other.go"), test.other)
-			}
-			written, _ := runSkeleton(t, dir)
-			want := test.source
-			for _, insert := range test.inserts {
-				want = strings.Replace(want, "§", insert, 1)
-			}
-			if len(written) != 1 || written["impl.go"] != want {
-				t.Fatalf("written: %v\nwant:\n%s", written, want)
-			}
-			writeFiles(t, module, messages(t, goldenCase{name: "cardinalities"}.request(t, "")))
-			writeFiles(t, module, respond(goldenCase{name: "cardinalities"}.request(t, ""), &bytes.Buffer{}))
-			codegentest.Run(t, module, nil, "go", "build", "./...")
-			if written, _ := runSkeleton(t, dir); len(written) != 0 {
-				t.Errorf("the second run writes %v", written)
-			}
-		})
-	}
-}
-
-func TestSkeleton_Reports(t *testing.T) {
-	const source = `package impl
+// shopWithGet implements one of the two RPCs of the service corpus.Shop.
+const shopWithGet = `package impl
 
 import (
 	"context"
 
-	pb "example.com/cardinalities"
-	"github.com/gogreeter/gogreeter/runtime"
+	"example.com/corpus/shop"
 )
 
 type Impl struct{}
 
-var _ pb.CardinalitiesServicer = (*Impl)(nil)
+var _ shop.ShopServicer = (*Impl)(nil)
 
-func (i *Impl) Unary(ctx context.Context, request pb.Request) (*pb.Response, error) { return nil, nil }
-
-func (i *Impl) Download(context.Context, *pb.Request, runtime.ResponseStream[pb.Response]) error { return nil }
-
-func (i *Impl) Upload(ctx context.Context, requests runtime.RequestIterator[pb.Request]) (r *pb.Response, err error) { return }
-
-func (i *Impl) Chat(_ context.Context, _ runtime.RequestIterator[pb.Request], _ runtime.ResponseStream[pb.Response]) error { return nil }
-
-func (i *Impl) Gone(ctx context.Context, request *pb.Request) (*pb.Response, error) { return nil, nil }
-
-func (i *Impl) Close() error { return nil }
-
-func (i *Impl) helper(ctx context.Context, request *pb.Request) {}
+func (i *Impl) Get(ctx context.Context, request *shop.Item) (*shop.Item, error) { return request, nil }
 `
-	dir := t.TempDir()
-	codegentest.WriteFile(t, filepath.Join(dir, "impl.go"), source)
-	written, reports := runSkeleton(t, dir)
-	if len(written) != 0 {
-		t.Errorf("written: %v", written)
+
+// newImpl makes a module with what is generated for the corpus, and in it a package impl with a file.
+func newImpl(t *testing.T, source string) (module, dir, file string) {
+	t.Helper()
+	module = newCorpusModule(t)
+	writeCorpusPackages(t, module)
+	dir = filepath.Join(module, "impl")
+	file = filepath.Join(dir, "impl.go")
+	codegentest.WriteFile(t, file, source)
+	return module, dir, file
+}
+
+func runSkeleton(dir string, options ...string) (reports string, err error) {
+	var log bytes.Buffer
+	if len(options) == 0 {
+		options = []string{"services=corpus.Shop"}
 	}
-	want := `impl.go:14: Impl.Unary has not the signature of test.v1.Cardinalities.Unary, which is now (ctx context.Context, request *cardinalities.Request) (*cardinalities.Response, error)
-impl.go:22: Impl.Gone: the service test.v1.Cardinalities has no such method any more; remove it or make it unexported
-`
-	if reports != want {
-		t.Errorf("reports:\n%swant:\n%s", reports, want)
+	err = runSkeletonMode(corpusRequest(append(options, "skeleton="+dir)...), newPackageCache(), &log)
+	return log.String(), err
+}
+
+// TestSkeleton_AnswersNothing makes sure that protoc has nothing to write: it would replace files in the directory that
+// it was given, which may be any.
+func TestSkeleton_AnswersNothing(t *testing.T) {
+	_, dir, _ := newImpl(t, "package impl\n")
+	response := respond(corpusRequest("services=corpus.Shop", "skeleton="+dir), io.Discard)
+	if response.Error != nil || len(response.File) > 0 {
+		t.Errorf("error %q, files %v", response.GetError(), response.File)
+	}
+	if !strings.Contains(codegentest.ReadFile(t, filepath.Join(dir, "shop.go")), "type Shop struct{}") {
+		t.Error("nothing has been written")
 	}
 }
 
-func TestSkeleton_LeavesAlone(t *testing.T) {
-	const head = "package impl\n\nimport (\n\t\"context\"\n\n\tpb \"example.com/cardinalities\"\n\t\"github.com/gogreeter/gogreeter/runtime\"\n)\n\n"
-	methods := func(typ string) string {
-		return strings.ReplaceAll(`
-func (*T) Unary(context.Context, *pb.Request) (*pb.Response, error) { return nil, nil }
-func (*T) Download(context.Context, *pb.Request, runtime.ResponseStream[pb.Response]) error { return nil }
-func (*T) Upload(context.Context, runtime.RequestIterator[pb.Request]) (*pb.Response, error) { return nil, nil }
-func (*T) Chat(context.Context, runtime.RequestIterator[pb.Request], runtime.ResponseStream[pb.Response]) error { return nil }
-`, "T)", typ+")")
+// TestSkeleton_InTheMessagesOwnPackage has nothing to import from there, and a fake in the package that is no one's to
+// fill in. What is generated there is as it was before the service got its second RPC.
+func TestSkeleton_InTheMessagesOwnPackage(t *testing.T) {
+	module := newCorpusModule(t)
+	generate := func(options ...string) {
+		for _, response := range []*pluginpb.CodeGeneratorResponse{
+			respond(corpusRequest(append(options, "parts=servicers+registrars+fakes")...), io.Discard), messages(t, corpusRequest()),
+		} {
+			for _, file := range response.File {
+				codegentest.WriteFile(t, filepath.Join(module, strings.TrimPrefix(file.GetName(), "example.com/corpus/")), file.GetContent())
+			}
+		}
 	}
-	tests := []struct{ name, source string }{
-		{"a wrapper of any servicer", head + "type W struct{ pb.CardinalitiesServicer }\n\nvar _ pb.CardinalitiesServicer = W{}\n\nvar _ = context.Background\nvar _ runtime.Registrar\n"},
-		{"a type with a base of the same package", head + "type base struct{}\n" + methods("base") + "\ntype Impl struct{ *base }\n\nvar _ pb.CardinalitiesServicer = new(Impl)\n"},
-		{"a second implementation around the first", head + "type A struct{ first *B }\n\nvar _ pb.CardinalitiesServicer = (*A)(nil)\n\ntype B struct{}\n\nvar _ pb.CardinalitiesServicer = (*B)(nil)\n" + methods("B")},
-		{"an assertion in a list", head + "type B struct{}\n\nvar (\n\t_ pb.CardinalitiesServicer = &B{}\n)\n" + methods("B")},
+	generate()
+	dir := filepath.Join(module, "shop")
+	generated := filepath.Join(dir, "shop_gogreeter.pb.go")
+	removeMethod(t, generated, "Watch")
+	if reports, err := runSkeleton(dir); err != nil || !strings.Contains(reports, "Shop is a new implementation of corpus.Shop to fill in") {
+		t.Fatalf("%v, reports %q", err, reports)
+	}
+	written := codegentest.ReadFile(t, filepath.Join(dir, "shop.go"))
+	if !strings.Contains(written, "(ctx context.Context, request *Item) (*Item, error) {") || !strings.Contains(written, "Watch(") {
+		t.Errorf("written:\n%s", written)
+	}
+	generate()
+	codegentest.Run(t, module, nil, "go", "vet", "./...")
+	if reports, err := runSkeleton(dir); err != nil || reports != "" {
+		t.Errorf("the second run: %v, reports %q", err, reports)
+	}
+}
+
+// removeMethod removes lines that declare a method of an interface.
+func removeMethod(t *testing.T, path, name string) {
+	t.Helper()
+	var kept strings.Builder
+	for line := range strings.Lines(codegentest.ReadFile(t, path)) {
+		if !strings.HasPrefix(line, "\t"+name+"(") {
+			kept.WriteString(line)
+		}
+	}
+	codegentest.WriteFile(t, path, kept.String())
+}
+
+// TestSkeleton_WhatIsGeneratedIsNotThere completes a servicer although the package that says what it lacks is not on
+// disk, or as it was: protoc writes that when all plugins have answered.
+func TestSkeleton_WhatIsGeneratedIsNotThere(t *testing.T) {
+	tests := []struct {
+		name    string
+		prepare func(t *testing.T, module string)
+	}{
+		{"no such package", func(t *testing.T, module string) {
+			if err := os.RemoveAll(filepath.Join(module, "shop")); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"no messages", func(t *testing.T, module string) {
+			if err := os.Remove(filepath.Join(module, "shop", "shop.pb.go")); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"no such method yet", func(t *testing.T, module string) {
+			removeMethod(t, filepath.Join(module, "shop", "shop_gogreeter.pb.go"), "Watch")
+		}},
+		{"no modules but this", func(t *testing.T, module string) {
+			if err := os.RemoveAll(filepath.Join(module, "shop")); err != nil {
+				t.Fatal(err)
+			}
+			codegentest.WriteFile(t, filepath.Join(module, "go.mod"), "module example.com/corpus\n\ngo 1.26\n")
+		}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			dir := t.TempDir()
-			codegentest.WriteFile(t, filepath.Join(dir, "impl.go"), test.source)
-			if written, reports := runSkeleton(t, dir); len(written) != 0 || reports != "" {
-				t.Errorf("written: %v\nreported: %s", written, reports)
+			module, dir, file := newImpl(t, shopWithGet)
+			mod := codegentest.ReadFile(t, filepath.Join(module, "go.mod"))
+			test.prepare(t, module)
+			if reports, err := runSkeleton(dir); err != nil || !strings.Contains(reports, "added Watch to Impl") {
+				t.Fatalf("%v, reports %q", err, reports)
+			}
+			codegentest.WriteFile(t, filepath.Join(module, "go.mod"), mod)
+			writeCorpusPackages(t, module)
+			codegentest.Run(t, module, nil, "go", "vet", "./impl")
+			if !strings.Contains(codegentest.ReadFile(t, file), "replies runtime.ResponseStream[shop.Item]) error {") {
+				t.Error(codegentest.ReadFile(t, file))
 			}
 		})
 	}
 }
 
-func TestSkeleton_Errors(t *testing.T) {
+func TestSkeleton_RefusesDirectories(t *testing.T) {
+	module, dir, _ := newImpl(t, shopWithGet)
+	outside := t.TempDir()
 	tests := []struct {
-		name  string
-		files map[string]string
-		want  string
+		name, dir, want string
+		env             [2]string
 	}{
-		{"a file that does not parse", map[string]string{"a.go": "package impl\nfunc {"}, "mend this file first"},
-		{"both names are taken", map[string]string{"a.go": "package impl\n\ntype Cardinalities, CardinalitiesServicer int\n"}, "mend this file first"},
-		{"both names are taken by types", map[string]string{"a.go": "package impl\n\nvar Cardinalities, CardinalitiesServicer int\n"}, "rename=test.v1.Cardinalities:NAME"},
-		{
-			"both files are there",
-			map[string]string{"cardinalities.go": "package impl\n", "cardinalities_servicer.go": "package impl\n"},
-			"declare in it which type is the servicer: var _ cardinalities.CardinalitiesServicer = (*YourType)(nil)",
-		},
+		{"not there", "elsewhere/impl", "there is no directory " + filepath.Join(module, "elsewhere", "impl") + ": DIR is seen from " + module, [2]string{}},
+		{"a file", filepath.Join("impl", "impl.go"), "there is no directory", [2]string{}},
+		{"in no module", outside, "is in no Go module: run go mod init", [2]string{}},
+		{"without the go command", dir, "asks the go command about the package", [2]string{"PATH", outside}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			dir := t.TempDir()
-			for name, content := range test.files {
-				codegentest.WriteFile(t, filepath.Join(dir, name), content)
+			t.Chdir(module)
+			if test.env[0] != "" {
+				t.Setenv(test.env[0], test.env[1])
 			}
-			written, _ := runSkeleton(t, dir)
-			if len(written) != 1 || !strings.Contains(written["error.txt"], test.want) {
-				t.Errorf("%v, want an error with %q", written, test.want)
+			before := readTree(t, module)
+			if _, err := runSkeleton(test.dir); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error %v, want %q", err, test.want)
 			}
-			for name, content := range test.files {
-				if now, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(now) != content {
-					t.Errorf("%s has been touched", name)
+			compareTrees(t, before, readTree(t, module))
+		})
+	}
+}
+
+// TestSkeleton_WritesNothingButTheFile has a user who lets the go command change go.mod, and a go.mod that it would
+// change; a file that is a symbolic link, and only the user's to read; and a lock that leads nowhere.
+func TestSkeleton_WritesNothingButTheFile(t *testing.T) {
+	module, dir, file := newImpl(t, shopWithGet)
+	t.Setenv("GOFLAGS", "-mod=mod")
+	codegentest.WriteFile(t, filepath.Join(module, "go.mod"), codegentest.ReadFile(t, filepath.Join(module, "go.mod"))+
+		"\nrequire google.golang.org/protobuf v1.36.12 // indirect\n")
+	target := filepath.Join(module, "elsewhere.txt")
+	if err := errors.Join(os.Rename(file, target), os.Chmod(target, 0o640), os.Symlink(target, file)); err != nil {
+		t.Fatal(err)
+	}
+	lock := filepath.Join(dir, ".#impl.go")
+	if err := os.Symlink("me@host.1:1", lock); err != nil {
+		t.Fatal(err)
+	}
+	tree := func() map[string]string {
+		files := readTree(t, module)
+		delete(files, "impl/.#impl.go")
+		return files
+	}
+	want := tree()
+	if _, err := runSkeleton(dir); err != nil {
+		t.Fatal(err)
+	}
+	got := tree()
+	if !strings.Contains(got["elsewhere.txt"], "Watch(") || got["impl/impl.go"] != got["elsewhere.txt"] {
+		t.Errorf("the file behind the link:\n%s", got["elsewhere.txt"])
+	}
+	want["elsewhere.txt"], want["impl/impl.go"] = got["elsewhere.txt"], got["impl/impl.go"]
+	compareTrees(t, want, got)
+	if info, err := os.Lstat(file); err != nil || info.Mode()&fs.ModeSymlink == 0 {
+		t.Errorf("the link is not one any more: %v, %v", info, err)
+	}
+	if info, err := os.Stat(target); err != nil || info.Mode().Perm() != 0o640 {
+		t.Errorf("the file is not the user's alone any more: %v, %v", info, err)
+	}
+}
+
+// TestSkeleton_NeverReplacesWhatItHasNotRead changes files while the plugin is at work.
+func TestSkeleton_NeverReplacesWhatItHasNotRead(t *testing.T) {
+	tests := []struct {
+		name, source string
+		meanwhile    func(t *testing.T, dir string)
+		want         string
+	}{
+		{"edited", shopWithGet, func(t *testing.T, dir string) {
+			codegentest.WriteFile(t, filepath.Join(dir, "impl.go"), shopWithGet+"\n// more\n")
+		}, "impl.go has changed since it was read"},
+		{"removed", shopWithGet, func(t *testing.T, dir string) {
+			if err := os.Remove(filepath.Join(dir, "impl.go")); err != nil {
+				t.Fatal(err)
+			}
+		}, "nothing has been written"},
+		{"protected", shopWithGet, func(t *testing.T, dir string) {
+			if err := os.Chmod(filepath.Join(dir, "impl.go"), 0o444); err != nil {
+				t.Fatal(err)
+			}
+		}, "impl.go cannot be written to"},
+		{"created", "package impl\n", func(t *testing.T, dir string) {
+			codegentest.WriteFile(t, filepath.Join(dir, "shop.go"), "package impl\n\n// mine\n")
+		}, "shop.go: open "},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			module, dir, _ := newImpl(t, test.source)
+			w, err := prepareSkeleton(dir, newPackageCache(), "services=corpus.Shop")
+			if err != nil {
+				t.Fatal(err)
+			}
+			test.meanwhile(t, dir)
+			before := readTree(t, module)
+			if err := w.save(); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error %v, want %q", err, test.want)
+			}
+			compareTrees(t, before, readTree(t, module))
+		})
+	}
+}
+
+// TestSkeleton_Templates has templates of a user's: one written before there was .ReceiverType, and some that write what
+// does not compile.
+func TestSkeleton_Templates(t *testing.T) {
+	tests := []struct{ name, method, want, wantErr string }{
+		{"a star", `{{.Doc}}func ({{skeleton.Receiver}} *{{skeleton.Type}}) {{.Name}}{{template "signature.go.tmpl" .}} { panic("{{.Name}}") }`, "func (i *Impl) Watch(", ""},
+		{"another name", `func ({{skeleton.Receiver}} {{skeleton.ReceiverType}}) X{{.Name}}{{template "signature.go.tmpl" .}} { panic(1) }`, "", "Impl.Watch would not be what corpus.Shop.Watch has to be"},
+		{"no body", `func ({{skeleton.Receiver}} {{skeleton.ReceiverType}}) {{.Name}}{{template "signature.go.tmpl" .}} {}`, "", "it would not compile"},
+		{"no Go", `func {`, "", "writes what is no Go code"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			module, dir, file := newImpl(t, shopWithGet)
+			templates := t.TempDir()
+			codegentest.WriteFile(t, filepath.Join(templates, "skeleton_method.go.tmpl"), test.method)
+			before := readTree(t, module)
+			_, err := runSkeleton(dir, "services=corpus.Shop", "template_dir="+templates)
+			if test.wantErr != "" {
+				if err == nil || !strings.Contains(err.Error(), test.wantErr) {
+					t.Errorf("error %v, want %q", err, test.wantErr)
 				}
+				compareTrees(t, before, readTree(t, module))
+				return
+			}
+			if err != nil || !strings.Contains(codegentest.ReadFile(t, file), test.want) {
+				t.Errorf("%v\n%s", err, codegentest.ReadFile(t, file))
+			}
+		})
+	}
+}
+
+// TestSkeleton_Workspace has the package in one of several modules.
+func TestSkeleton_Workspace(t *testing.T) {
+	module, dir, file := newImpl(t, shopWithGet)
+	codegentest.WriteFile(t, filepath.Join(module, "other", "go.mod"), "module example.com/other\n\ngo 1.26\n")
+	codegentest.WriteFile(t, filepath.Join(module, "empty", "x.txt"), "")
+	codegentest.WriteFile(t, filepath.Join(module, "go.work"), "go 1.26.0\n\nuse (\n\t.\n\t./other\n)\n")
+	for _, dir := range []string{dir, filepath.Join(module, "empty")} {
+		if _, err := runSkeleton(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	codegentest.Run(t, module, []string{"GOWORK=" + filepath.Join(module, "go.work"), "GOFLAGS="}, "go", "vet", "./impl", "./empty")
+	if !strings.Contains(codegentest.ReadFile(t, file), "Watch(") {
+		t.Error("nothing has been added")
+	}
+	outside := filepath.Join(module, "outside")
+	codegentest.WriteFile(t, filepath.Join(outside, "go.mod"), "module example.com/outside\n\ngo 1.26\n")
+	if _, err := runSkeleton(outside); err == nil || !strings.Contains(err.Error(), "work") {
+		t.Errorf("outside of the workspace: %v", err)
+	}
+}
+
+// TestSkeleton_Circle has a package that what is generated would import.
+func TestSkeleton_Circle(t *testing.T) {
+	module, dir, _ := newImpl(t, "package impl\n")
+	codegentest.WriteFile(t, filepath.Join(module, "shop", "circle.go"), "package shop\n\nimport _ \"example.com/corpus/impl\"\n")
+	before := readTree(t, module)
+	if _, err := runSkeleton(dir); err == nil || !strings.Contains(err.Error(), "Go allows no such circle") {
+		t.Errorf("error %v", err)
+	}
+	compareTrees(t, before, readTree(t, module))
+}
+
+// TestFindBuilds counts build configurations.
+func TestFindBuilds(t *testing.T) {
+	tests := []struct {
+		name  string
+		files map[string]string
+		want  string // the first platforms and tags
+	}{
+		{"one", map[string]string{"a.go": "package a"}, "here"},
+		{"ignored", map[string]string{"a.go": "package a", "b.go": "//go:build ignore\n\npackage b"}, "here"},
+		{"two platforms", map[string]string{"a_linux.go": "package a", "a_windows.go": "package a"}, "linux/amd64|windows/amd64"},
+		{"tags", map[string]string{"a.go": "package a", "b.go": "//go:build x && !y\n\npackage a"}, "here|here with the tags x"},
+		{"another package", map[string]string{"a.go": "package a", "b.go": "//go:build tools\n\npackage tools"}, "here"},
+		{"many tags", map[string]string{"a.go": "//go:build t1 || t2 || t3 || t4 || t5 || t6\n\npackage a"}, "here with the tags t1"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			var files []*userFile
+			for name, source := range test.files {
+				file := &userFile{name: name, path: name, source: []byte(source), isTest: strings.HasSuffix(name, "_test.go")}
+				file.readHead()
+				files = append(files, file)
+			}
+			here := runtime.GOOS + "/" + runtime.GOARCH
+			base := &userBuild{goos: runtime.GOOS, goarch: runtime.GOARCH}
+			if strings.HasPrefix(test.want, "linux") {
+				base.goos, base.goarch = "linux", "amd64"
+			}
+			matching := &build.Context{Compiler: "gc", ReleaseTags: build.Default.ReleaseTags}
+			var names []string
+			for _, b := range findBuilds(base, matching, files) {
+				names = append(names, strings.Replace(b.String(), here, "here", 1))
+			}
+			want := strings.Replace(test.want, here, "here", 1)
+			if got := strings.Join(names, "|"); got != want {
+				t.Errorf("builds %s, want %s", got, want)
 			}
 		})
 	}

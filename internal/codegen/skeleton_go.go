@@ -1,0 +1,190 @@
+package codegen
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"strings"
+)
+
+// goCommand asks the go command about the package in a directory. It only ever lists: nothing is built, and no go.mod
+// or go.sum is written.
+type goCommand struct {
+	dir       string   // absolute
+	moduleDir string   // with the go.mod
+	flags     []string // of go list
+	scratch   string   // directory with copies of go.mod and go.sum, or empty
+	outputs   map[string][]byte
+}
+
+// goModule is the module around the user's package.
+type goModule struct {
+	Path, Dir, GoMod, GoVersion string
+}
+
+// goPackage is a package as go list describes it.
+type goPackage struct {
+	ImportPath, Dir, Name      string
+	GoFiles, CgoFiles, Imports []string
+	ImportMap                  map[string]string
+	Standard                   bool
+	Module                     *struct {
+		Main    bool
+		Replace *struct{ Version string }
+	}
+}
+
+// newGoCommand finds the go command, and what it takes to keep it from writing. If outputs is not nil, what the
+// command has answered is kept there, and not asked again: for packages of one module that stays as it is.
+func newGoCommand(dir string, outputs map[string][]byte) (*goCommand, error) {
+	if _, err := exec.LookPath("go"); err != nil {
+		return nil, fmt.Errorf("the skeleton mode asks the go command about the package in %s: put it on the PATH (%w)", dir, err)
+	}
+	g := &goCommand{dir: dir, outputs: outputs}
+	output, err := g.run(nil, "env", "-json", "GOMOD", "GOFLAGS")
+	if err != nil {
+		return nil, err
+	}
+	var env struct{ GOMOD, GOFLAGS string }
+	if err := json.Unmarshal(output, &env); err != nil {
+		return nil, fmt.Errorf("go env: %w", err)
+	}
+	if env.GOMOD == "" || env.GOMOD == os.DevNull {
+		return nil, fmt.Errorf("%s is in no Go module: run go mod init in the top directory of yours, or name a directory in it", dir)
+	}
+	g.moduleDir = filepath.Dir(env.GOMOD)
+	if err := g.protectModule(env.GOMOD, strings.Fields(env.GOFLAGS)); err != nil {
+		return nil, errors.Join(err, g.close())
+	}
+	return g, nil
+}
+
+// protectModule has the go command work on a copy of go.mod where GOFLAGS lets it write to go.mod.
+func (g *goCommand) protectModule(goMod string, goFlags []string) error {
+	writes := false
+	for _, flag := range goFlags {
+		name, value, _ := strings.Cut(strings.TrimLeft(flag, "-"), "=")
+		switch name {
+		case "mod":
+			writes = value == "mod"
+		case "modfile":
+			goMod = value
+		}
+	}
+	if !writes {
+		return nil
+	}
+	var err error
+	if g.scratch, err = os.MkdirTemp("", "gogreeter"); err != nil {
+		return err
+	}
+	for _, suffix := range []string{".mod", ".sum"} {
+		content, err := os.ReadFile(strings.TrimSuffix(goMod, ".mod") + suffix)
+		if errors.Is(err, os.ErrNotExist) && suffix == ".sum" {
+			continue
+		}
+		if err == nil {
+			err = os.WriteFile(filepath.Join(g.scratch, "go"+suffix), content, 0o600)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	g.flags = []string{"-modfile=" + filepath.Join(g.scratch, "go.mod")}
+	return nil
+}
+
+func (g *goCommand) close() error {
+	if g.scratch == "" {
+		return nil
+	}
+	return os.RemoveAll(g.scratch)
+}
+
+// run runs the go command in the user's directory, with more environment.
+func (g *goCommand) run(env []string, args ...string) ([]byte, error) {
+	key := fmt.Sprint(env, args)
+	if output, ok := g.outputs[key]; ok {
+		return output, nil
+	}
+	cmd := exec.Command("go", args...)
+	cmd.Dir = g.dir
+	cmd.Env = append(cmd.Environ(), env...) // with PWD, by which the go command names directories behind symbolic links
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("go %s in %s: %w\n%s", args[0], g.dir, err, bytes.TrimSpace(stderr.Bytes()))
+	}
+	if g.outputs != nil {
+		g.outputs[key] = stdout.Bytes()
+	}
+	return stdout.Bytes(), nil
+}
+
+func (g *goCommand) list(env []string, args ...string) ([]byte, error) {
+	return g.run(env, append(append([]string{"list", "-e"}, g.flags...), args...)...)
+}
+
+// module returns the module that the directory is in. In a workspace there are several.
+func (g *goCommand) module() (*goModule, error) {
+	output, err := g.list(nil, "-m", "-json=Path,Dir,GoMod,GoVersion")
+	if err != nil {
+		return nil, err
+	}
+	modules, err := decodeAll[goModule](output)
+	if err != nil {
+		return nil, err
+	}
+	for _, module := range modules {
+		if module.Dir == g.moduleDir {
+			return module, nil
+		}
+	}
+	return nil, fmt.Errorf("%s is in no module of the Go workspace: run go work use, or name a directory of one that is", g.dir)
+}
+
+// importPath returns the import path of the user's directory.
+func (m *goModule) importPath(dir string) (string, error) {
+	rest, err := filepath.Rel(m.Dir, dir)
+	return path.Join(m.Path, filepath.ToSlash(rest)), err
+}
+
+// packages lists packages with all that they import.
+func (g *goCommand) packages(b *userBuild, importPaths []string) (map[string]*goPackage, error) {
+	args := []string{
+		"-deps", "-json=ImportPath,Dir,Name,GoFiles,CgoFiles,Imports,ImportMap,Standard,Module",
+		"-tags=" + strings.Join(b.tags, ","), "--",
+	}
+	output, err := g.list(b.env(), append(args, importPaths...)...)
+	if err != nil {
+		return nil, err
+	}
+	all, err := decodeAll[goPackage](output)
+	if err != nil {
+		return nil, err
+	}
+	byPath := make(map[string]*goPackage)
+	for _, pkg := range all {
+		byPath[pkg.ImportPath] = pkg
+	}
+	return byPath, nil
+}
+
+// decodeAll reads one JSON value after the other.
+func decodeAll[T any](output []byte) (all []*T, err error) {
+	for decoder := json.NewDecoder(bytes.NewReader(output)); ; {
+		value := new(T)
+		if err := decoder.Decode(value); err == io.EOF {
+			return all, nil
+		} else if err != nil {
+			return nil, fmt.Errorf("go list: %w", err)
+		}
+		all = append(all, value)
+	}
+}
