@@ -43,8 +43,7 @@ func (w *skeletonWriter) complete(s *Service, t *servicer) error {
 // isWritable says whether methods can be added to a type, and tells the user why not.
 func (w *skeletonWriter) isWritable(s *Service, t *servicer) bool {
 	position := w.lineOf(t)
-	switch t.named.Underlying().(type) {
-	case *types.Pointer:
+	if _, ok := t.named.Underlying().(*types.Pointer); ok {
 		w.report(t.file.path, position, "%s is a pointer, which can have no methods: nothing has been added to it", t.name())
 		return false
 	}
@@ -94,41 +93,7 @@ func (t *servicer) isDeclaredTwice() bool {
 
 // place returns the file to which a method is to be added, or nil if the type has it, or cannot have it.
 func (w *skeletonWriter) place(t *servicer, m *Method) *userFile {
-	wanted := methodOf(w.pkg.wanted(t.build, t.build.plain, m.Service), m.Name)
-	if first, ok := w.added[key(t.build, t.name(), m.Name)]; ok {
-		other := methodOf(w.pkg.wanted(t.build, t.build.plain, first.method.Service), m.Name)
-		if wanted != nil && other != nil && !types.Identical(wanted, other) {
-			w.reportDifference(t.file, w.lineOf(t), t, m)
-		}
-		return nil
-	}
-	switch from, fn := t.provides(m.Name); from {
-	case provided:
-		if wanted != nil && !types.Identical(fn.Signature(), wanted) && isResolved(fn.Signature()) {
-			file, line := w.pkg.fileOf(fn.Pos()), 0
-			if file == nil {
-				file, line = t.file, w.lineOf(t)
-			} else {
-				line = file.line(fn.Pos())
-			}
-			w.reportDifference(file, line, t, m)
-		}
-		return nil
-	case fromBase:
-		if !t.main {
-			return nil
-		}
-	case missing:
-		if !t.main && !t.asserted {
-			return nil
-		}
-	case underField:
-		w.report(t.file.path, w.lineOf(t), "%s has a field %s where %s needs a method: rename the field",
-			t.name(), m.Name, m.FullName)
-		return nil
-	case ambiguous:
-		w.report(t.file.path, w.lineOf(t), "%s has %s from several of the types that it embeds: write the method, "+
-			"and call the one that is meant", t.name(), m.Name)
+	if !w.lacks(t, m) {
 		return nil
 	}
 	for _, file := range t.homes(m.Service) {
@@ -139,6 +104,39 @@ func (w *skeletonWriter) place(t *servicer, m *Method) *userFile {
 	w.report(t.file.path, w.lineOf(t), "%s lacks %s on %s. Elsewhere, or in the tests, it has that method, and all its files "+
 		"are in use there too: write it, in a file for that build", t.name(), m.Name, t.build)
 	return nil
+}
+
+// lacks says whether a method is to be added to a type, and tells the user if that has to do it.
+func (w *skeletonWriter) lacks(t *servicer, m *Method) bool {
+	wanted := methodOf(w.pkg.wanted(t.build, t.build.plain, m.Service), m.Name)
+	if first, ok := w.added[key(t.build, t.name(), m.Name)]; ok {
+		other := methodOf(w.pkg.wanted(t.build, t.build.plain, first.method.Service), m.Name)
+		if wanted != nil && other != nil && !types.Identical(wanted, other) {
+			w.reportDifference(t.file, w.lineOf(t), t, m)
+		}
+		return false
+	}
+	switch from, fn := t.provides(m.Name); from {
+	case provided:
+		if wanted != nil && !types.Identical(fn.Signature(), wanted) && isResolved(fn.Signature()) {
+			file, line := t.file, w.lineOf(t)
+			if own := w.pkg.fileOf(fn.Pos()); own != nil {
+				file, line = own, own.line(fn.Pos())
+			}
+			w.reportDifference(file, line, t, m)
+		}
+	case fromBase:
+		return t.main
+	case missing:
+		return t.main || t.asserted
+	case underField:
+		w.report(t.file.path, w.lineOf(t), "%s has a field %s where %s needs a method: rename the field",
+			t.name(), m.Name, m.FullName)
+	case ambiguous:
+		w.report(t.file.path, w.lineOf(t), "%s has %s from several of the types that it embeds: write the method, "+
+			"and call the one that is meant", t.name(), m.Name)
+	}
+	return false
 }
 
 func key(b *userBuild, typ, method string) string { return fmt.Sprint(b, " ", typ, ".", method) }

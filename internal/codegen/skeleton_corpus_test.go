@@ -178,8 +178,7 @@ func skeletonFiles(request *pluginpb.CodeGeneratorRequest) ([]*File, *options, e
 func TestSkeletonCorpus(t *testing.T) {
 	module := newCorpusModule(t)
 	writeCorpusPackages(t, module)
-	cache := newPackageCache()
-	cache.outputs = make(map[string][]byte)
+	cache := rememberingCache()
 	packages := map[string][]string{"": {}}
 	for _, c := range skeletonCases(t) {
 		t.Run(c.name, func(t *testing.T) {

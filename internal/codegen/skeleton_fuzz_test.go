@@ -1,6 +1,7 @@
 package codegen
 
 import (
+	"errors"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -78,8 +79,7 @@ func FuzzSkeletonEdit(f *testing.F) {
 	writeCorpusPackages(f, module)
 	dir := filepath.Join(module, "impl")
 	codegentest.WriteFile(f, filepath.Join(dir, "impl.go"), "package impl\n")
-	cache := newPackageCache()
-	cache.outputs = make(map[string][]byte)
+	cache := rememberingCache()
 	// What all packages need is there before the first: the fuzzer takes ten seconds for a deadlock.
 	for _, source := range []string{fuzzPieces[2][0], fuzzPieces[2][5]} {
 		codegentest.WriteFile(f, filepath.Join(dir, "impl.go"), "package impl\n"+source)
@@ -119,7 +119,7 @@ var fuzzNames = [3]string{"impl.go", "impl_test.go", "zz.go"}
 
 func completeSkeleton(t *testing.T, dir string, sources [3]string, cache *packageCache) {
 	t.Helper()
-	if err := os.RemoveAll(dir); err != nil {
+	if err := errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o777)); err != nil {
 		t.Fatal(err)
 	}
 	for i, name := range fuzzNames {

@@ -10,6 +10,7 @@ import (
 
 // servicer is a type of the user's that is meant to implement a service, in one build.
 type servicer struct {
+	pkg      *userPackage
 	build    *userBuild
 	named    *types.Named
 	file     *userFile
@@ -96,7 +97,7 @@ func (p *userPackage) servicer(b *userBuild, byName map[string]*servicer, name s
 	if !ok || file == nil || file.isGenerated || file.isTest || types.IsInterface(named) {
 		return nil
 	}
-	t := &servicer{build: b, named: named, file: file}
+	t := &servicer{pkg: p, build: b, named: named, file: file}
 	for _, other := range b.files {
 		t.gather(other)
 	}
@@ -268,7 +269,7 @@ func (t *servicer) provides(name string) (from provision, method *types.Func) {
 	object, index, _ := types.LookupFieldOrMethod(types.NewPointer(t.named), true, t.named.Obj().Pkg(), name)
 	switch object := object.(type) {
 	case *types.Func:
-		if isBase(receiverOf(object)) {
+		if t.isBase(receiverOf(object)) {
 			return fromBase, object
 		}
 		return provided, object
@@ -290,7 +291,7 @@ func (t *servicer) provides(name string) (from provision, method *types.Func) {
 		if len(path) < depth || depth == 0 {
 			depth, from = len(path), fromBase
 		}
-		if fn, ok := inner.(*types.Func); !ok || !isBase(receiverOf(fn)) {
+		if fn, ok := inner.(*types.Func); !ok || !t.isBase(receiverOf(fn)) {
 			from = ambiguous
 		}
 	}
@@ -300,14 +301,16 @@ func (t *servicer) provides(name string) (from provision, method *types.Func) {
 	return from, nil
 }
 
-// isBase says whether a type is one of those that answer UNIMPLEMENTED, ours or protoc-gen-go-grpc's.
-func isBase(name *types.TypeName) bool {
-	if name == nil || !strings.HasPrefix(name.Name(), "Unimplemented") ||
+// isBase says whether a type is one of those that answer UNIMPLEMENTED, ours or protoc-gen-go-grpc's: by its name, in a
+// package of generated code.
+func (t *servicer) isBase(name *types.TypeName) bool {
+	if name == nil || name.Pkg() == nil || t.build.types.added[name.Pkg().Path()] == nil ||
+		!strings.HasPrefix(name.Name(), "Unimplemented") ||
 		!strings.HasSuffix(name.Name(), "Servicer") && !strings.HasSuffix(name.Name(), "Server") {
 		return false
 	}
-	structure, ok := name.Type().Underlying().(*types.Struct)
-	return ok && structure.NumFields() == 0
+	file := t.pkg.fileOf(name.Pos())
+	return file == nil || file.isGenerated
 }
 
 // wanted returns the interface of a service's servicer, as a package sees it. It is nil if that package does not.
