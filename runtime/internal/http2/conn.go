@@ -248,7 +248,7 @@ func (c *Conn) onInput(n int) (more bool) {
 	}
 	if !c.prefaced {
 		if c.prefaced, more = c.checkPreface(); !c.prefaced {
-			return more
+			return more || c.maybeHTTP1()
 		}
 	}
 	if err := c.processBuffered(); err != nil {

@@ -163,7 +163,7 @@ var (
 func TestConn_StartsWithPreface(t *testing.T) {
 	early := func(b ...any) func(p *peer) { return func(p *peer) { p.write(rawFrame(0, 0, 0, b...)[9:]) } }
 	runOffences(t, []offence{
-		{"3.4: HTTP/1.1", early("GET / HTTP/1.1\r\nHost: test\r\n\r\n"), hungUp, Config{}, true},
+		{"3.4: something else", early("GET / HTTP/3\r\nHost: test\r\n\r\n"), hungUp, Config{}, true},
 		{"3.4: garbage", early("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"), hungUp, Config{}, true},
 		{"3.4: wrong tail", early("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\r"), hungUp, Config{}, true},
 		{"3.4: first frame is PING", early(preface, rawFrame(0x6, 0, 0, "12345678")), connError(ErrCodeProtocol), Config{}, true},
