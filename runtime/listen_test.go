@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	goruntime "runtime"
@@ -129,24 +132,26 @@ func TestServer_PortsAtEveryStage(t *testing.T) {
 	}
 }
 
-// TestServer_StopBeforeStart closes the ports, and leaves a server that can be started with others.
+// TestServer_StopBeforeStart closes the ports, and leaves a server that cannot be started any more: whoever was about to
+// learns it.
 func TestServer_StopBeforeStart(t *testing.T) {
 	s := NewServer(Options{})
-	check(t, s.AddService(Service{Name: "t.S", Methods: handlers{"M": echo()}}))
 	port, err := s.AddInsecurePort("127.0.0.1:0")
 	check(t, err)
 	wantClosed(t, "the end of a server that has not begun", s.Stop(time.Minute))
+	wantClosed(t, "the end once more", s.Stop(0))
 	other := NewServer(Options{})
 	_, err = other.AddInsecurePort(fmt.Sprintf("127.0.0.1:%d", port))
 	check(t, err)
 	other.Stop(0)
-	l := newPipeListener()
-	check(t, s.AddListener(l))
-	check(t, s.Start())
-	c := newTestClient(t, l.dial())
-	c.call("/t.S/M", "x").result().want(codes.OK, "", "x")
-	c.close()
-	wantClosed(t, "termination", s.Stop(0))
+	check(t, s.WaitForTermination(t.Context()))
+	for name, err := range map[string]error{
+		"Start": s.Start(), "Serve": s.Serve(t.Context()), "AddListener": s.AddListener(newPipeListener()),
+	} {
+		if !errors.Is(err, ErrStopped) {
+			t.Errorf("%s: %v, want ErrStopped", name, err)
+		}
+	}
 }
 
 // TestServer_NilListener is refused.
@@ -227,4 +232,23 @@ func TestServer_ListenerCloses(t *testing.T) {
 			t.Errorf("WaitForTermination: %v", err)
 		}
 	})
+}
+
+// TestServer_HTTP1 has net/http ask the server for a page. It is told what the port speaks.
+func TestServer_HTTP1(t *testing.T) {
+	s := NewServer(Options{Logger: slog.New(slog.DiscardHandler)})
+	port, err := s.AddInsecurePort("127.0.0.1:0")
+	check(t, err)
+	check(t, s.Start())
+	defer func() { <-s.Stop(0) }()
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	r, err := (&http.Client{Transport: transport}).Get(fmt.Sprintf("http://127.0.0.1:%d/", port))
+	check(t, err)
+	defer r.Body.Close()
+	text, err := io.ReadAll(r.Body)
+	check(t, err)
+	if r.StatusCode != http.StatusHTTPVersionNotSupported || !strings.Contains(string(text), "gRPC") {
+		t.Errorf("the answer is %s, %q", r.Status, text)
+	}
 }

@@ -422,8 +422,8 @@ func (s *Server) checkMethodOptions() {
 // that does not heed its context can outlive it. How many RPCs were ended, and how many handlers run still, is reported to
 // the log.
 //
-// A server that was not started closes its ports too, and the channel is closed already. It can still be started; ports
-// have to be added anew.
+// A server that was not started closes its ports too, and the channel is closed already. Start and Serve will fail with
+// ErrStopped: whoever stops a server need not know whether another goroutine has come to start it.
 func (s *Server) Stop(graceTime time.Duration) (terminatedCh <-chan struct{}) {
 	unused, terminated := s.stop(graceTime)
 	for _, l := range unused { // without mu: a user's listener may ask the server something
@@ -438,9 +438,11 @@ func (s *Server) stop(graceTime time.Duration) (unused []*listener, terminatedCh
 	defer s.mu.Unlock()
 	if s.stage == stopped {
 		unused, s.listeners = s.listeners, nil
-		closed := make(chan struct{})
-		close(closed)
-		return unused, closed
+		s.stage = terminated
+		close(s.draining)
+		close(s.closing)
+		close(s.done)
+		return unused, s.done
 	}
 	if s.stage < grace {
 		s.drainLocked()

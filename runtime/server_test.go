@@ -76,7 +76,7 @@ func TestServer_StageCallMatrix(t *testing.T) {
 				switch {
 				case at == stopped && call == "Start":
 					wantStage = started
-				case at == stopped && call == "Serve", at != stopped && call == "Stop":
+				case at == stopped && call == "Serve", call == "Stop":
 					wantStage = terminated
 				}
 				s.mu.Lock()
