@@ -23,17 +23,22 @@ type Pair struct {
 // "Custom-Metadata").
 type Metadata []Pair
 
-// Pairs makes metadata of keys and values in turn. A key without a value is left out.
+// Pairs makes metadata of keys and values in turn. Keys are made lower-case. A key without a value is a programmer's mistake,
+// at which it panics, as grpc-go's metadata.Pairs does.
 func Pairs(keysAndValues ...string) Metadata {
+	if len(keysAndValues)%2 == 1 {
+		panic(fmt.Sprintf("gogreeter: Pairs got %d strings: the key %q has no value", len(keysAndValues), keysAndValues[len(keysAndValues)-1]))
+	}
 	md := make(Metadata, 0, len(keysAndValues)/2)
-	for i := 0; i+1 < len(keysAndValues); i += 2 {
-		md = append(md, Pair{keysAndValues[i], keysAndValues[i+1]})
+	for i := 0; i < len(keysAndValues); i += 2 {
+		md = append(md, Pair{strings.ToLower(keysAndValues[i]), keysAndValues[i+1]})
 	}
 	return md
 }
 
-// Get returns the first value of a key, or "".
+// Get returns the first value of a key, whatever its case, or "".
 func (md Metadata) Get(key string) string {
+	key = strings.ToLower(key) // which keeps it where it is, if it is lower-case already
 	for _, p := range md {
 		if p.Key == key {
 			return p.Value
@@ -42,8 +47,9 @@ func (md Metadata) Get(key string) string {
 	return ""
 }
 
-// Values returns all values of a key in their order.
+// Values returns all values of a key, whatever its case, in their order.
 func (md Metadata) Values(key string) []string {
+	key = strings.ToLower(key)
 	var values []string
 	for _, p := range md {
 		if p.Key == key {

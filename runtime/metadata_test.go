@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"fmt"
 	goruntime "runtime"
 	"slices"
 	"strings"
@@ -14,19 +15,29 @@ import (
 )
 
 func TestMetadata_Accessors(t *testing.T) {
-	md := Pairs("a", "1", "b", "2", "a", "3", "left out")
+	md := Pairs("a", "1", "B", "2", "a", "3")
 	if want := (Metadata{{"a", "1"}, {"b", "2"}, {"a", "3"}}); !slices.Equal(md, want) {
 		t.Errorf("Pairs made %v, want %v", md, want)
 	}
-	if md.Get("a") != "1" || md.Get("c") != "" {
-		t.Errorf("Get found %q and %q", md.Get("a"), md.Get("c"))
+	if md.Get("a") != "1" || md.Get("A") != "1" || md.Get("c") != "" {
+		t.Errorf("Get found %q, %q and %q", md.Get("a"), md.Get("A"), md.Get("c"))
 	}
-	if got := md.Values("a"); !slices.Equal(got, []string{"1", "3"}) || md.Values("c") != nil {
+	if got := md.Values("A"); !slices.Equal(got, []string{"1", "3"}) || md.Values("c") != nil {
 		t.Errorf("Values found %q", got)
 	}
 	if got := md.MD(); !slices.Equal(got["a"], []string{"1", "3"}) || !slices.Equal(got["b"], []string{"2"}) || len(got) != 2 {
 		t.Errorf("MD made %v", got)
 	}
+}
+
+// TestPairs_Odd is a mistake that nobody is to miss.
+func TestPairs_Odd(t *testing.T) {
+	defer func() {
+		if reason := fmt.Sprint(recover()); !strings.Contains(reason, `"left out" has no value`) {
+			t.Errorf("Pairs panicked with %q", reason)
+		}
+	}()
+	t.Errorf("Pairs returned %v", Pairs("a", "1", "left out"))
 }
 
 // TestMetadata_RetryPushback has a server advise a client that retries, which is gRPC's own, and yet the application's to
@@ -85,7 +96,7 @@ func TestMetadata_Invalid(t *testing.T) {
 				for what, err := range map[string]error{
 					"SendInitialMetadata": SendInitialMetadata(ctx, md), "SetTrailingMetadata": SetTrailingMetadata(ctx, md),
 				} {
-					if err == nil || !strings.Contains(err.Error(), tt.want) {
+					if status.Code(err) != codes.Internal || !strings.Contains(err.Error(), tt.want) {
 						t.Errorf("%s: got %v, want %q", what, err, tt.want)
 					}
 				}

@@ -78,7 +78,7 @@ func TestRecorder_RecordsWhatTheHandlerDoes(t *testing.T) {
 	if err := runtime.SetCompression(ctx, runtime.Deflate); err == nil {
 		t.Error("SetCompression after SendInitialMetadata succeeds")
 	}
-	if err := runtime.SetTrailingMetadata(ctx, runtime.Pairs("Upper", "")); err == nil {
+	if err := runtime.SetTrailingMetadata(ctx, runtime.Metadata{{Key: "Upper"}}); err == nil {
 		t.Error("metadata that cannot be sent is accepted")
 	}
 	if md, sent := recorder.InitialMetadata(); !sent || md.Get("a") != "1" {
