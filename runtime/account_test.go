@@ -478,7 +478,7 @@ func TestAccount_MetadataLimits(t *testing.T) {
 		}, codes.OK, ""},
 		{"InitialMetadata", func(ctx context.Context) error {
 			return SendInitialMetadata(ctx, Pairs("k", strings.Repeat("x", 2000)))
-		}, codes.Unknown, "gogreeter: the initial metadata is larger than the client permits"},
+		}, codes.Internal, "gogreeter: the initial metadata is larger than the client permits"},
 	}
 	for _, tt := range tests {
 		for _, c := range cardinalities {

@@ -63,21 +63,22 @@ func InvocationMetadata(ctx context.Context) Metadata {
 func Peer(ctx context.Context) *peer.Peer { return servicerContextOf(ctx).Peer() }
 
 // SendInitialMetadata sends the initial metadata at once. It fails if md cannot be sent, if initial metadata has gone
-// out already (which the first response does too), and if the RPC is over.
+// out already (which the first response does too), and if the RPC is over. Its error carries a status, as grpc-go's does:
+// INTERNAL, or how the RPC has ended.
 func SendInitialMetadata(ctx context.Context, md Metadata) error {
 	if err := md.Validate(); err != nil {
-		return err
+		return internal(err)
 	}
-	return servicerContextOf(ctx).SendInitialMetadata(md)
+	return internal(servicerContextOf(ctx).SendInitialMetadata(md))
 }
 
 // SetTrailingMetadata sets the metadata that follows the last response, in place of what was set before. It fails if md
-// cannot be sent, and if the RPC is over.
+// cannot be sent, and if the RPC is over. Its error carries a status, as that of SendInitialMetadata.
 func SetTrailingMetadata(ctx context.Context, md Metadata) error {
 	if err := md.Validate(); err != nil {
-		return err
+		return internal(err)
 	}
-	return servicerContextOf(ctx).SetTrailingMetadata(md)
+	return internal(servicerContextOf(ctx).SetTrailingMetadata(md))
 }
 
 // TrailingMetadata returns what SetTrailingMetadata has set.
@@ -87,14 +88,14 @@ func TrailingMetadata(ctx context.Context) Metadata { return servicerContextOf(c
 // and before SendInitialMetadata; an error says that it came too late. A client that does not accept the compression gets its responses without.
 func SetCompression(ctx context.Context, compression Compression) error {
 	if err := compression.check(); err != nil {
-		return err
+		return internal(err)
 	}
-	return servicerContextOf(ctx).SetCompression(compression)
+	return internal(servicerContextOf(ctx).SetCompression(compression))
 }
 
 // DisableNextMessageCompression has the next response sent as it is, whatever the compression.
 func DisableNextMessageCompression(ctx context.Context) error {
-	return servicerContextOf(ctx).DisableNextMessageCompression()
+	return internal(servicerContextOf(ctx).DisableNextMessageCompression())
 }
 
 // AddCallback has f called once the RPC is over, however it ends. Callbacks of an RPC are called one after another, in

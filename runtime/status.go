@@ -65,6 +65,15 @@ func withStatus(err error) error {
 	return &carrier.Error{Status: status.New(o.code, o.details), Cause: err, Plain: carrier.Plain(err)}
 }
 
+// internal gives an error that carries no status INTERNAL: a handler that returns it has made a mistake that is not its
+// client's.
+func internal(err error) error {
+	if err == nil || !carrier.Plain(err) {
+		return err
+	}
+	return &carrier.Error{Status: status.New(codes.Internal, err.Error()), Cause: err, Plain: true}
+}
+
 func outcomeOfStatus(st *status.Status) outcome {
 	o := outcome{code: st.Code(), details: st.Message()}
 	if o.code > codes.Unauthenticated {
