@@ -3,9 +3,7 @@ package runtime
 import (
 	"context"
 	"net"
-	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 	"github.com/gogreeter/gogreeter/runtime/internal/http2"
@@ -33,16 +31,13 @@ type connection struct {
 	large      turns          // one: to inflate a request to much
 	largeLine  line           // those that wait for it
 
-	alarmMu sync.Mutex
-	// Guarded by alarmMu.
-	alarm   *time.Timer
-	alarmAt time.Time // zero: not set
-	ended   bool      // the alarm is not set any more: it would keep the connection until it goes off
+	deadlines deadlines
 }
 
 func newConnection(s *Server, nc net.Conn, a *arrival) *connection {
 	c := &connection{server: s, nc: nc, peer: a.peer}
 	c.dispatch = &dispatcher{pool: &s.workers, conn: c}
+	c.deadlines.conn = c
 	c.account = budget.New(int64(s.options.MaxConnectionBytes), s.account, c.Panicked)
 	c.h2 = http2.NewConn(nc, c, s.transport, c.account)
 	c.large.free = 1
@@ -54,12 +49,7 @@ func newConnection(s *Server, nc net.Conn, a *arrival) *connection {
 func (c *connection) serve() error {
 	err := c.h2.Serve()
 	c.EndBatch()
-	c.alarmMu.Lock()
-	defer c.alarmMu.Unlock()
-	c.ended = true
-	if c.alarm != nil {
-		c.alarm.Stop()
-	}
+	c.deadlines.end()
 	return err
 }
 
@@ -145,52 +135,6 @@ func (c *connection) EndBatch() (flush bool) {
 	return flush
 }
 
-// watchDeadline sees to it that an RPC ends at its deadline. There is one timer for the whole connection, set to the
-// earliest deadline: most RPCs end long before theirs, and cost no more than a comparison.
-func (c *connection) watchDeadline(deadline time.Time) {
-	c.alarmMu.Lock()
-	defer c.alarmMu.Unlock()
-	if c.ended || !c.alarmAt.IsZero() && !deadline.Before(c.alarmAt) {
-		return
-	}
-	c.alarmAt = deadline
-	if c.alarm == nil {
-		c.alarm = time.AfterFunc(time.Until(deadline), c.onAlarm)
-		return
-	}
-	c.alarm.Reset(time.Until(deadline))
-}
-
-// onAlarm ends the RPCs whose deadline has passed, and sets the alarm to the next.
-func (c *connection) onAlarm() {
-	defer c.server.contain("the deadlines of a connection")
-	c.alarmMu.Lock()
-	c.alarmAt = time.Time{}
-	c.alarmMu.Unlock()
-	now := time.Now()
-	var earliest time.Time
-	var expired []*rpc
-	for _, r := range c.rpcs() {
-		switch deadline, ok := r.Deadline(); {
-		case !ok:
-		case !now.Before(deadline):
-			expired = append(expired, r)
-		case earliest.IsZero() || deadline.Before(earliest):
-			earliest = deadline
-		}
-	}
-	if !earliest.IsZero() {
-		c.watchDeadline(earliest)
-	}
-	for _, r := range expired {
-		r.finishFromOutside(outcomeDeadline, context.DeadlineExceeded)
-		r.stream.Reset(http2.ErrCodeCancel) // if its status was sent before, and waits for a client that does not read
-	}
-	if len(expired) > 0 {
-		c.h2.Flush()
-	}
-}
-
 // cancelAll ends all RPCs, and returns how many that were.
 func (c *connection) cancelAll() (n int) {
 	c.account.Close()
@@ -222,4 +166,22 @@ func (c *connection) rpcs() []*rpc {
 	var all []*rpc
 	c.h2.Streams(func(st *http2.Stream) { all = append(all, st.Handler.(*rpc)) })
 	return all
+}
+
+// deadlinesOfRPCs returns the deadlines that there are.
+func (c *connection) deadlinesOfRPCs() (all []deadline) {
+	for _, r := range c.rpcs() {
+		if at, ok := r.Deadline(); ok {
+			all = append(all, deadline{at, r.stream.ID()})
+		}
+	}
+	return all
+}
+
+// rpcOf returns the RPC of a stream that is open; nil if it is not.
+func (c *connection) rpcOf(stream uint32) *rpc {
+	if st := c.h2.Stream(stream); st != nil {
+		return st.Handler.(*rpc)
+	}
+	return nil
 }

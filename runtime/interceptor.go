@@ -132,7 +132,7 @@ func (c *Call) ShortenDeadline(deadline time.Time) {
 	}
 	r.mu.Unlock()
 	if earlier {
-		r.conn.watchDeadline(deadline)
+		r.conn.deadlines.watch(deadline)
 	}
 }
 

@@ -123,7 +123,7 @@ func (r *rpc) start(came time.Time, endStream bool) {
 			r.failFromReader(outcomeDeadline)
 			return
 		}
-		r.conn.watchDeadline(r.deadline)
+		r.conn.deadlines.watch(r.deadline)
 	}
 	if r.requestStreaming || s.chain != nil {
 		r.dispatch()

@@ -40,7 +40,7 @@ var tricks = []trick{
 	{
 		"one timer watches the deadlines of a connection", usualRPC,
 		[]edit{
-			{rt + "rpc.go", "r.conn.watchDeadline(r.deadline)", "r.timer = time.AfterFunc(r.def.timeout, r.conn.onAlarm)"},
+			{rt + "rpc.go", "r.conn.deadlines.watch(r.deadline)", "r.timer = time.AfterFunc(r.def.timeout, r.conn.deadlines.alarm)"},
 			{rt + "rpc.go", "	stream http2.Stream\n", "	stream http2.Stream\n	timer  *time.Timer\n"},
 			{rt + "rpc.go", "	afterwards, dispatched, m, beginning := ", "	if r.timer != nil {\n		r.timer.Stop()\n	}\n	afterwards, dispatched, m, beginning := "},
 		},

@@ -126,3 +126,10 @@ func (c *Conn) Streams(visit func(*Stream)) {
 		visit(st)
 	}
 }
+
+// Stream returns an open stream by its identifier; nil if it is not open.
+func (c *Conn) Stream(id uint32) *Stream {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.streams[id]
+}

@@ -51,6 +51,9 @@ type Outgoing struct {
 	Soon bool
 }
 
+// ID returns the stream's identifier; 0 until it is open.
+func (st *Stream) ID() uint32 { return st.id }
+
 // Write appends frames to the connection's out-buffer; [Conn.Flush] lets them go. Data for which there is no window
 // waits on the stream. If kept is true, o.Data has become the stream's, which gives it to buffer.Put in the end, and must
 // not be used again; all other slices can be reused at once. The error is a StreamError if the stream cannot be written to
