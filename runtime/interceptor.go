@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/excerpt"
+	"github.com/gogreeter/gogreeter/runtime/internal/naming"
 )
 
 // Interceptor is called for every RPC, whatever its cardinality, around its handler: also for methods that do not
@@ -196,8 +197,20 @@ func Chain(interceptors ...Interceptor) Interceptor {
 	if i := slices.IndexFunc(interceptors, func(i Interceptor) bool { return i == nil }); i >= 0 {
 		panic(fmt.Sprintf("gogreeter: Chain: interceptor %d is nil", i))
 	}
-	interceptors = slices.Clone(interceptors)
-	return func(ctx context.Context, call *Call, next Next) error { return around(interceptors, next)(ctx, call) }
+	return chained(slices.Clone(interceptors)).intercept
+}
+
+// chained is what Chain composes.
+type chained []Interceptor
+
+func init() { naming.Mark(chained(nil).intercept) }
+
+func (c chained) intercept(ctx context.Context, call *Call, next Next) error {
+	if question, ok := ctx.(*naming.Question); ok {
+		ask(question, c)
+		return nil
+	}
+	return around(c, next)(ctx, call)
 }
 
 // chain composes interceptors, the first of which is outermost, around the handler. It is done once for a server.

@@ -166,8 +166,8 @@ func (o Options) withDefaults() Options {
 	if o.MaxReceiveMessageBytes == 0 {
 		o.MaxReceiveMessageBytes = defaultReceiveMessage
 	}
-	o.Methods = maps.Clone(o.Methods)                                       // the caller's may change
-	o.MaxReceiveMessageBytes = min(o.MaxReceiveMessageBytes, math.MaxInt32) // no message can be longer on all systems
+	o.Methods, o.Interceptors = maps.Clone(o.Methods), slices.Clone(o.Interceptors) // the caller's may change
+	o.MaxReceiveMessageBytes = min(o.MaxReceiveMessageBytes, math.MaxInt32)         // no message can be longer on all systems
 	if o.MaxConnectionBytes == 0 {
 		o.MaxConnectionBytes = defaultConnection
 	}
@@ -380,7 +380,7 @@ func (s *Server) Start() error {
 	if ports == 0 {
 		s.logger.Warn("The server has no port; nobody is served until AddInsecurePort, AddSecurePort or AddListener adds one")
 	}
-	s.checkMethodOptions()
+	s.checkNames()
 	return nil
 }
 
@@ -399,20 +399,6 @@ func (s *Server) start() (ports int, err error) {
 		s.acceptLocked(l)
 	}
 	return len(s.listeners), nil
-}
-
-// checkMethodOptions reports options for methods that are not there, which may be a mistake, and may be for services that
-// come later.
-func (s *Server) checkMethodOptions() {
-	table := s.table.Load()
-	if len(table.generic) > 0 {
-		return // which may know them
-	}
-	for _, path := range slices.Sorted(maps.Keys(s.options.Methods)) {
-		if table.methods[path] == nil {
-			s.logger.Warn("Options.Methods names a method that no service has; paths are \"/package.Service/Method\"", "method", path)
-		}
-	}
 }
 
 // Stop begins to stop the server and returns at once. The ports are closed, and all clients asked to make no new RPC,

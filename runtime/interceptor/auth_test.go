@@ -97,42 +97,6 @@ func TestBearerToken(t *testing.T) {
 	}
 }
 
-func TestSelect(t *testing.T) {
-	deny := func(context.Context, *runtime.Call, runtime.Next) error {
-		return status.Error(codes.Aborted, "selected")
-	}
-	pass := func(ctx context.Context, call *runtime.Call, next runtime.Next) error { return next(ctx, call) }
-	all := []string{"/t.S/A", "/t.S/B", "/t.T/A", "/t.S/Nope"}
-	tests := []struct {
-		name    string
-		options interceptor.SelectOptions
-		want    []string
-	}{
-		{"None", interceptor.SelectOptions{}, nil},
-		{"All", interceptor.SelectOptions{Except: true}, all},
-		{"Method", interceptor.SelectOptions{Methods: []string{"/t.S/A"}}, []string{"/t.S/A"}},
-		{"Service", interceptor.SelectOptions{Methods: []string{"/t.S/*"}}, []string{"/t.S/A", "/t.S/B", "/t.S/Nope"}},
-		{"Several", interceptor.SelectOptions{Methods: []string{"/t.S/B", "/t.T/*"}}, []string{"/t.S/B", "/t.T/A"}},
-		{"Except", interceptor.SelectOptions{Methods: []string{"/t.S/*"}, Except: true}, []string{"/t.T/A"}},
-		{"Match", interceptor.SelectOptions{Methods: []string{"/t.S/A"}, Match: func(c *runtime.Call) bool { return !c.Known() }}, []string{"/t.S/A", "/t.S/Nope"}},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			c := serve(t, echo, interceptor.Select(tt.options, pass, deny))
-			want := map[string]bool{}
-			for _, method := range tt.want {
-				want[method] = true
-			}
-			for _, method := range all {
-				_, err := c.call(method, "x")
-				if got := status.Code(err) == codes.Aborted; got != want[method] {
-					t.Errorf("%s: got %v", method, err)
-				}
-			}
-		})
-	}
-}
-
 // TestInterceptors_SeeStreams has one method with streams behind all of them.
 func TestInterceptors_SeeStreams(t *testing.T) {
 	c := serve(t, echo,

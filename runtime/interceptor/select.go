@@ -2,14 +2,19 @@ package interceptor
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/gogreeter/gogreeter/runtime"
+	"github.com/gogreeter/gogreeter/runtime/internal/naming"
 )
 
 // SelectOptions says which RPCs [Select] selects: those that one of its fields names. The zero value names none.
 type SelectOptions struct {
-	// Methods are full paths, "/package.Service/Method", or whole services, "/package.Service/*".
+	// Methods are full paths, "/package.Service/Method", or whole services, "/package.Service/*". Select panics if one is of
+	// another form. One that no service has when the server starts is reported to the log, unless there are generic
+	// handlers, which may have it. The server cannot see into an interceptor of an application's own that calls this one.
 	Methods []string
 
 	// Match is asked about RPCs that Methods does not name; it can decide by the options in the method's descriptor.
@@ -20,22 +25,54 @@ type SelectOptions struct {
 }
 
 // Select applies interceptors to some RPCs only, the first outermost; the others go past them.
-// It panics if one of them is nil.
+// It panics if one of them is nil, and if SelectOptions.Methods has what can name no method.
 func Select(options SelectOptions, interceptors ...runtime.Interceptor) runtime.Interceptor {
-	methods := make(map[string]bool, len(options.Methods))
-	for _, name := range options.Methods {
-		methods[name] = true
+	s := &selection{
+		options: options, methods: make(map[string]bool, len(options.Methods)), selected: runtime.Chain(interceptors...),
 	}
-	named := func(call *runtime.Call) bool {
-		path := call.Method()
-		service := path[:strings.LastIndexByte(path, '/')+1]
-		return methods[path] || methods[service+"*"] || options.Match != nil && options.Match(call)
-	}
-	selected := runtime.Chain(interceptors...)
-	return func(ctx context.Context, call *runtime.Call, next runtime.Next) error {
-		if named(call) == options.Except {
-			return next(ctx, call)
+	s.options.Methods = slices.Clone(options.Methods) // the caller's may change
+	for i, pattern := range s.options.Methods {
+		if !isPattern(pattern) {
+			panic(fmt.Sprintf("gogreeter: Select: SelectOptions.Methods[%d] is %q; "+
+				`a method is "/package.Service/Method", and all methods of a service are "/package.Service/*"`, i, pattern))
 		}
-		return selected(ctx, call, next)
+		s.methods[pattern] = true
 	}
+	return s.intercept
+}
+
+// isPattern reports whether SelectOptions.Methods may have an entry. One that is misspelt must not pass for one that names
+// nothing: it may be what an [Auth] is for.
+func isPattern(pattern string) bool {
+	path, ok := strings.CutPrefix(pattern, "/")
+	service, method, both := strings.Cut(path, "/")
+	const foreign = "/* \t\r\n"
+	return ok && both && service != "" && method != "" && !strings.ContainsAny(service, foreign) &&
+		(method == "*" || !strings.ContainsAny(method, foreign))
+}
+
+// selection is what Select returns the method of. It is immutable.
+type selection struct {
+	options  SelectOptions
+	methods  map[string]bool
+	selected runtime.Interceptor
+}
+
+func init() { naming.Mark((*selection)(nil).intercept) }
+
+func (s *selection) intercept(ctx context.Context, call *runtime.Call, next runtime.Next) error {
+	if question, ok := ctx.(*naming.Question); ok {
+		question.Patterns = append(question.Patterns, s.options.Methods...)
+		return s.selected(ctx, nil, nil)
+	}
+	if s.names(call) == s.options.Except {
+		return next(ctx, call)
+	}
+	return s.selected(ctx, call, next)
+}
+
+func (s *selection) names(call *runtime.Call) bool {
+	path := call.Method()
+	service := path[:strings.LastIndexByte(path, '/')+1]
+	return s.methods[path] || s.methods[service+"*"] || s.options.Match != nil && s.options.Match(call)
 }
