@@ -43,14 +43,38 @@ func Auth(options AuthOptions) runtime.Interceptor {
 
 var errUnauthenticated = status.Error(codes.Unauthenticated, "not authenticated")
 
-// BearerToken returns the token of the invocation metadata's "authorization: Bearer <token>" (RFC 6750, Section 2.1).
-// It reports false unless there is exactly one authorization and it is of that form.
+// BearerToken returns the token of the invocation metadata's "authorization: Bearer <token>" (RFC 6750, Section 2.1). The
+// scheme may be in any case (RFC 9110, Section 11.1), and one or more spaces follow it. It reports false unless there is exactly
+// one authorization and all of it is of that form: a token has no spaces, commas, or quotes.
 func BearerToken(ctx context.Context) (token string, ok bool) {
 	values := runtime.InvocationMetadata(ctx).Values("authorization")
 	if len(values) != 1 {
 		return "", false
 	}
-	scheme, token, _ := strings.Cut(values[0], " ")
+	return parseBearer(values[0])
+}
+
+// parseBearer reads credentials: "Bearer" 1*SP b64token.
+func parseBearer(credentials string) (token string, ok bool) {
+	scheme, token, _ := strings.Cut(credentials, " ")
 	token = strings.TrimLeft(token, " ")
-	return token, strings.EqualFold(scheme, "Bearer") && token != ""
+	if !strings.EqualFold(scheme, "Bearer") || !isBase64Token(token) {
+		return "", false
+	}
+	return token, true
+}
+
+// isBase64Token reports whether s is a b64token of RFC 6750, which RFC 9110 calls token68:
+//
+//	1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
+func isBase64Token(s string) bool {
+	s = strings.TrimRight(s, "=")
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= 'A' && c <= 'Z', c >= 'a' && c <= 'z', c >= '0' && c <= '9', strings.IndexByte("-._~+/", c) >= 0:
+		default:
+			return false
+		}
+	}
+	return s != ""
 }

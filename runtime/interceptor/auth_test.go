@@ -3,6 +3,7 @@ package interceptor_test
 import (
 	"context"
 	"errors"
+	"regexp"
 	"testing"
 
 	"google.golang.org/grpc/codes"
@@ -73,28 +74,72 @@ func TestAuth(t *testing.T) {
 	}
 }
 
+// bearer calls BearerToken with the values of authorization.
+func bearer(t *testing.T, authorizations ...string) (token string, ok bool) {
+	var md runtime.Metadata
+	for _, value := range authorizations {
+		md = append(md, runtime.Pair{Key: "authorization", Value: value})
+	}
+	ctx, recorder := runtimetest.NewContext(t.Context(), runtimetest.RPC{InvocationMetadata: md})
+	defer recorder.End()
+	return interceptor.BearerToken(ctx)
+}
+
 func TestBearerToken(t *testing.T) {
+	const every = "ABCXYZabcxyz0189-._~+/"
 	for _, tt := range []struct {
-		name     string
-		metadata runtime.Metadata
-		want     string
-		ok       bool
+		name           string
+		authorizations []string
+		want           string // empty: none
 	}{
-		{"None", nil, "", false},
-		{"Bearer", runtime.Pairs("authorization", "Bearer a.b-c"), "a.b-c", true},
-		{"LowerCase", runtime.Pairs("authorization", "bearer x"), "x", true},
-		{"Spaces", runtime.Pairs("authorization", "Bearer   x"), "x", true},
-		{"Basic", runtime.Pairs("authorization", "Basic x"), "", false},
-		{"Empty", runtime.Pairs("authorization", "Bearer "), "", false},
-		{"SchemeOnly", runtime.Pairs("authorization", "Bearer"), "", false},
-		{"Two", runtime.Pairs("authorization", "Bearer x", "authorization", "Bearer y"), "", false},
+		{"None", nil, ""},
+		{"Bearer", []string{"Bearer a.b-c"}, "a.b-c"},
+		{"EveryCharacter", []string{"Bearer " + every}, every},
+		{"Padded", []string{"Bearer eA=="}, "eA=="},
+		{"LowerCase", []string{"bearer x"}, "x"},
+		{"MixedCase", []string{"bEARER x"}, "x"},
+		{"Spaces", []string{"Bearer   x"}, "x"},
+		{"Basic", []string{"Basic x"}, ""},
+		{"Empty", []string{"Bearer "}, ""},
+		{"SchemeOnly", []string{"Bearer"}, ""},
+		{"SchemeInFront", []string{"xBearer x"}, ""},
+		{"SchemeGoesOn", []string{"Bearerx x"}, ""},
+		{"Tab", []string{"Bearer\tx"}, ""},
+		{"SpaceInFront", []string{" Bearer x"}, ""},
+		{"SpaceBehind", []string{"Bearer x "}, ""},
+		{"TwoTokens", []string{"Bearer x y"}, ""},
+		{"List", []string{"Bearer x, Bearer y"}, ""},
+		{"Parameter", []string{`Bearer realm="x"`}, ""},
+		{"ParameterInAToken", []string{"Bearer a=b"}, ""},
+		{"PaddingOnly", []string{"Bearer =="}, ""},
+		{"PaddingInFront", []string{"Bearer =x"}, ""},
+		{"Quoted", []string{`Bearer "x"`}, ""},
+		{"Percent", []string{"Bearer a%20b"}, ""},
+		{"NotASCII", []string{"Bearer \xc3\xa9"}, ""},
+		{"Nothing", []string{""}, ""},
+		{"Two", []string{"Bearer x", "Bearer y"}, ""},
 	} {
-		ctx, recorder := runtimetest.NewContext(t.Context(), runtimetest.RPC{InvocationMetadata: tt.metadata})
-		if token, ok := interceptor.BearerToken(ctx); ok != tt.ok || ok && token != tt.want {
+		if token, ok := bearer(t, tt.authorizations...); token != tt.want || ok != (tt.want != "") {
 			t.Errorf("%s: got %q, %v", tt.name, token, ok)
 		}
-		recorder.End()
 	}
+}
+
+// FuzzBearerToken compares with the grammar of RFC 6750, Section 2.1.
+func FuzzBearerToken(f *testing.F) {
+	for _, seed := range []string{"", "Bearer x", "bearer  a.b-c_d~e+f/9==", "Bearer a=b", "Bearer x ", "Basic eDp5"} {
+		f.Add(seed)
+	}
+	credentials := regexp.MustCompile(`^[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9\-._~+/]+=*)$`)
+	f.Fuzz(func(t *testing.T, authorization string) {
+		want := ""
+		if match := credentials.FindStringSubmatch(authorization); match != nil {
+			want = match[1]
+		}
+		if token, ok := bearer(t, authorization); token != want || ok != (want != "") {
+			t.Errorf("%q: got %q, %v, want %q", authorization, token, ok, want)
+		}
+	})
 }
 
 // TestInterceptors_SeeStreams has one method with streams behind all of them.
