@@ -115,7 +115,7 @@ func Command(command *exec.Cmd, listeners ...net.Listener) (release func(), err 
 			release()
 			return nil, fmt.Errorf("handover: a %T has no descriptor", l)
 		}
-		file, err := source.File()
+		file, err := duplicate(source)
 		if err != nil {
 			release()
 			return nil, fmt.Errorf("handover: %w", err)
@@ -123,15 +123,12 @@ func Command(command *exec.Cmd, listeners ...net.Listener) (release func(), err 
 		files = append(files, file)
 	}
 	for _, l := range listeners {
-		if unix, ok := l.(*net.UnixListener); ok {
+		if unix, ok := l.(interface{ SetUnlinkOnClose(unlink bool) }); ok { // *net.UnixListener, and types that embed it
 			unix.SetUnlinkOnClose(false)
 		}
 	}
 	command.ExtraFiles = slices.Clone(files)
-	if command.Env == nil {
-		command.Env = os.Environ()
-	}
-	command.Env = slices.DeleteFunc(slices.Clone(command.Env), func(entry string) bool {
+	command.Env = slices.DeleteFunc(command.Environ(), func(entry string) bool {
 		name, _, _ := strings.Cut(entry, "=")
 		return slices.Contains(environment, name)
 	})

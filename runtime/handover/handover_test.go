@@ -10,9 +10,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestMain makes a child of the test program, if it is one, answer on the listeners that it inherits.
@@ -20,7 +24,12 @@ func TestMain(m *testing.M) {
 	if os.Getenv("HANDOVER_TEST_CHILD") == "" {
 		os.Exit(m.Run())
 	}
-	if os.Getenv("HANDOVER_TEST_CHILD") == "systemd" {
+	switch os.Getenv("HANDOVER_TEST_CHILD") {
+	case "idle":
+		fmt.Println("idle")
+		io.Copy(io.Discard, os.Stdin)
+		return
+	case "systemd":
 		os.Setenv("LISTEN_PID", strconv.Itoa(os.Getpid())) // which only the process itself and systemd know
 	}
 	listeners, err := Inherited()
@@ -140,26 +149,156 @@ func TestCommand_Refuses(t *testing.T) {
 	}
 }
 
-// TestCommand_FailureChangesNothing can be tried again, and has a socket file removed as before.
+// TestCommand_FailureChangesNothing has the second listener fail, in each way there is. The command can be tried again, no
+// descriptor is left open, and a socket file is removed as before.
 func TestCommand_FailureChangesNothing(t *testing.T) {
-	tcp, unix := listeners(t)
-	command := child("parent")
-	environ := len(command.Env)
-	if _, err := Command(command, unix, struct{ net.Listener }{tcp}); err == nil {
-		t.Fatal("a listener without a descriptor was taken")
+	for _, tt := range []struct {
+		name   string
+		second func(tcp net.Listener) net.Listener
+	}{
+		{"NoDescriptor", func(tcp net.Listener) net.Listener { return struct{ net.Listener }{tcp} }},
+		{"Closed", func(tcp net.Listener) net.Listener { tcp.Close(); return tcp }},
+		{"Nil", func(net.Listener) net.Listener { return nil }},
+		{"NilPointer", func(net.Listener) net.Listener { return (*net.TCPListener)(nil) }},
+		{"FileOfNothing", func(tcp net.Listener) net.Listener { return fileless{tcp} }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tcp, unix := listeners(t)
+			command := child("parent")
+			environ := slices.Clone(command.Env)
+			second := tt.second(tcp)
+			before := descriptors(t)
+			if _, err := Command(command, unix, second); err == nil {
+				t.Fatal("a listener without a descriptor was taken")
+			}
+			if len(command.ExtraFiles) > 0 || !slices.Equal(command.Env, environ) {
+				t.Errorf("the command has %d files, and the environment %q", len(command.ExtraFiles), command.Env)
+			}
+			if after := descriptors(t); after != before {
+				t.Errorf("%d descriptors are open, and %d were before", after, before)
+			}
+			release, err := Command(command, unix)
+			if err != nil {
+				t.Fatal(err)
+			}
+			release()
+			unix.(*net.UnixListener).SetUnlinkOnClose(true)
+			unix.Close()
+		})
 	}
-	if len(command.ExtraFiles) > 0 || len(command.Env) != environ {
-		t.Errorf("the command has %d files, and %d entries in its environment", len(command.ExtraFiles), len(command.Env))
+}
+
+// TestCommand_KeepsSocketFiles for the child, whoever closes the parent's listener.
+func TestCommand_KeepsSocketFiles(t *testing.T) {
+	for name, wrap := range map[string]func(l *net.UnixListener) net.Listener{
+		"AsItIs":   func(l *net.UnixListener) net.Listener { return l },
+		"Embedded": func(l *net.UnixListener) net.Listener { return struct{ *net.UnixListener }{l} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, unix := listeners(t)
+			l := wrap(unix.(*net.UnixListener))
+			release, err := Command(child("parent"), l)
+			if err != nil {
+				t.Fatal(err)
+			}
+			release()
+			l.Close()
+			if _, err := os.Stat(unix.Addr().String()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestCommand_FailureLeavesSocketFiles to who closes the listener, as before.
+func TestCommand_FailureLeavesSocketFiles(t *testing.T) {
+	tcp, unix := listeners(t)
+	if _, err := Command(child("parent"), unix, struct{ net.Listener }{tcp}); err == nil {
+		t.Fatal("a listener without a descriptor was taken")
 	}
 	unix.Close()
 	if _, err := os.Stat(unix.Addr().String()); !os.IsNotExist(err) {
 		t.Errorf("the socket file is left: %v", err)
 	}
-	release, err := Command(command, tcp)
+}
+
+// fileless is a listener that has neither a file nor an error.
+type fileless struct{ net.Listener }
+
+func (fileless) File() (*os.File, error) { return nil, nil }
+
+// descriptors counts what this process has open.
+func descriptors(t *testing.T) int {
+	t.Helper()
+	entries, err := os.ReadDir("/dev/fd")
+	if err != nil {
+		t.Skip(err)
+	}
+	return len(entries)
+}
+
+// TestCommand_LeavesTheParentItsPoller has a child that has been started and has not asked for its listeners yet. The two share
+// what the socket is set to. Were it blocking, an Accept of the parent's would take a thread that nothing wakes but a
+// connection: Stop would not end.
+func TestCommand_LeavesTheParentItsPoller(t *testing.T) {
+	tcp, unix := listeners(t)
+	command := child("idle")
+	release, err := Command(command, tcp, unix)
 	if err != nil {
 		t.Fatal(err)
 	}
+	stdin, err := command.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, wait := start(t, command)
+	defer wait()
+	defer stdin.Close()
+	for _, l := range []net.Listener{tcp, unix} {
+		if !nonblocking(t, l) {
+			t.Errorf("%v: the parent's socket is blocking", l.Addr())
+		}
+	}
 	release()
+}
+
+func nonblocking(t *testing.T, l net.Listener) (is bool) {
+	t.Helper()
+	raw, err := l.(syscall.Conn).SyscallConn()
+	if err == nil {
+		err = raw.Control(func(fd uintptr) {
+			flags, err := unix.FcntlInt(fd, unix.F_GETFL, 0)
+			if err != nil {
+				t.Error(err)
+			}
+			is = flags&unix.O_NONBLOCK != 0
+		})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return is
+}
+
+// TestCommand_Environment is what the child has besides: what it would have without Command.
+func TestCommand_Environment(t *testing.T) {
+	t.Setenv("LISTEN_FDS", "7") // of somebody else
+	t.Setenv("PWD", "/elsewhere")
+	tcp, _ := listeners(t)
+	for _, env := range [][]string{nil, {}, {"A=1", "LISTEN_PID=1", "GOGREETER_LISTEN_FDS=3", "B="}} {
+		command := &exec.Cmd{Path: os.Args[0], Env: env, Dir: t.TempDir()}
+		want := slices.DeleteFunc(command.Environ(), func(entry string) bool {
+			return strings.HasPrefix(entry, "LISTEN_") || strings.HasPrefix(entry, "GOGREETER_")
+		})
+		release, err := Command(command, tcp)
+		if err != nil {
+			t.Fatal(err)
+		}
+		release()
+		if got := command.Environ(); !slices.Equal(got, append(want, "GOGREETER_LISTEN_FDS=1")) {
+			t.Errorf("%q: the child has %q, want %q", env, got, want)
+		}
+	}
 }
 
 // TestInherited_FromSystemd passes a listener as systemd does.

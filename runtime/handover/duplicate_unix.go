@@ -1,0 +1,45 @@
+//go:build unix
+
+package handover
+
+import (
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// duplicate returns a listener's socket as a file for exec.Cmd. The file that package net makes does not do: package os/exec
+// has it made blocking, and with it the listener itself, since descriptors of one socket share that.
+func duplicate(source interface{ File() (*os.File, error) }) (*os.File, error) {
+	file, err := source.File()
+	if err != nil {
+		return nil, err
+	}
+	if file == nil {
+		return nil, os.ErrInvalid
+	}
+	defer file.Close()
+	raw, err := file.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	fd := -1
+	if failed := raw.Control(func(from uintptr) { fd, err = dup(int(from)) }); failed != nil {
+		return nil, failed
+	}
+	if err != nil {
+		return nil, os.NewSyscallError("dup", err)
+	}
+	return os.NewFile(uintptr(fd), file.Name()), nil
+}
+
+// dup duplicates a descriptor, for this process alone.
+func dup(from int) (fd int, err error) {
+	syscall.ForkLock.RLock() // a child that is started meanwhile must not have it
+	defer syscall.ForkLock.RUnlock()
+	if fd, err = unix.Dup(from); err == nil {
+		unix.CloseOnExec(fd)
+	}
+	return fd, err
+}
