@@ -227,7 +227,7 @@ func (r *rpc) endErrorLocked() error {
 	case !r.isOver:
 		return outcomeCancelled.err()
 	case r.ending.code == codes.OK:
-		return outcome{code: codes.Internal, details: "the RPC has ended"}.err()
+		return outcomeEnded.err()
 	}
 	return r.ending.err()
 }

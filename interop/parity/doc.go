@@ -9,5 +9,8 @@
 // servicer_test.go does what it says in Go, testdata/server.py in Python: a Go panic stands for a Python exception, and a
 // returned status for context.abort. Play (play_test.go) is what a row uses when one RPC does not tell enough.
 //
+// Rows that need no server are played once more by calling the servicer's methods as tests do (runtimetest_test.go): package
+// runtimetest has to give the same answers.
+//
 // docs/parity.md says which test stands for which of grpc-python's own.
 package parity

@@ -1,9 +1,11 @@
 package runtimetest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -14,12 +16,17 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/gogreeter/gogreeter/runtime"
+	"github.com/gogreeter/gogreeter/runtime/internal/carrier"
 )
 
 // RPC describes an RPC of a test's own making. The zero value is one without metadata and deadline.
 type RPC struct {
 	// Method is the full path of the method, "/package.Service/Method".
 	Method string
+
+	// Authority is the host that the client is said to have asked for, which grpc-go's handlers find in the incoming metadata
+	// as ":authority". Default "localhost".
+	Authority string
 
 	// InvocationMetadata is what the client is said to have sent.
 	InvocationMetadata runtime.Metadata
@@ -31,6 +38,13 @@ type RPC struct {
 	Timeout time.Duration
 }
 
+// incoming is the metadata as handlers written for grpc-go find it.
+func (rpc *RPC) incoming() metadata.MD {
+	md := rpc.InvocationMetadata.MD()
+	md.Set(":authority", cmp.Or(rpc.Authority, "localhost"))
+	return md
+}
+
 // NewContext returns a context that stands for an RPC, to call a servicer's method with, and the recorder of what the
 // method does to its RPC. The functions of package runtime that take a context work with it as they do with a server's,
 // and so do those of grpc-go's packages metadata and peer. The recorder's End has to be called, or parent cancelled.
@@ -38,7 +52,7 @@ func NewContext(parent context.Context, rpc RPC) (context.Context, *Recorder) {
 	if rpc.Peer == nil {
 		rpc.Peer = &peer.Peer{Addr: Addr{}, LocalAddr: Addr{}}
 	}
-	ctx := peer.NewContext(metadata.NewIncomingContext(parent, rpc.InvocationMetadata.MD()), rpc.Peer)
+	ctx := peer.NewContext(metadata.NewIncomingContext(parent, rpc.incoming()), rpc.Peer)
 	r := &Recorder{rpc: rpc, ended: make(chan struct{}), stopping: make(chan struct{})}
 	if rpc.Timeout > 0 {
 		ctx, r.cancel = context.WithTimeout(ctx, rpc.Timeout)
@@ -65,24 +79,62 @@ type Recorder struct {
 	mu sync.Mutex
 	// Guarded by mu.
 	initial     runtime.Metadata
-	initialSent bool
+	initialSent bool // by SendInitialMetadata
+	headersSent bool // by that, or by a response
 	trailing    runtime.Metadata
 	compression runtime.Compression
 	plainNext   int
 	callbacks   []func()
-	isOver      bool // callbacks are no longer taken
+	isOver      bool
+	ending      error // the status, once isOver; nil: OK
 	cancelled   bool
 }
 
 // Format implements fmt.Formatter: it prints the method. Package fmt would read all fields, while the handler writes them.
 func (r *Recorder) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "recorder of %q", r.rpc.Method) }
 
-// End ends the RPC, as a server does after the handler has returned and as a client does that gives up: the context is
-// done, the callbacks are called, and End returns when the last of them has returned. Further calls do nothing. It must
-// not be called by a callback.
-func (r *Recorder) End() {
-	r.cancel()
+// End ends the RPC, as a client does that gives up: the context is done, the callbacks are called, and End returns when the
+// last of them has returned. Further calls do nothing. It must not be called by a callback.
+func (r *Recorder) End() { r.end(status.Error(codes.Canceled, "CANCELLED")) }
+
+// Return ends the RPC with what the method has returned, as a server does, and returns what the client gets: nil, or an error
+// with the status. That is CANCELLED, for example, if the RPC was over already, and INTERNAL if the response is a nil pointer
+// or cannot be encoded. For a method with a stream of responses, response is nil. Like End, it calls the callbacks.
+func (r *Recorder) Return(response any, err error) error {
+	if err != nil {
+		err = carrier.Outcome(err).Err()
+	} else if response != nil {
+		err = encodable(response)
+	}
+	r.end(err)
+	return r.status()
+}
+
+// encodable returns the status of an RPC with a response that cannot be encoded, or nil.
+func encodable(response any) error {
+	if v := reflect.ValueOf(response); v.Kind() == reflect.Pointer && v.IsNil() {
+		return status.Error(codes.Internal, "Failed to serialize response!")
+	}
+	return carrier.Encodable(response)
+}
+
+// end ends the RPC with a status, unless it is over, and waits until the callbacks have been called.
+func (r *Recorder) end(ending error) {
+	r.finish(ending)
 	<-r.ended
+}
+
+// finish ends the RPC with a status, unless it is over. Without a recorder, it does nothing.
+func (r *Recorder) finish(ending error) {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	if !r.overLocked() {
+		r.isOver, r.ending = true, ending
+	}
+	r.mu.Unlock()
+	r.cancel()
 }
 
 // Stop has the handler see that its server begins to stop, by runtime.Stopping. The RPC goes on. Further calls do nothing.
@@ -128,7 +180,7 @@ func (r *Recorder) callBack() {
 	defer close(r.ended)
 	defer r.cancel() // which frees the timer
 	r.mu.Lock()
-	r.isOver = true
+	r.overLocked()
 	callbacks := r.callbacks
 	r.mu.Unlock()
 	for _, f := range callbacks {
@@ -136,15 +188,56 @@ func (r *Recorder) callBack() {
 	}
 }
 
-// over returns the status of an RPC that is over, or nil.
-func (r *Recorder) over() error {
+// overLocked reports whether the RPC is over. The context may have ended it: by its deadline, or because the test's is done.
+func (r *Recorder) overLocked() bool {
 	switch err := r.ctx.Err(); {
-	case err == nil:
-		return nil
+	case r.isOver:
 	case errors.Is(err, context.DeadlineExceeded):
-		return status.Error(codes.DeadlineExceeded, "Deadline Exceeded")
+		r.isOver, r.ending = true, status.Error(codes.DeadlineExceeded, "Deadline Exceeded")
+	case err != nil:
+		r.isOver, r.ending = true, status.Error(codes.Canceled, "CANCELLED")
 	}
-	return status.Error(codes.Canceled, "CANCELLED")
+	return r.isOver
+}
+
+// status returns how an RPC has ended that is over.
+func (r *Recorder) status() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ending
+}
+
+// overErrorLocked returns what an RPC that is over answers with, and nil for one that is not.
+func (r *Recorder) overErrorLocked() error {
+	switch {
+	case !r.overLocked():
+		return nil
+	case r.ending == nil:
+		return carrier.Ended
+	}
+	return r.ending
+}
+
+// overError returns why no request can be taken, or nil. Without a recorder, nothing is known to be over.
+func (r *Recorder) overError() error {
+	if r == nil {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.overErrorLocked()
+}
+
+// send notes that a response is sent, or returns why it cannot be.
+func (r *Recorder) send() error {
+	if r == nil {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	err := r.overErrorLocked()
+	r.headersSent = r.headersSent || err == nil
+	return err
 }
 
 // servicerContext is the Recorder as a runtime.ServicerContext.
@@ -162,36 +255,36 @@ func (c *servicerContext) TrailingMetadata() runtime.Metadata { return c.recorde
 func (c *servicerContext) Stopping() <-chan struct{}          { return c.stopping }
 
 func (c *servicerContext) SendInitialMetadata(md runtime.Metadata) error {
-	if err := c.recorder().over(); err != nil {
-		return err
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.initialSent {
+	if err := c.recorder().overErrorLocked(); err != nil {
+		return err
+	}
+	if c.headersSent {
 		//lint:ignore ST1005 these are grpc-python's words
 		return errors.New("Initial metadata no longer allowed!")
 	}
-	c.initial, c.initialSent = append(runtime.Metadata(nil), md...), true
+	c.initial, c.initialSent, c.headersSent = append(runtime.Metadata(nil), md...), true, true
 	return nil
 }
 
 func (c *servicerContext) SetTrailingMetadata(md runtime.Metadata) error {
-	if err := c.recorder().over(); err != nil {
-		return err
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if err := c.recorder().overErrorLocked(); err != nil {
+		return err
+	}
 	c.trailing = append(runtime.Metadata(nil), md...)
 	return nil
 }
 
 func (c *servicerContext) SetCompression(compression runtime.Compression) error {
-	if err := c.recorder().over(); err != nil {
-		return err
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.initialSent {
+	if err := c.recorder().overErrorLocked(); err != nil {
+		return err
+	}
+	if c.headersSent {
 		return errors.New("gogreeter: the compression can no longer be set: initial metadata has been sent")
 	}
 	c.compression = compression
@@ -208,7 +301,7 @@ func (c *servicerContext) DisableNextMessageCompression() error {
 func (c *servicerContext) AddCallback(f func()) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.isOver || c.ctx.Err() != nil {
+	if c.recorder().overLocked() {
 		return false
 	}
 	c.callbacks = append(c.callbacks, f)
@@ -219,6 +312,6 @@ func (c *servicerContext) Cancel() error {
 	c.mu.Lock()
 	c.cancelled = true
 	c.mu.Unlock()
-	c.cancel()
+	c.recorder().finish(status.Error(codes.Canceled, "CANCELLED"))
 	return nil
 }

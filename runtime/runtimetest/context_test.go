@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/gogreeter/gogreeter/runtime"
 	"github.com/gogreeter/gogreeter/runtime/runtimetest"
@@ -200,6 +201,76 @@ func TestResponses(t *testing.T) {
 	}
 	if got != "ab" {
 		t.Errorf("sent %q", got)
+	}
+}
+
+// TestResponses_Fail has a stream without a recorder end with the response that cannot be encoded.
+func TestResponses_Fail(t *testing.T) {
+	for name, bad := range map[string]*wrapperspb.StringValue{"Nil": nil, "NotUTF8": {Value: "\xff"}} {
+		responses := &runtimetest.Responses[wrapperspb.StringValue]{}
+		for _, tt := range []struct {
+			response *wrapperspb.StringValue
+			want     codes.Code
+		}{{wrapperspb.String("a"), codes.OK}, {bad, codes.Internal}, {wrapperspb.String("b"), codes.Internal}} {
+			if err := responses.Send(tt.response); status.Code(err) != tt.want {
+				t.Errorf("%s: Send(%v): got %v, want %v", name, tt.response, err, tt.want)
+			}
+		}
+		if sent := responses.Sent(); len(sent) != 1 {
+			t.Errorf("%s: sent %v", name, sent)
+		}
+	}
+}
+
+// TestRecorder_Return ends an RPC, with its callbacks, once.
+func TestRecorder_Return(t *testing.T) {
+	aborted := status.Error(codes.Aborted, "a")
+	for _, tt := range []struct {
+		name     string
+		before   func(ctx context.Context, recorder *runtimetest.Recorder)
+		response any
+		err      error
+		want     codes.Code
+		then     codes.Code // of what is done afterwards
+	}{
+		{"Response", nil, rawOf("x"), nil, codes.OK, codes.Internal},
+		{"EndOfAStream", nil, nil, nil, codes.OK, codes.Internal},
+		{"NilResponse", nil, (*runtime.RawMessage)(nil), nil, codes.Internal, codes.Internal},
+		{"NotUTF8", nil, wrapperspb.String("\xff"), nil, codes.Internal, codes.Internal},
+		{"Error", nil, (*runtime.RawMessage)(nil), aborted, codes.Aborted, codes.Aborted},
+		{"PlainError", nil, nil, errors.New("x"), codes.Unknown, codes.Unknown},
+		{"Twice", func(_ context.Context, r *runtimetest.Recorder) { r.Return(nil, aborted) }, nil, nil, codes.Aborted, codes.Aborted},
+		{"AfterEnd", func(_ context.Context, r *runtimetest.Recorder) { r.End() }, nil, nil, codes.Canceled, codes.Canceled},
+		{"AfterCancel", func(ctx context.Context, _ *runtimetest.Recorder) { runtime.Cancel(ctx) }, nil, aborted, codes.Canceled, codes.Canceled},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			ctx, recorder := runtimetest.NewContext(t.Context(), runtimetest.RPC{})
+			called := 0
+			runtime.AddCallback(ctx, func() { called++ })
+			if tt.before != nil {
+				tt.before(ctx, recorder)
+			}
+			if err := recorder.Return(tt.response, tt.err); status.Code(err) != tt.want {
+				t.Errorf("got %v, want %v", err, tt.want)
+			}
+			if called != 1 || !errors.Is(ctx.Err(), context.Canceled) {
+				t.Errorf("the callback was called %d times, and the context ended with %v", called, ctx.Err())
+			}
+			if err := runtime.SetTrailingMetadata(ctx, nil); status.Code(err) != tt.then {
+				t.Errorf("afterwards: got %v, want %v", err, tt.then)
+			}
+		})
+	}
+}
+
+// TestNewContext_Authority is what grpc-go's handlers find.
+func TestNewContext_Authority(t *testing.T) {
+	for authority, want := range map[string]string{"": "localhost", "example.org:443": "example.org:443"} {
+		ctx, recorder := runtimetest.NewContext(t.Context(), runtimetest.RPC{Authority: authority})
+		if md, _ := metadata.FromIncomingContext(ctx); !slices.Equal(md[":authority"], []string{want}) {
+			t.Errorf("%q: got %q", authority, md[":authority"])
+		}
+		recorder.End()
 	}
 }
 

@@ -2,7 +2,21 @@
 //
 // There are two ways. A servicer's method is a function of a context: [NewContext] makes one that stands for an RPC of
 // the test's own making, [Requests] and [Responses] stand for its streams, and the [Recorder] tells what the method did
-// to its RPC. Nothing is encoded, and no goroutine runs.
+// to its RPC, and what the client gets. The streams are of that RPC if their field Recorder says so. No goroutine runs but for
+// the callbacks.
+//
+// What the method can do has the results that it has with a server: the same errors, in the same order, until and after the
+// RPC is over. What a server and a client do around the method is not there, and differs by design:
+//
+//   - Streams do not wait. All requests have come when the method is called, and Send has no flow control. Requests.Err and
+//     Responses.Err say how a stream breaks off.
+//   - The options of a server do not apply: no interceptor is called, and messages and metadata are of any size.
+//   - Messages are not decoded and not compressed. Recorder.Compression tells what the method asked for, whether a client
+//     would accept it or not. Responses are encoded, to see whether they can be, and that is thrown away.
+//   - A panic of the method's is the test's. One of a callback ends the program, where a server logs it.
+//   - An RPC of a test does not end with UNAVAILABLE, as those do that a server cuts off. The test can end it by
+//     Recorder.End, its deadline, or the parent of its context.
+//   - Metadata and Peer are what the test says, also if no client could send it.
 //
 // The other way is the whole server: [NewServer] starts one on connections in memory ([Listener], [Pipe]), which
 // behave as a socket's do: they have buffers, bounds, and deadlines. Any gRPC client that can be given a dialer can

@@ -104,6 +104,20 @@ func ExampleResponses() {
 	// 1 Canceled
 }
 
+// With the recorder of an RPC, its streams and its context are of one piece: after Cancel, nothing can be sent. Return tells what
+// the client gets of it all.
+func ExampleRecorder_Return() {
+	ctx, recorder := runtimetest.NewContext(context.Background(), runtimetest.RPC{})
+	replies := &runtimetest.Responses[helloworld.HelloReply]{Recorder: recorder}
+	if err := runtime.Cancel(ctx); err != nil {
+		log.Fatal(err)
+	}
+
+	err := new(greeter).SayHelloStreamReply(ctx, &helloworld.HelloRequest{Name: "Ada"}, replies)
+	fmt.Println(len(replies.Sent()), recorder.Return(nil, err))
+	// Output: 0 rpc error: code = Canceled desc = CANCELLED
+}
+
 // A whole server in memory serves any client that can be given a dialer; here it is grpc-go's.
 func ExampleNewServer() {
 	server, err := runtimetest.NewServer(runtime.Options{}, func(r runtime.Registrar) error {

@@ -1,13 +1,12 @@
 package runtimetest
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"iter"
 	"sync"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/gogreeter/gogreeter/runtime"
@@ -22,6 +21,10 @@ type Requests[Req any] struct {
 	// Err is what Next returns after them, in place of io.EOF: how the RPC broke off.
 	Err error
 
+	// Recorder is the RPC that the requests are of: Next fails once it is over. If it is nil, nothing ends the requests before
+	// their time.
+	Recorder *Recorder
+
 	taken int
 }
 
@@ -30,6 +33,9 @@ func NewRequests[Req any](messages ...*Req) *Requests[Req] { return &Requests[Re
 
 // Next implements runtime.RequestIterator.
 func (r *Requests[Req]) Next() (*Req, error) {
+	if err := r.Recorder.overError(); err != nil {
+		return nil, err
+	}
 	if r.taken < len(r.Messages) {
 		r.taken++
 		return r.Messages[r.taken-1], nil
@@ -63,25 +69,38 @@ type Responses[Res any] struct {
 	// Limit is how many responses are sent before Err, if that is not nil.
 	Limit int
 
+	// Recorder is the RPC that the responses are of: Send fails once it is over, and is when initial metadata goes out at the
+	// latest. If it is nil, the method's other actions and its responses know nothing of each other.
+	Recorder *Recorder
+
 	mu sync.Mutex
 	// Guarded by mu.
-	sent []*Res
+	sent   []*Res
+	failed error // why a response could not be sent, which has ended the RPC
 }
 
 // Format implements fmt.Formatter: it prints the type and the address. Package fmt would read all fields, while the handler
 // writes them.
 func (r *Responses[Res]) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "(%T)(%p)", r, r) }
 
-// Send implements runtime.ResponseStream. It keeps a copy: the handler may use the message again. A nil response is an
-// error, as a server's stream has it.
+// Send implements runtime.ResponseStream. It keeps a copy: the handler may use the message again. A response that is nil, or
+// cannot be encoded, is an error and ends the RPC, as with a server.
 func (r *Responses[Res]) Send(response *Res) error {
-	if response == nil {
-		return status.Error(codes.Internal, "Failed to serialize response!")
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.Err != nil && len(r.sent) >= r.Limit {
+	if err := encodable(response); err != nil {
+		r.Recorder.finish(err)
+		r.failed = cmp.Or(r.failed, err)
+		return err
+	}
+	switch {
+	case r.failed != nil:
+		return cmp.Or(r.Recorder.overError(), r.failed)
+	case r.Err != nil && len(r.sent) >= r.Limit:
 		return r.Err
+	}
+	if err := r.Recorder.send(); err != nil {
+		return err
 	}
 	r.sent = append(r.sent, clone(response))
 	return nil

@@ -1,5 +1,5 @@
 // Package carrier has what package runtime tells its companions and nobody else: the error from which interceptors learn how
-// an RPC ends, and whether anybody looks at responses.
+// an RPC ends, whether anybody looks at responses, and what becomes of a response or an error.
 package carrier
 
 import (

@@ -1,0 +1,17 @@
+package carrier
+
+import "google.golang.org/grpc/status"
+
+// What package runtime makes of what a handler returns and sends, for package runtimetest, which has to do the same. The
+// functions are set when package runtime is initialized.
+var (
+	// Encodable returns nil if a response, a pointer that is not nil, can be encoded; otherwise the error that a server's
+	// stream answers with. A message of a type that no handler can have counts as one that can.
+	Encodable func(response any) error
+
+	// Outcome returns the status that a client gets for an error that is not nil.
+	Outcome func(err error) *status.Status
+
+	// Ended is the error with which an RPC answers that has ended well, to whoever goes on using it.
+	Ended error
+)
