@@ -144,9 +144,10 @@ func (f *facts) panicStream(_ context.Context, r *request, replies outgoing) err
 	panic(r.GetName())
 }
 
-// wait returns when its ctx ends, and tells the test why that was.
+// wait tells the client by initial metadata that it has begun. It returns when its ctx ends, and tells the test why that was.
 func (f *facts) wait(ctx context.Context, _ *request) (*reply, error) {
 	f.began <- struct{}{}
+	_ = runtime.SendInitialMetadata(ctx, runtime.Pairs("wait", "began")) // an error means that ctx has ended
 	<-ctx.Done()
 	f.waitEnds <- ctx.Err()
 	return nil, ctx.Err()
