@@ -16,11 +16,18 @@ import (
 
 type userKey struct{}
 
+// statusNone is an error that could have a status, and has none.
+type statusNone struct{ error }
+
+func (statusNone) GRPCStatus() *status.Status { return nil }
+
 // checkToken is an AuthOptions.Check as applications write it.
 func checkToken(ctx context.Context, call *runtime.Call) (context.Context, error) {
 	switch token, ok := interceptor.BearerToken(ctx); {
 	case !ok:
 		return nil, errors.New("the database says: no token")
+	case token == "unreadable":
+		return nil, statusNone{errors.New("the database says: no such token")}
 	case token == "anonymous":
 		return nil, nil
 	case token == "guest" && call.Method() != "/t.S/A":
@@ -43,6 +50,7 @@ func TestAuth(t *testing.T) {
 		{"Passes", checkToken, "/t.S/A", []string{"authorization", "Bearer ada"}, codes.OK, "ada says x"},
 		{"KeepsTheContext", checkToken, "/t.S/A", []string{"authorization", "Bearer anonymous"}, codes.OK, "<nil> says x"},
 		{"HidesErrors", checkToken, "/t.S/A", nil, codes.Unauthenticated, "not authenticated"},
+		{"HidesErrorsThatCouldHaveAStatus", checkToken, "/t.S/A", []string{"authorization", "Bearer unreadable"}, codes.Unauthenticated, "not authenticated"},
 		{"KeepsStatuses", checkToken, "/t.S/B", []string{"authorization", "bearer guest"}, codes.PermissionDenied, "guests may call A"},
 		{"UnknownMethod", checkToken, "/t.S/Nope", nil, codes.Unauthenticated, "not authenticated"},
 		{"UnknownMethodPasses", checkToken, "/t.S/Nope", []string{"authorization", "Bearer ada"}, codes.Unimplemented, "Method not found!"},

@@ -96,7 +96,7 @@ func codeOf(err error) codes.Code {
 // carriesStatus reports whether an error has a status that is an error's.
 func carriesStatus(err error) bool {
 	var carrier interface{ GRPCStatus() *status.Status }
-	return errors.As(err, &carrier) && status.Code(err) != codes.OK
+	return errors.As(err, &carrier) && carrier.GRPCStatus().Code() != codes.OK // nil's is OK
 }
 
 // textOf returns the text of an error, without the words that package status puts around it.

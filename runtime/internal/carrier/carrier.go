@@ -27,8 +27,8 @@ func (e *Error) GRPCStatus() *status.Status { return e.Status }
 // Unwrap returns Cause.
 func (e *Error) Unwrap() error { return e.Cause }
 
-// Plain reports whether an error carries no status but one that was made for it. An error whose status is OK carries none:
-// it tells of a failure.
+// Plain reports whether an error carries no status but one that was made for it. An error whose status is OK, or nil, carries
+// none: it tells of a failure.
 func Plain(err error) bool {
 	var of interface{ GRPCStatus() *status.Status }
 	if err == nil || !errors.As(err, &of) {
@@ -37,7 +37,7 @@ func Plain(err error) bool {
 	if e, ok := of.(*Error); ok {
 		return e.Plain
 	}
-	return status.Code(err) == codes.OK
+	return of.GRPCStatus().Code() == codes.OK // which that of nil is; status.Code says UNKNOWN of it
 }
 
 // Cause returns the error that err stands for: err itself unless it is an [Error].

@@ -17,6 +17,11 @@ type statusOK struct{ error }
 
 func (statusOK) GRPCStatus() *status.Status { return status.New(codes.OK, "") }
 
+// statusNone is an error that could have a status, and has none.
+type statusNone struct{ error }
+
+func (statusNone) GRPCStatus() *status.Status { return nil }
+
 // statusAround is an error with a status of its own around another.
 type statusAround struct{ error }
 
@@ -36,6 +41,8 @@ func TestPlain(t *testing.T) {
 		{"Status", status.Error(codes.Aborted, "x"), false},
 		{"WrappedStatus", fmt.Errorf("y: %w", status.Error(codes.Aborted, "x")), false},
 		{"StatusOK", statusOK{errors.New("x")}, true},
+		{"StatusNone", statusNone{errors.New("x")}, true},
+		{"WrappedStatusNone", fmt.Errorf("y: %w", statusNone{errors.New("x")}), true},
 		{"Made", plain, true},
 		{"WrappedMade", fmt.Errorf("y: %w", plain), true},
 		{"StatusAroundMade", statusAround{plain}, false},
