@@ -284,3 +284,19 @@ func TestAddToServer_Refuses(t *testing.T) {
 		}
 	}
 }
+
+// TestAddToServer_ChangesNothing has a server with one of the services, of the application's own.
+func TestAddToServer_ChangesNothing(t *testing.T) {
+	for _, name := range []string{reflection.ServiceName, reflection.ServiceNameAlpha} {
+		server := runtime.NewServer(runtime.Options{})
+		if err := server.AddService(runtime.Service{Name: name}); err != nil {
+			t.Fatal(err)
+		}
+		if err := reflection.AddToServer(server); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: got %v", name, err)
+		}
+		if n := len(server.Services()); n != 1 {
+			t.Errorf("%s: the server has %d services", name, n)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package reflection
 
 import (
 	"errors"
+	"fmt"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 
@@ -25,10 +26,17 @@ type Server interface {
 	Services() map[string]runtime.Service
 }
 
-// AddToServer adds both services to a server. Their RPCs never wait for one of Options.Workers.
+// AddToServer adds both services to a server. Their RPCs never wait for one of Options.Workers. It fails, and changes nothing,
+// if the server has one of them.
 func AddToServer(server Server) error {
 	if server == nil {
 		return errors.New("gogreeter: reflection.AddToServer: the server is nil")
+	}
+	services := server.Services()
+	for _, name := range []string{ServiceName, ServiceNameAlpha} {
+		if _, ok := services[name]; ok {
+			return fmt.Errorf("gogreeter: reflection.AddToServer: the server has the service %q already", name)
+		}
 	}
 	s := &servicer{cache{server: server}}
 	for _, version := range []string{"v1", "v1alpha"} {
