@@ -80,6 +80,16 @@ func TestList(t *testing.T) {
 	}
 }
 
+// TestList_NotUTF8 has a name that no message can have. The others are told.
+func TestList_NotUTF8(t *testing.T) {
+	s := newStage(t, runtime.Options{})
+	s.servicer.Set("t.S\xff", health.NotServing)
+	list, err := s.client.List(t.Context(), &healthpb.HealthListRequest{})
+	if err != nil || len(list.GetStatuses()) != 1 {
+		t.Errorf("got %v, %v", list, err)
+	}
+}
+
 // TestList_Interceptors has an interceptor look at the answer. It is a message like any other.
 func TestList_Interceptors(t *testing.T) {
 	seen := make(chan string, 1)

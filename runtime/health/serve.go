@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -101,6 +102,9 @@ func (s *served) List(ctx context.Context, _ *healthv1.HealthListRequest) (*heal
 func (s *served) list() *healthv1.HealthListResponse {
 	list := &healthv1.HealthListResponse{Statuses: map[string]*healthv1.HealthCheckResponse{}}
 	for service, st := range s.all() {
+		if !utf8.ValidString(service) {
+			continue // no message can have it, and no client ask for it
+		}
 		list.Statuses[service] = s.response(st)
 	}
 	return list

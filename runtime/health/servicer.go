@@ -44,8 +44,8 @@ func NewServicer() *Servicer {
 }
 
 // Set sets the status of a service, and tells those who watch it. After EnterGracefulShutdown it does nothing. The service
-// need not be one of the server's: any name does that clients and server have agreed on, up to 256 octets. A client that
-// asks for a longer one gets INVALID_ARGUMENT.
+// need not be one of the server's: any name does that clients and server have agreed on, up to 256 octets of UTF-8. A client
+// that asks for a longer one gets INVALID_ARGUMENT.
 func (s *Servicer) Set(service string, status Status) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
