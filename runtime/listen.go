@@ -29,6 +29,9 @@ type listener struct {
 	closing sync.Once
 }
 
+// unlinker is a *net.UnixListener, of which package net leaves out this method on Plan 9.
+type unlinker interface{ SetUnlinkOnClose(unlink bool) }
+
 func newListener(l net.Listener, secure func(net.Conn) net.Conn) *listener {
 	made := &listener{Listener: l, secure: secure}
 	if unix, ok := l.(*net.UnixListener); ok {
@@ -50,8 +53,8 @@ func (s *Server) close(l *listener) { l.closing.Do(func() { s.closeOnce(l) }) }
 
 func (s *Server) closeOnce(l *listener) {
 	defer s.contain("the close of a listener")
-	if unix, ok := l.Listener.(*net.UnixListener); ok && l.file != nil {
-		if file, err := os.Lstat(unix.Addr().String()); err == nil && !os.SameFile(file, l.file) {
+	if unix, ok := l.Listener.(unlinker); ok && l.file != nil {
+		if file, err := os.Lstat(l.Addr().String()); err == nil && !os.SameFile(file, l.file) {
 			unix.SetUnlinkOnClose(false)
 		}
 	}

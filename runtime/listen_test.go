@@ -180,7 +180,7 @@ func (l *failingListener) Accept() (net.Conn, error) {
 
 // TestServer_AcceptErrors has a listener that fails, and then works.
 func TestServer_AcceptErrors(t *testing.T) {
-	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ECONNABORTED, syscall.ENOBUFS} {
+	for _, errno := range acceptErrors {
 		runInBubble(t, errno.Error(), func(t *testing.T) {
 			l := &failingListener{newPipeListener(), 100, &net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", errno)}, nil}
 			s := newTestServer(t, Options{}, handlers{"M": echo()})

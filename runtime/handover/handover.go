@@ -123,7 +123,8 @@ func Command(command *exec.Cmd, listeners ...net.Listener) (release func(), err 
 		files = append(files, file)
 	}
 	for _, l := range listeners {
-		if unix, ok := l.(interface{ SetUnlinkOnClose(unlink bool) }); ok { // *net.UnixListener, and types that embed it
+		// A *net.UnixListener, of which package net leaves out this method on Plan 9, or a type that embeds one.
+		if unix, ok := l.(interface{ SetUnlinkOnClose(unlink bool) }); ok {
 			unix.SetUnlinkOnClose(false)
 		}
 	}

@@ -1,0 +1,6 @@
+package runtime
+
+import "syscall"
+
+// acceptErrors are what accept fails with for a while.
+var acceptErrors = []error{syscall.EMFILE}
