@@ -23,6 +23,7 @@ func validate(plugin *protogen.Plugin, files []*File, o *options) error {
 	v.checkOptionNames(plugin)
 	for _, file := range files {
 		v.checkPackage(file)
+		v.checkDirectory(file, plugin)
 	}
 	for _, file := range files {
 		for _, service := range file.Services {
@@ -83,6 +84,18 @@ func (v *validator) checkPackage(f *File) {
 	}
 }
 
+// checkDirectory refuses a package of our own where another one of the request is: Go has one package to a directory. It
+// is for package_suffix; protogen compares what the .proto files say.
+func (v *validator) checkDirectory(f *File, plugin *protogen.Plugin) {
+	for _, other := range plugin.Files {
+		if string(other.GoImportPath) == f.ImportPath && string(other.GoPackageName) != f.PackageName {
+			v.addAt(f.Source, protoreflect.SourceLocation{}, fmt.Sprintf("the option package_suffix=%s puts the Go package %s into %q, "+
+				"where the package %s of %s is: use another suffix, or change the go_package of %s",
+				v.options.packageSuffix, f.PackageName, f.ImportPath, other.GoPackageName, other.Desc.Path(), other.Desc.Path()))
+		}
+	}
+}
+
 // checkImports refuses messages of packages that no other package can import.
 func (v *validator) checkImports(m *Method) {
 	for _, message := range []Symbol{m.Request, m.Response} {
@@ -105,8 +118,11 @@ func (v *validator) checkImports(m *Method) {
 	}
 }
 
+// invalidInImportPath says what the go command refuses in an import path: it takes ASCII letters, digits and a few marks
+// (golang.org/x/mod/module.CheckImportPath).
 func invalidInImportPath(r rune) bool {
-	return r <= ' ' || r == 0x7f || strings.ContainsRune("!\"#$%&'()*,:;<=>?[\\]^`{|}\uFFFD", r)
+	isLetter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
+	return !isLetter && (r < '0' || r > '9') && !strings.ContainsRune("/-._~+", r)
 }
 
 // checkMethods finds methods of a service that get the same Go name.

@@ -57,6 +57,9 @@ func generate(
 	if err != nil {
 		return nil, err
 	}
+	if err := checkNames(outputs, plugin.Files); err != nil {
+		return nil, err
+	}
 	return responseFiles(outputs, request.GetParameter())
 }
 

@@ -103,6 +103,11 @@ func TestGoldens(t *testing.T) {
 				}
 			}
 			for name, content := range got {
+				if strings.HasSuffix(name, "_gogreeter.pb.go") || strings.HasSuffix(name, "_gogreeter_fake.pb.go") {
+					if !strings.Contains(content, ".GeneratedCodeVersion1\n") {
+						t.Errorf("%s compiles with a runtime that is too old for it", name)
+					}
+				}
 				if strings.Contains("\n"+content, "\n//go:build") {
 					t.Errorf("%s has a build constraint", name)
 				}

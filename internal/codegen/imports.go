@@ -5,6 +5,7 @@ import (
 	"go/token"
 	"go/types"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 
@@ -132,7 +133,7 @@ func (s *importSet) block() string {
 	var standard, others []string
 	for importPath, name := range s.names {
 		spec := fmt.Sprintf("%q", importPath)
-		if name != lastElement(importPath) || name != s.packageName(importPath) {
+		if name != lastElement(importPath) || !s.isKnown(importPath) || name != s.packageName(importPath) {
 			spec = name + " " + spec
 		}
 		if first, _, _ := strings.Cut(importPath, "/"); strings.Contains(first, ".") {
@@ -159,6 +160,25 @@ func (s *importSet) block() string {
 // quoted cuts the name off an import spec.
 func quoted(spec string) string { return spec[strings.Index(spec, `"`):] }
 
+// isKnown says whether packageName tells what a package calls itself, rather than what is likely. Where it is not known
+// the import has to give a name, which then is right in any case.
+func (s *importSet) isKnown(importPath string) bool {
+	first, _, _ := strings.Cut(importPath, "/")
+	return s.packageNames[importPath] != "" || fixedImports[importPath] != "" || standardLibrary[first]
+}
+
+// standardLibrary is the first elements of its import paths. Modules cannot begin with them.
+var standardLibrary = func() map[string]bool {
+	known := make(map[string]bool)
+	const all = "archive bufio bytes cmp compress container context crypto database debug embed encoding errors expvar flag " +
+		"fmt go hash html image index io iter log maps math mime net os path plugin reflect regexp runtime slices sort " +
+		"strconv strings structs sync syscall testing text time unicode unique unsafe weak"
+	for _, first := range strings.Fields(all) {
+		known[first] = true
+	}
+	return known
+}()
+
 // packageName returns what a package calls itself; for one that is not in the request, what its import path suggests.
 func (s *importSet) packageName(importPath string) string {
 	if name, ok := s.packageNames[importPath]; ok {
@@ -169,11 +189,29 @@ func (s *importSet) packageName(importPath string) string {
 			return r
 		}
 		return '_'
-	}, lastElement(importPath))
-	if !token.IsIdentifier(name) {
+	}, lastElement(withoutVersion(importPath)))
+	if !token.IsIdentifier(name) || name == "_" {
 		name = "_" + name
 	}
 	return name
+}
+
+// withoutVersion cuts off the major version that a path has from the second on, as in example.com/user/v2 and
+// gopkg.in/user.v2: no package is called that.
+func withoutVersion(importPath string) string {
+	before, last := path.Split(importPath)
+	if before != "" && isVersionElement(last) {
+		return strings.TrimSuffix(before, "/")
+	}
+	if i := strings.LastIndexByte(last, '.'); i > 0 && isVersionElement(last[i+1:]) {
+		return before + last[:i]
+	}
+	return importPath
+}
+
+func isVersionElement(element string) bool {
+	digits, ok := strings.CutPrefix(element, "v")
+	return ok && digits != "" && strings.Trim(digits, "0123456789") == ""
 }
 
 // lastElement is what Go takes for the name of a package whose source it has not read.

@@ -71,16 +71,20 @@ func partNames(o *options) string {
 
 // TestUsage_NamesEveryOption looks for the options in --help and in the documentation.
 func TestUsage_NamesEveryOption(t *testing.T) {
-	documentation, err := os.ReadFile("../../docs/generator.md")
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, option := range optionList {
 		if !strings.Contains(usage(), "  "+option.name+"="+option.value+"\n") {
 			t.Errorf("--help does not name %s", option.name)
 		}
-		if !strings.Contains(string(documentation), "`"+option.name+"=") {
-			t.Errorf("docs/generator.md does not name %s", option.name)
+	}
+	for _, document := range []string{"../../docs/generator.md", "../../README.md"} {
+		text, err := os.ReadFile(document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, option := range optionList {
+			if !strings.Contains(string(text), "`"+option.name+"=") {
+				t.Errorf("%s does not name %s", document, option.name)
+			}
 		}
 	}
 	for line := range strings.SplitSeq(usage(), "\n") {

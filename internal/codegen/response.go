@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"google.golang.org/protobuf/compiler/protogen"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/pluginpb"
 )
@@ -49,6 +50,27 @@ func responseFiles(outputs []*output, parameter string) ([]*pluginpb.CodeGenerat
 		}
 	}
 	return files, nil
+}
+
+// checkNames refuses files that protoc-gen-go or protoc-gen-go-grpc write for another .proto file, as the messages of
+// a_gogreeter.proto where the services of a.proto are to go. Each plugin for itself could not know, and one of the files
+// would be gone.
+func checkNames(outputs []*output, sources []*protogen.File) error {
+	peers := make(map[string]*protogen.File)
+	for _, source := range sources {
+		prefix := source.GeneratedFilenamePrefix
+		for _, suffix := range []string{".pb.go", "_protoopaque.pb.go", "_grpc.pb.go"} {
+			peers[prefix+suffix] = source
+		}
+	}
+	for _, output := range outputs {
+		if peer, ok := peers[output.name]; ok {
+			return fmt.Errorf("%s: what is generated goes to %s, where other plugins put what they generate for %s: rename one of "+
+				"the .proto files, or put the code into a package of its own with the option package_suffix=SUFFIX",
+				output.file.Source, output.name, peer.Desc.Path())
+		}
+	}
+	return nil
 }
 
 // commonOptions reads those options that protogen has checked, but keeps to itself.
