@@ -212,26 +212,45 @@ func TestProtoc_MethodOption(t *testing.T) {
 	wantInline(t, dir, env)
 }
 
-// TestBuf_MethodOption has a copy of options.proto in the workspace.
+// TestBuf_MethodOption has a copy of options.proto in the workspace, and the configuration of docs/generator.md, in managed
+// mode and without it.
 func TestBuf_MethodOption(t *testing.T) {
 	if !codegentest.RequirePeers() {
 		t.Skip("builds buf, which takes minutes the first time: set GOGREETER_REQUIRE_PEERS=1 to run this")
 	}
 	buf := codegentest.Tool(t, "buf")
-	dir, env := newUserModule(t)
-	codegentest.WriteFile(t, filepath.Join(dir, "main.go"), "package main\n\nimport _ \"example.com/user/greeterpb\"\n\nfunc main() {}\n")
-	if err := os.Remove(filepath.Join(dir, "greeter.proto")); err != nil {
-		t.Fatal(err)
-	}
 	const options = "gogreeter/options.proto"
-	codegentest.WriteFile(t, filepath.Join(dir, "proto", "greeter.proto"), inlineProto())
-	codegentest.WriteFile(t, filepath.Join(dir, "third_party", options),
-		codegentest.ReadFile(t, filepath.Join(codegentest.Root(t), "runtime", "options", options)))
-	codegentest.WriteFile(t, filepath.Join(dir, "buf.yaml"), "version: v2\nmodules:\n  - path: proto\n  - path: third_party\n")
-	first, _, _ := strings.Cut(bufGen, "  - local: protoc-gen-gogreeter\n    out: .\n    strategy: all\n")
-	codegentest.WriteFile(t, filepath.Join(dir, "buf.gen.yaml"), first+"inputs:\n  - directory: proto\n")
-	codegentest.Run(t, dir, env, buf, "generate")
-	wantInline(t, dir, env)
+	workspace, inputs, _ := strings.Cut(recipe(t, "# buf.yaml\n"), "# buf.gen.yaml, behind its plugins\n")
+	plugins, _, _ := strings.Cut(bufGen, "  - local: protoc-gen-gogreeter\n    out: .\n    strategy: all\n")
+	for name, more := range map[string]string{"Plain": "", "Managed": recipe(t, "# buf.gen.yaml, in managed mode\n")} {
+		t.Run(name, func(t *testing.T) {
+			dir, env := newUserModule(t)
+			codegentest.WriteFile(t, filepath.Join(dir, "main.go"), "package main\n\nimport _ \"example.com/user/greeterpb\"\n\nfunc main() {}\n")
+			if err := os.Remove(filepath.Join(dir, "greeter.proto")); err != nil {
+				t.Fatal(err)
+			}
+			// Where managed mode puts the Go package.
+			codegentest.WriteFile(t, filepath.Join(dir, "proto", "greeterpb", "greeter.proto"), inlineProto())
+			codegentest.WriteFile(t, filepath.Join(dir, "third_party", options),
+				codegentest.ReadFile(t, filepath.Join(codegentest.Root(t), "runtime", "options", options)))
+			codegentest.WriteFile(t, filepath.Join(dir, "buf.yaml"), workspace)
+			codegentest.WriteFile(t, filepath.Join(dir, "buf.gen.yaml"), plugins+inputs+more)
+			codegentest.Run(t, dir, env, buf, "generate")
+			wantInline(t, dir, env)
+		})
+	}
+}
+
+// recipe returns the block of docs/generator.md that begins with a line.
+func recipe(t *testing.T, line string) string {
+	t.Helper()
+	document := codegentest.ReadFile(t, filepath.Join(codegentest.Root(t), "docs", "generator.md"))
+	_, block, ok := strings.Cut(document, "```yaml\n"+line)
+	block, _, closed := strings.Cut(block, "```\n")
+	if !ok || !closed {
+		t.Fatalf("docs/generator.md has no block that begins with %q", line)
+	}
+	return block
 }
 
 func wantInline(t *testing.T, dir string, env []string) {
