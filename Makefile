@@ -1,4 +1,4 @@
-# The commands of everyday work. They need Go, git and make; tests whose peer is missing say so and are skipped.
+# The commands of everyday work. They need Go 1.26 or newer, git and make; tests whose peer is missing say so and are skipped.
 
 MODULES := . example/helloworld/greeter_client example/route_guide/route_guide_client runtime/interceptor/validate interop bench bench/codegen
 TOOLS   := go build -modfile=tools/go.mod -o bin/
@@ -16,8 +16,16 @@ ROUNDS ?= 5
 # Packages of tests that have a target of their own, and are no part of make test.
 SUITES := /interop/(parity|h2spec|conformance|grpcinterop|restarts|faults)$$
 
-# What the .proto files are compared with.
-AGAINST ?= HEAD
+# What the .proto files are compared with: the last revision that was meant to break them. From the first release on it
+# is the release's tag.
+AGAINST ?= 0aa26e1bda87ae1f2e7bc4eedbe209a1e070018d
+
+# Systems that the root module has to build on, tests included, beside the one it is built on. Of systems that differ in
+# nothing that matters here there is one.
+PLATFORMS := windows/amd64 darwin/arm64 freebsd/amd64 plan9/amd64 js/wasm linux/386
+
+# Which packages make fuzz looks for targets in.
+FUZZ ?= ./...
 
 .PHONY: all
 all: test lint checkgenerate ## everything that must pass before a commit
@@ -27,50 +35,48 @@ help: ## print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: generate ## .proto in, a server out: generate, build, serve, call in all four cardinalities
+demo: bin/buf ## .proto in, a server out: generate, build, serve, call in all four cardinalities
 	@sh example/demo.sh
 
 .PHONY: test
-test: notices ## run all tests of all modules, with the race detector
+test: notices ## run the tests of all modules, but for the suites below, with the race detector
 	@for module in $(MODULES); do \
 		echo "== go test $(RACE) ./... in $$module"; \
-		(cd $$module && go vet ./... && go test $(RACE) -timeout 20m $$(go list ./... | grep -vE '$(SUITES)')) || exit 1; \
+		(cd $$module && go vet ./... && packages=$$(go list ./...) && \
+			packages=$$(echo "$$packages" | grep -vE '$(SUITES)') && go test $(RACE) -timeout 20m $$packages) || exit 1; \
 	done
 
 .PHONY: parity
 parity: notices ## play the behaviors of grpc-python's server against both servers, with both clients
-	cd interop && go test $(RACE) -timeout 20m ./parity
+	cd interop && sh ../tools/suite.sh $(RACE) -timeout 20m ./parity
 
 .PHONY: h2spec
 h2spec: ## play all cases of h2spec against the example server, over h2c and TLS; and for comparison against others
-	cd interop && go test $(RACE) -count=1 -timeout 20m -v ./h2spec | $(TALLIES)
+	cd interop && sh ../tools/suite.sh $(RACE) -timeout 20m ./h2spec
 
 .PHONY: conformance
 conformance: notices ## play the gRPC conformance suite against a server on the runtime; and for comparison against grpc-go
-	cd interop && go test $(RACE) -count=1 -timeout 20m -v ./conformance/... | $(TALLIES)
+	cd interop && sh ../tools/suite.sh $(RACE) -timeout 20m ./conformance/...
 
 .PHONY: interop
 interop: notices ## play gRPC's interop tests, by grpc-go's client and grpc-python, against a server on the runtime
-	cd interop && go test $(RACE) -count=1 -timeout 20m -v ./grpcinterop/... | $(TALLIES)
+	cd interop && sh ../tools/suite.sh $(RACE) -timeout 20m ./grpcinterop/...
 
 .PHONY: restarts
 restarts: notices ## exchange servers under load, directly and behind nginx and HAProxy; no RPC may fail
-	cd interop && go test $(RACE) -count=1 -timeout 20m -v ./restarts | $(TALLIES)
+	cd interop && sh ../tools/suite.sh $(RACE) -timeout 20m ./restarts
 
 .PHONY: faults
 faults: notices ## no descriptors, stopped servers, killed clients, 10,000 connections, 100,000 RPCs at a time, 1,000,000 in all
-	cd interop && go test $(RACE) -count=1 -timeout 20m -v ./faults | $(TALLIES)
+	cd interop && sh ../tools/suite.sh $(RACE) -timeout 20m ./faults
 
 .PHONY: attacks
 attacks: ## attacks on servers of other kinds; what a connection may hold and cost, by cases and by a search for T (30s)
-	go test -count=1 -timeout 30m -v ./runtime/internal/attack -kinds companions,workers,wrapped,tls -search $(T) | $(TALLIES)
+	sh tools/suite.sh -timeout 30m ./runtime/internal/attack -kinds companions,workers,wrapped,tls -search $(T)
 
 .PHONY: soak
 soak: ## mixed load for T (30s): nothing may grow, and each call is accounted for
 	cd interop && go run ./soak -time $(T)
-
-# Leaves out of go test -v what has passed, but for the sums. It fails as go test does, and if nothing was tested.
-TALLIES = awk '/^ *(=== |--- PASS)/ { next } /^FAIL/ { failed = 1 } /^ok/ { ok = 1 } { print; fflush() } END { exit failed || !ok }'
 
 .PHONY: short
 short: notices ## run the quick tests of the root module
@@ -88,11 +94,18 @@ notices: ## say what is missing on this machine, and what that means for the tes
 
 .PHONY: lint
 lint: bin/gofumpt bin/staticcheck ## look for what vet, gofumpt and staticcheck complain about
-	@unformatted=$$(find . -name '*.go' ! -name '*.pb.go' | xargs bin/gofumpt -l) && \
+	@unformatted=$$(find . -name '*.go' ! -name '*.pb.go' -print0 | xargs -0 bin/gofumpt -l) && \
 		if [ -n "$$unformatted" ]; then echo "run gofumpt on:"; echo "$$unformatted"; exit 1; fi
 	@for module in $(MODULES); do \
 		echo "== vet and staticcheck in $$module"; \
-		(cd $$module && go vet ./... && $(CURDIR)/bin/staticcheck ./...) || exit 1; \
+		(cd $$module && go vet ./... && "$(CURDIR)/bin/staticcheck" ./...) || exit 1; \
+	done
+
+.PHONY: platforms
+platforms: ## build and vet the root module for other systems
+	@for platform in $(PLATFORMS); do \
+		echo "== go vet ./... for $$platform"; \
+		CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/} go vet ./... || exit 1; \
 	done
 
 .PHONY: generate
@@ -100,20 +113,21 @@ generate: bin/buf ## write the Go code of all .proto files, by buf, protoc-gen-g
 	@echo "== buf generate"
 	@bin/buf generate
 
-GENERATED = find . -name '*.pb.go' | sort | xargs cksum
-
 .PHONY: checkgenerate
-checkgenerate: ## fail if generating changes anything
-	@before=$$($(GENERATED)) && $(MAKE) --no-print-directory generate && after=$$($(GENERATED)) && \
-		if [ "$$before" != "$$after" ]; then echo "generated code was not up to date; it is now"; exit 1; fi
+checkgenerate: bin/buf ## fail if the generated code is not what generating writes
+	@sh tools/checkgenerate.sh
+
+.PHONY: checkchecks
+checkchecks: ## have the checks above and below fail, each on a copy of the tree that is damaged in its way
+	GOGREETER_REQUIRE_PEERS=1 go test -count=1 -v -timeout 30m -run 'TestChecks_' ./internal/modules
 
 .PHONY: lint-proto
 lint-proto: bin/buf ## look for what buf complains about in the .proto files
 	bin/buf lint
 
 .PHONY: breaking
-breaking: bin/buf ## fail if a .proto file breaks what is committed (AGAINST names another revision)
-	bin/buf breaking --against '.git#ref=$(AGAINST)'
+breaking: bin/buf ## fail if a .proto file breaks users of the last one that was meant to (AGAINST: another revision)
+	@sh tools/breaking.sh $(AGAINST)
 
 .PHONY: checkmodules
 checkmodules: ## fail if a go.mod or go.sum is not tidy, or a downloaded module is not what it was
@@ -128,12 +142,7 @@ vulncheck: bin/govulncheck ## look for known vulnerabilities; needs the Go vulne
 
 .PHONY: fuzz
 fuzz: ## run each fuzz target of the root module for T (30s)
-	@for package in $$(go list ./...); do \
-		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
-			echo "== $$target in $$package for $(T)"; \
-			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(T) $$package || exit 1; \
-		done; \
-	done
+	@sh tools/fuzz.sh $(T) $(FUZZ)
 
 SMALL = ^unary small, [0-9]* x [0-9]*$$
 

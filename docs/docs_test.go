@@ -16,7 +16,7 @@ import (
 )
 
 // documents are those whose Go code has to build.
-var documents = []string{"coming-from-grpc-python.md", "operation.md"}
+var documents = []string{"../README.md", "coming-from-grpc-python.md", "operation.md"}
 
 // imports are the packages that code in the documents may use without importing them.
 var imports = []string{
@@ -54,7 +54,7 @@ func TestGoCode_Builds(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, b := range goBlocks(string(text)) {
-			dir := filepath.Join(root, "docs", fmt.Sprintf("%s_%d", strings.TrimSuffix(document, ".md"), b.line))
+			dir := filepath.Join(root, "docs", fmt.Sprintf("%s_%d", strings.TrimSuffix(filepath.Base(document), ".md"), b.line))
 			content := filepath.Join(t.TempDir(), "block.go")
 			if err := os.WriteFile(content, []byte(b.file(t, document)), 0o600); err != nil {
 				t.Fatal(err)

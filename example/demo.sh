@@ -1,6 +1,8 @@
 #!/bin/sh
-# Builds the helloworld server and its client, starts the server on a free port, calls it in all four cardinalities, and
-# stops it. Run by make demo, from the top of the repository. Ends with 0 only if all of that worked.
+# Generates the code of all .proto files, builds the helloworld server and its client with it, starts the server on a free
+# port, calls it in all four cardinalities, and stops it. Run by make demo, from the top of the repository. Ends with 0
+# only if all of that worked. It changes nothing in the tree: what is generated lies in a directory of its own, and is
+# laid over the tree's (go help build, -overlay).
 set -eu
 
 work=$(mktemp -d)
@@ -17,9 +19,16 @@ fail() {
 	exit 1
 }
 
+echo "== buf generate"
+bin/buf generate -o "$work/generated"
+(cd "$work/generated" && find . -name '*.pb.go') >"$work/files"
+[ -s "$work/files" ] || fail "nothing was generated"
+sed "s|^\./\(.*\)|\"$PWD/\1\": \"$work/generated/\1\"|; \$! s|\$|,|" "$work/files" >"$work/replacements"
+{ echo '{"Replace": {' && cat "$work/replacements" && echo '}}'; } >"$work/overlay.json"
+
 echo "== go build greeter_server, greeter_client"
-go build -o "$work/" ./example/helloworld/greeter_server
-go build -C example/helloworld/greeter_client -o "$work/" .
+go build -overlay "$work/overlay.json" -o "$work/" ./example/helloworld/greeter_server
+go build -C example/helloworld/greeter_client -overlay "$work/overlay.json" -o "$work/" .
 
 echo "== greeter_server -addr 127.0.0.1:0"
 "$work/greeter_server" -addr 127.0.0.1:0 >"$work/output" &

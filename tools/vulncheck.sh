@@ -12,6 +12,7 @@ top=$PWD
 database=${GOGREETER_VULNDB:-https://vuln.go.dev}
 if [ $# -eq 0 ]; then
 	set -- $(find . -name go.mod ! -path './tools/*' ! -path '*/testdata/*' -exec dirname {} \; | sort)
+	[ $# -gt 0 ] || { echo "vulncheck: there is no module here" >&2; exit 1; }
 fi
 errors=$(mktemp)
 trap 'rm -f "$errors"' EXIT

@@ -105,20 +105,28 @@ func (r *results) writeBars(w *strings.Builder) {
 }
 
 // check fails if a figure is further from its bar than -max-ratio allows, since anything nearer is noise on a shared
-// machine; a figure without noise has to reach its bar.
+// machine; a figure without noise has to reach its bar. If no bar has a figure, that is a failure too.
 func (r *results) check() error {
 	if *maxRatio == 0 {
 		return nil
 	}
 	var errs []error
+	measured := 0
 	for _, b := range bars {
 		limit := b.limit * *maxRatio
 		if b.exact {
 			limit = b.limit
 		}
-		if value, ok := b.figure(r); ok && value > limit {
+		value, ok := b.figure(r)
+		if ok {
+			measured++
+		}
+		if ok && value > limit {
 			errs = append(errs, fmt.Errorf("%s: %s; the bar is %s", b.what, b.format(value), b.format(b.limit)))
 		}
+	}
+	if measured == 0 {
+		errs = append(errs, errors.New("nothing was measured that has a bar"))
 	}
 	return errors.Join(errs...)
 }

@@ -72,3 +72,27 @@ func TestBars(t *testing.T) {
 		}
 	}
 }
+
+// TestCheck says when a run has to fail: beyond the bars, and if it has measured nothing that has one.
+func TestCheck(t *testing.T) {
+	*maxRatio = 2
+	defer func() { *maxRatio = 0 }()
+	ratio := func(ours float64) *results {
+		return &results{Samples: map[string][]sample{key(unary10x10, gogreeter): {{CPU: ours}}, key(unary10x10, grpcGo): {{CPU: 5}}}}
+	}
+	tests := []struct {
+		name string
+		r    *results
+		ok   bool
+	}{
+		{"Reached", ratio(1), true},
+		{"WithinTheRatio", ratio(2), true},
+		{"Beyond", ratio(3), false},
+		{"NothingMeasured", &results{}, false},
+	}
+	for _, tt := range tests {
+		if err := tt.r.check(); (err == nil) != tt.ok {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+	}
+}

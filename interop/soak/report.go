@@ -30,6 +30,9 @@ func sum(byCode map[codes.Code]uint64) (n uint64) {
 // judge prints the tables, and returns what is not as it should be.
 func (s *soaking) judge(last sample) (wrong []string) {
 	wrong = append(wrong, s.sent.strange...)
+	if s.sent.sent == 0 {
+		wrong = append(wrong, "no call was made")
+	}
 	wrong = append(wrong, s.compareFifths()...)
 	wrong = append(wrong, s.compareCodes(last.Stats)...)
 	if last.Stats.Active != 0 || last.Stats.Queued != 0 {
