@@ -315,3 +315,79 @@ func TestLogTexts(t *testing.T) {
 		}
 	}
 }
+
+// TestVersions compares the versions of what others have written, of which documents have results, with those that the tests
+// use: newer ones need a new run.
+func TestVersions(t *testing.T) {
+	modules := read(t, "interop/go.mod")
+	for _, tt := range []struct{ document, text, module string }{
+		{"docs/conformance.md", `h2spec (\d[\d.]+\d)`, "github.com/summerwind/h2spec"},
+		{"docs/conformance.md", `connectrpc\.com/conformance (\d[\d.]+\d)`, "connectrpc.com/conformance"},
+		{"docs/conformance.md", `grpc-go (\d[\d.]+\d)`, "google.golang.org/grpc"},
+		{"docs/security.md", `grpc-go (\d[\d.]+\d)`, "google.golang.org/grpc"},
+		{"docs/operation.md", `grpc-go (\d[\d.]+\d)`, "google.golang.org/grpc"},
+	} {
+		used := regexp.MustCompile(`(?m)^\s*(?:require )?` + regexp.QuoteMeta(tt.module) + ` v(\S+)`).FindStringSubmatch(modules)
+		said := regexp.MustCompile(tt.text).FindAllStringSubmatch(read(t, tt.document), -1)
+		if used == nil || len(said) == 0 {
+			t.Errorf("%s: %v, %s: %v", tt.document, said, tt.module, used)
+			continue
+		}
+		for _, version := range said {
+			if version[1] != strings.TrimSuffix(used[1], "+incompatible") {
+				t.Errorf("%s says %s, and the tests use %s %s", tt.document, version[0], tt.module, used[1])
+			}
+		}
+	}
+}
+
+// TestGeneratedNames looks for the names that generator.md lists in what is generated for the example.
+func TestGeneratedNames(t *testing.T) {
+	_, section, _ := strings.Cut(read(t, "docs/generator.md"), "\n## What is generated\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	generated := read(t, "example/helloworld/helloworld_gogreeter.pb.go")
+	rows := regexp.MustCompile("(?m)^\\| `(\\w+)[^`]*` \\|").FindAllStringSubmatch(section, -1)
+	if len(rows) < 7 {
+		t.Errorf("only %d names are listed", len(rows))
+	}
+	for _, row := range rows {
+		if !regexp.MustCompile(`\b`+row[1]+`\b`).MatchString(generated) && row[1] != "FakeGreeterServicer" {
+			t.Errorf("%s is not generated", row[1])
+		}
+	}
+}
+
+// TestDefaults compares the defaults in the tables of documents with the comments of runtime.Options, and
+// both with the code.
+func TestDefaults(t *testing.T) {
+	server := read(t, "runtime/server.go")
+	code := strings.Join(strings.Fields(server+read(t, "runtime/internal/http2/config.go")), " ")
+	const python, security = "docs/coming-from-grpc-python.md", "docs/security.md"
+	for _, tt := range []struct{ option, value, code, documents string }{
+		{"MaxReceiveMessageBytes", "4 MiB", "defaultReceiveMessage = 4 << 20", python + " " + security},
+		{"MaxConcurrentStreams", "1,000", "defaultStreams = 1000", python + " " + security},
+		{"MaxConnectionBytes", "64 MiB", "defaultConnection = 64 << 20", python + " " + security},
+		{"MaxMetadataBytes", "16 KiB", "setDefault(&c.MaxHeaderListBytes, 16<<10)", python + " " + security},
+		{"MaxMetadataFields", "250", "setDefault(&c.MaxHeaderFields, 250)", security},
+		{"SetupTimeout", "10 s", "defaultSetupTimeout = 10 * time.Second", python + " " + security},
+		{"WriteTimeout", "30 s", "setDefault(&c.WriteTimeout, 30*time.Second)", python + " " + security},
+		{"Grace", "5 s", "defaultGrace = 5 * time.Second", python},
+	} {
+		field := regexp.MustCompile(`((?:\t+//.*\n)+)\t(?:\w+, )*` + tt.option + `\b`).FindStringSubmatch(server)
+		if field == nil {
+			t.Errorf("there is no option %s", tt.option)
+			continue
+		}
+		if comment := strings.Join(strings.Fields(strings.ReplaceAll(field[1], "//", " ")), " "); !strings.Contains(comment, tt.value) {
+			t.Errorf("the comment of %s does not say %s: %s", tt.option, tt.value, comment)
+		}
+		if !strings.Contains(code, tt.code) {
+			t.Errorf("the default of %s is not %s", tt.option, tt.code)
+		}
+		for document := range strings.FieldsSeq(tt.documents) {
+			if !regexp.MustCompile("(?m)^\\|.*`(?:Options\\.)?" + tt.option + "`.*\\| [^|]*" + tt.value).MatchString(read(t, document)) {
+				t.Errorf("%s does not say that the default of %s is %s", document, tt.option, tt.value)
+			}
+		}
+	}
+}
