@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"fmt"
+	goruntime "runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -242,5 +243,16 @@ func TestCompression_KeepsInflaters(t *testing.T) {
 		if both > alone+2 { // a reader for each
 			t.Errorf("%v: %v allocations for each message, and %v if one before is not valid", c, alone, both)
 		}
+	}
+}
+
+// cores is before any test, or the flag -cpu, changes it.
+var cores = goruntime.GOMAXPROCS(0)
+
+// TestCompression_AsManyAsCores bounds the inflations of the process at a time. That each takes a place, and gives it back,
+// is for others.
+func TestCompression_AsManyAsCores(t *testing.T) {
+	if inflating.free != cores || len(inflating.lines) != 0 {
+		t.Errorf("there are places for %d inflations and %d lines, want %d places", inflating.free, len(inflating.lines), cores)
 	}
 }
