@@ -99,7 +99,12 @@ func TestTLS_Handshakes(t *testing.T) {
 	}
 	for _, tt := range tests {
 		runInBubble(t, tt.name, func(t *testing.T) {
-			s := secureServer(t, server, handlers{"M": echo()})
+			chosen := server.Clone()
+			if tt.client != nil && tt.client.MaxVersion == tls.VersionTLS11 {
+				// A suite that TLS 1.1 could use: it must fail because of its version.
+				chosen.CipherSuites = []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA, tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}
+			}
+			s := secureServer(t, chosen, handlers{"M": echo()})
 			var nc net.Conn = s.listener.dial()
 			if tt.client != nil {
 				config := tt.client.Clone()
