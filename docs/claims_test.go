@@ -91,9 +91,7 @@ func code(text string) (all []string) {
 		for _, span := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(part, -1) {
 			all = append(all, span[1])
 		}
-		for _, block := range regexp.MustCompile(`(?m)^    \S.*$`).FindAllString(part, -1) {
-			all = append(all, block)
-		}
+		all = append(all, regexp.MustCompile(`(?m)^    \S.*$`).FindAllString(part, -1)...)
 	}
 	return all
 }
