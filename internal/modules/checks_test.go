@@ -2,6 +2,7 @@ package modules
 
 import (
 	"errors"
+	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,6 +30,8 @@ const (
 	small     = "runtime/interceptor/validate" // a module that is quick to build
 )
 
+var damage = flag.Bool("damage", false, "damage copies of the tree, and have the checks fail on them")
+
 // TestChecks_Fail damages a copy of the tree, in each way that a check is there for, and runs the check: it has to fail,
 // and say why. A check that passes whatever the tree is like is worse than none.
 func TestChecks_Fail(t *testing.T) {
@@ -50,12 +53,12 @@ func TestChecks_Fail(t *testing.T) {
 			c.write("buf.gen.yaml", "version: v2\nplugins: [{local: [\"sh\", \"-c\", \"cat >/dev/null\"], out: .}]\n")
 		}, "checkgenerate", "nothing was generated"},
 
-		{"Compatible", func(c *treeCopy) {}, "breaking AGAINST=HEAD", ""},
+		{"Compatible", func(c *treeCopy) {}, "breaking", ""},
 		{"Breaking", func(c *treeCopy) {
 			const file = "runtime/options/gogreeter/options.proto"
 			c.write(file, strings.Replace(c.read(file), "executor = 1;", "executor = 7;", 1))
-		}, "breaking AGAINST=HEAD", `Previously present field "1"`},
-		{"Breaking_NoRevision", func(c *treeCopy) {}, "breaking AGAINST=v99", "there is no revision v99"},
+		}, "breaking", `Previously present field "1"`},
+		{"Breaking_NothingPromised", func(c *treeCopy) { c.remove("tools/promised/gogreeter/options.proto") }, "breaking", "had no .proto files"},
 
 		{"TestDoesNotCompile", func(c *treeCopy) { c.write(small+"/broken_test.go", "package validate\n\nvar x int = \"\"\n") }, "test MODULES=" + small, "broken_test.go:3"},
 		{"TestFails", func(c *treeCopy) {
@@ -126,8 +129,8 @@ type treeCopy struct {
 // newCopy copies the tree as it is, committed or not, into a repository of its own in a path with a space.
 func newCopy(t *testing.T) (top string) {
 	t.Helper()
-	if testing.Short() || !codegentest.RequirePeers() {
-		t.Skip("builds much: set GOGREETER_REQUIRE_PEERS=1, or use make checkchecks, to run this")
+	if !*damage {
+		t.Skip("builds much: make checkchecks runs this")
 	}
 	root := codegentest.Root(t)
 	top = filepath.Join(t.TempDir(), "a copy")
@@ -215,7 +218,7 @@ func (c *treeCopy) run(command string) (output string, code int) {
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Dir = c.top
 	environment := slices.DeleteFunc(os.Environ(), func(entry string) bool {
-		return regexp.MustCompile(`^(MAKEFLAGS|MFLAGS|MAKELEVEL|T|FUZZ|AGAINST|GOFLAGS|GOGREETER_\w+)=`).MatchString(entry)
+		return regexp.MustCompile(`^(MAKEFLAGS|MFLAGS|MAKELEVEL|T|FUZZ|GOFLAGS|GOGREETER_\w+)=`).MatchString(entry)
 	})
 	cmd.Env = append(environment, "GOWORK=off",
 		"PATH="+filepath.Join(c.top, "bin", "stubs")+string(os.PathListSeparator)+os.Getenv("PATH"))
@@ -238,7 +241,7 @@ func TestCI_RunsEveryCheck(t *testing.T) {
 		t.Fatal("the Makefile has no SUITES")
 	}
 	targets := []string{
-		"checkgenerate", "breaking", "lint-proto", "checkmodules", "demo", "test", "lint", "platforms", "fuzz", "soak", "vulncheck",
+		"checkgenerate", "breaking", "lint-proto", "checkmodules", "demo", "test", "lint", "platforms", "fuzz", "soak", "vulncheck", "checkchecks",
 	}
 	for _, dir := range strings.Split(separate[1], "|") {
 		target := ""
@@ -253,7 +256,7 @@ func TestCI_RunsEveryCheck(t *testing.T) {
 		targets = append(targets, target)
 	}
 	for _, target := range targets {
-		if !regexp.MustCompile(`(?m)^(for target in|check|sh tools/).*\b` + target + `\b`).MatchString(ci) {
+		if !regexp.MustCompile(`(?m)^(for target in|check|sh tools/|\twith_git=).*\b` + target + `\b`).MatchString(ci) {
 			t.Errorf(".ci/run does not run make %s", target)
 		}
 		if !strings.Contains(makefile, "\n"+target+":") {
