@@ -130,6 +130,7 @@ func newFile(source *protogen.File, packageNames map[string]string, o *options) 
 		f.ImportPath = path.Join(f.ImportPath, f.PackageName)
 		f.PackageDoc = packageDoc(source)
 		f.prefix = path.Join(path.Dir(f.prefix), f.PackageName, path.Base(f.prefix))
+		packageNames[f.ImportPath] = f.PackageName // we generate it
 	}
 	f.imports = newImportSet(f.ImportPath, packageNames)
 	for i, service := range source.Services {
