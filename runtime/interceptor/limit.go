@@ -40,30 +40,46 @@ func ConcurrencyLimit(options ConcurrencyLimitOptions) runtime.Interceptor {
 	if options.Key == nil {
 		options.Key = byMethod
 	}
-	var mu sync.Mutex
-	running := make(map[string]int) // keys without RPCs are not in it: clients may choose them
+	l := &concurrencyLimiter{limit: options.Limit, running: make(map[string]int)}
 	return func(ctx context.Context, call *runtime.Call, next runtime.Next) error {
 		if options.Limit <= 0 {
 			return next(ctx, call)
 		}
 		key := options.Key(ctx, call)
-		mu.Lock()
-		admitted := running[key] < options.Limit
-		if admitted {
-			running[key]++
-		}
-		mu.Unlock()
-		if !admitted {
+		if !l.take(key) {
 			return status.Error(codes.ResourceExhausted, "Concurrent RPC limit exceeded!")
 		}
-		defer func() {
-			mu.Lock()
-			defer mu.Unlock()
-			if running[key]--; running[key] == 0 {
-				delete(running, key)
-			}
-		}()
+		defer l.give(key)
 		return next(ctx, call)
+	}
+}
+
+// concurrencyLimiter counts the RPCs that there are, by key.
+type concurrencyLimiter struct {
+	limit int
+
+	mu sync.Mutex
+	// Guarded by mu.
+	running map[string]int // keys without RPCs are not in it: clients may choose them
+}
+
+// take counts an RPC, and reports false if there are too many.
+func (l *concurrencyLimiter) take(key string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.running[key] >= l.limit {
+		return false
+	}
+	l.running[key]++
+	return true
+}
+
+// give takes an RPC off that take has counted.
+func (l *concurrencyLimiter) give(key string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.running[key]--; l.running[key] == 0 {
+		delete(l.running, key)
 	}
 }
 

@@ -9,6 +9,24 @@ import (
 	"time"
 )
 
+// TestConcurrencyLimiter_ForgetsIdleKeys has clients choose ever new keys, one of which is in use all the time.
+func TestConcurrencyLimiter_ForgetsIdleKeys(t *testing.T) {
+	l := &concurrencyLimiter{limit: 2, running: make(map[string]int)}
+	l.take("used")
+	for i := range 1000 {
+		key := strconv.Itoa(i)
+		if !l.take(key) || !l.take(key) || l.take(key) || !l.take("used") {
+			t.Fatalf("key %s: the limit is another than 2", key)
+		}
+		l.give(key)
+		l.give(key)
+		l.give("used")
+	}
+	if len(l.running) != 1 || l.running["used"] != 1 {
+		t.Errorf("%d keys are kept, and the one in use has %d RPCs", len(l.running), l.running["used"])
+	}
+}
+
 // TestRateLimiter_ForgetsFullBuckets has clients choose ever new keys.
 func TestRateLimiter_ForgetsFullBuckets(t *testing.T) {
 	l := newRateLimiter(RateLimitOptions{PerSecond: 10, Burst: 1})
