@@ -178,7 +178,6 @@ func (r *Recorder) Cancelled() bool {
 // callBack is called once, when the context is done.
 func (r *Recorder) callBack() {
 	defer close(r.ended)
-	defer r.cancel() // which frees the timer
 	r.mu.Lock()
 	r.overLocked()
 	callbacks := r.callbacks
