@@ -44,11 +44,15 @@ func withPeer(t *testing.T, config Config, test func(p *peer)) {
 }
 
 func newPeer(t testing.TB, config Config) *peer {
+	return newPeerWith(t, config, budget.New(-1, nil, nil))
+}
+
+func newPeerWith(t testing.TB, config Config, account *budget.Budget) *peer {
 	server, client := newPipe()
 	p := &peer{t: t, nc: client, app: newTestApp()}
 	p.encoder = hpack.NewEncoder(&p.blocks)
 	p.decoder = hpack.NewDecoder(4096, nil)
-	p.conn = NewConn(server, p.app, config.WithDefaults(), budget.New(-1, nil, nil))
+	p.conn = NewConn(server, p.app, config.WithDefaults(), account)
 	go func() {
 		p.stop = p.conn.Serve()
 		p.stopped.Store(true)
