@@ -131,7 +131,7 @@ func TestBudget_GrantsNothingAfterClose(t *testing.T) {
 		synctest.Wait()
 		b.Close()
 		b.Sub(Responses, 48)
-		after := &Claim{Line: ForBeginning, Granted: before.Granted}
+		after := &Claim{Line: ForRequests, Size: 1, Granted: before.Granted}
 		if b.Ask(after) {
 			t.Error("granted at once after the end")
 		}
