@@ -64,3 +64,91 @@ func TestRPC_DeadlineBeforeTheAlarm(t *testing.T) {
 		})
 	}
 }
+
+// TestRPC_DeadlineCountsGenericHandlers has a generic handler take its time, which is the client's.
+func TestRPC_DeadlineCountsGenericHandlers(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newTestServer(t, Options{}, nil)
+		check(t, s.AddGenericHandler(genericFunc(func(HandlerCallDetails) *MethodHandler {
+			time.Sleep(time.Second)
+			return UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
+				if remaining, _ := TimeRemaining(ctx); remaining != 2*time.Second {
+					t.Errorf("%v remain of 3s, of which a second has passed", remaining)
+				}
+				return request, nil
+			})
+		})))
+		st := s.dial().open("/g/M", "grpc-timeout", "3S")
+		st.send("x")
+		st.halfClose()
+		st.result().want(codes.OK, "", "x")
+	})
+}
+
+// TestConnection_AlarmGoesOn has RPCs with deadlines one after another, in any order. Each ends at its own.
+func TestConnection_AlarmGoesOn(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newTestServer(t, Options{}, handlers{"M": blockUntilOver()})
+		client, began := s.dial(), time.Now()
+		calls := map[string]*testStream{}
+		for _, timeout := range []string{"3", "1", "4", "2"} {
+			st := client.open("/t.S/M", "grpc-timeout", timeout+"S")
+			st.send("")
+			st.halfClose()
+			calls[timeout] = st
+		}
+		for i, timeout := range []string{"1", "2", "3", "4"} {
+			calls[timeout].result().want(codes.DeadlineExceeded, "Deadline Exceeded")
+			if took, want := time.Since(began), time.Duration(i+1)*time.Second; took != want {
+				t.Errorf("a deadline after %v has passed after %v", want, took)
+			}
+		}
+	})
+}
+
+// errorThatPanics cannot be printed.
+type errorThatPanics struct{}
+
+func (errorThatPanics) Error() string { panic("no text") }
+
+// TestRPC_ErrorThatPanics has a handler return an error that panics when it is asked for its text, which is when the handler has
+// been released already. It is not to be released twice: another RPC would be admitted for each.
+func TestRPC_ErrorThatPanics(t *testing.T) {
+	for _, c := range cardinalities {
+		runInBubble(t, c.name, func(t *testing.T) {
+			s := newTestServer(t, Options{}, handlers{"M": handlerOf(c, func(*testCall) error { return errorThatPanics{} }), "Echo": echo()})
+			client := s.dial()
+			for range 3 {
+				client.call("/t.S/M", "x").result().want(codes.Unknown, "Exception calling application: no text")
+				synctest.Wait()
+				if n := s.active.Load(); n != 0 {
+					t.Errorf("%d RPCs are counted", n)
+				}
+			}
+			client.call("/t.S/Echo", "y").result().want(codes.OK, "", "y")
+		})
+	}
+}
+
+// TestDispatcher_TurnOfOneThatHasGone has an RPC be over at the moment at which its turn comes. Whichever it sees first, the
+// place is not lost.
+func TestDispatcher_TurnOfOneThatHasGone(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		for range 200 {
+			d, r, taken := &dispatcher{limit: 1, running: 1}, &rpc{}, make(chan bool)
+			r.Done() // makes it
+			go func() { taken <- d.take(r) }()
+			synctest.Wait()
+			d.mu.Lock()
+			close(r.done)
+			d.giveLocked()
+			d.mu.Unlock()
+			if <-taken {
+				d.give()
+			}
+			if d.running != 0 || d.line.Len() != 0 {
+				t.Fatalf("%d places are taken, %d are in line", d.running, d.line.Len())
+			}
+		}
+	})
+}
