@@ -146,3 +146,50 @@ func TestServer_StatsOfEndedConnections(t *testing.T) {
 		}
 	})
 }
+
+// slowListener takes its time to close.
+type slowListener struct {
+	*pipeListener
+	closes chan struct{}
+}
+
+func (l *slowListener) Close() error {
+	<-l.closes
+	return l.pipeListener.Close()
+}
+
+// TestServer_GraceBeginsWithTheListeners has a listener that is not closed yet. Clients are not asked to go before: they would
+// come back to a port that is about to close.
+func TestServer_GraceBeginsWithTheListeners(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newTestServer(t, Options{}, handlers{"M": echo()})
+		slow := &slowListener{newPipeListener(), make(chan struct{})}
+		check(t, s.AddListener(slow))
+		client := s.dial()
+		client.call("/t.S/M", "x").result().want(codes.OK, "", "x")
+		terminated := s.Stop(time.Hour)
+		synctest.Wait()
+		if n := len(client.goAways); n != 0 {
+			t.Errorf("%d GOAWAY frames while a port is open", n)
+		}
+		client.call("/t.S/M", "y").result().want(codes.OK, "", "y")
+		close(slow.closes)
+		client.waitEnd()
+		if n := len(client.goAways); n != 2 {
+			t.Errorf("%d GOAWAY frames, want 2", n)
+		}
+		<-terminated
+	})
+}
+
+// TestTLS_LowestVersion has configurations that permit what HTTP/2 does not.
+func TestTLS_LowestVersion(t *testing.T) {
+	for given, want := range map[uint16]uint16{0: tls.VersionTLS12, tls.VersionTLS10: tls.VersionTLS12, tls.VersionTLS13: tls.VersionTLS13} {
+		chosen := &tls.Config{MinVersion: given}
+		config := tlsConfig(&tls.Config{MinVersion: given, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return chosen, nil }})
+		later, err := config.GetConfigForClient(nil)
+		if err != nil || config.MinVersion != want || later.MinVersion != want || chosen.MinVersion != given {
+			t.Errorf("%x becomes %x, and %x if it is chosen later, want %x: %v", given, config.MinVersion, later.MinVersion, want, err)
+		}
+	}
+}

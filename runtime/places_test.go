@@ -152,3 +152,20 @@ func TestDispatcher_TurnOfOneThatHasGone(t *testing.T) {
 		}
 	})
 }
+
+// TestServer_CountsServiceThatComesBack removes a service and adds it again. What it has handled before counts still.
+func TestServer_CountsServiceThatComesBack(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newTestServer(t, Options{}, handlers{"M": echo()})
+		client := s.dial()
+		for i := range 3 {
+			client.call("/t.S/M", "x").result().want(codes.OK, "", "x")
+			synctest.Wait()
+			if n := s.Stats().Handled["/t.S/M"][codes.OK]; n != uint64(i+1) {
+				t.Errorf("%d RPCs are counted, want %d", n, i+1)
+			}
+			check(t, s.RemoveService("t.S"))
+			check(t, s.AddService(Service{Name: "t.S", Methods: handlers{"M": echo()}}))
+		}
+	})
+}
