@@ -50,7 +50,7 @@ func TestRPC_DeadlineBeforeTheAlarm(t *testing.T) {
 			synctest.Wait()
 			s.mu.Lock()
 			for c := range s.connections {
-				c.alarm.Stop()
+				c.deadlines.timer.Stop()
 			}
 			s.mu.Unlock()
 			time.Sleep(time.Second)

@@ -54,8 +54,8 @@ func TestTakeOver_FailureKeepsNothingOpen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first := duplicate(t, file, 100)
-	if second := duplicate(t, os.Stderr, first+1); second != first+1 {
+	first := duplicateAt(t, file, 100)
+	if second := duplicateAt(t, os.Stderr, first+1); second != first+1 {
 		t.Fatalf("the descriptors are %d and %d, and have to be in a row", first, second)
 	}
 	t.Setenv(fromParent, "2")
@@ -67,8 +67,8 @@ func TestTakeOver_FailureKeepsNothingOpen(t *testing.T) {
 	nobodyListens(t, tcp.Addr())
 }
 
-// duplicate returns a duplicate of a descriptor, of the number at or above the lowest that is free.
-func duplicate(t *testing.T, file *os.File, lowest int) (fd int) {
+// duplicateAt returns a duplicate of a descriptor, of the number at or above the lowest that is free.
+func duplicateAt(t *testing.T, file *os.File, lowest int) (fd int) {
 	t.Helper()
 	fd, err := unix.FcntlInt(file.Fd(), unix.F_DUPFD, lowest)
 	if err != nil {
