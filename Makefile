@@ -23,6 +23,9 @@ PLATFORMS := windows/amd64 darwin/arm64 freebsd/amd64 plan9/amd64 js/wasm linux/
 # Which packages make fuzz looks for targets in.
 FUZZ ?= ./...
 
+# Which part of the mutants runs: i/n is every n-th of them, from the i-th on.
+PART ?= 1/1
+
 .PHONY: all
 all: test lint checkgenerate ## everything that must pass before a commit
 
@@ -69,6 +72,10 @@ faults: notices ## no descriptors, stopped servers, killed clients, 10,000 conne
 .PHONY: attacks
 attacks: ## attacks on servers of other kinds; what a connection may hold and cost, by cases and by a search for T (30s)
 	sh tools/suite.sh -timeout 30m ./runtime/internal/attack -kinds companions,workers,wrapped,tls -search $(T)
+
+.PHONY: mutants
+mutants: ## make the code wrong in one place at a time: tests have to notice (PART=i/n runs every n-th, ONLY those that match)
+	go run ./internal/mutants -part $(PART) -only '$(ONLY)'
 
 .PHONY: soak
 soak: ## mixed load for T (30s): nothing may grow, and each call is accounted for
