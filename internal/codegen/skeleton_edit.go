@@ -1,6 +1,7 @@
 package codegen
 
 import (
+	"bytes"
 	"cmp"
 	"go/ast"
 	"go/token"
@@ -60,19 +61,31 @@ func (f *userFile) line(pos token.Pos) int { return f.pkg.cache.fset.PositionFor
 // insertAfter adds text behind a declaration, and behind the comments that end its line.
 func (f *userFile) insertAfter(node ast.Node, text string) {
 	end := f.offset(node.End())
-	behind := end
-	for _, group := range f.syntax.Comments {
-		for _, comment := range group.List {
-			if from := f.offset(comment.Pos()); from >= behind && strings.Trim(string(f.source[behind:from]), " \t") == "" {
-				behind = f.offset(comment.End())
-			}
-		}
-	}
+	behind := f.skipComments(end)
 	// A comment with more code on its line stays where it is, and the text goes before it.
-	if rest := strings.TrimLeft(string(f.source[behind:]), " \t\r"); rest == "" || strings.ContainsRune("\n;)", rune(rest[0])) {
+	if rest := bytes.TrimLeft(f.source[behind:], " \t\r"); len(rest) == 0 || strings.ContainsRune("\n;)", rune(rest[0])) {
 		end = behind
 	}
 	f.insertions = append(f.insertions, insertion{end, text})
+}
+
+// skipComments returns the offset behind the comments that follow an offset on its line. It reads the source: the
+// parser drops carriage returns from comments, so that it does not know where they end.
+func (f *userFile) skipComments(offset int) int {
+	for {
+		rest := bytes.TrimLeft(f.source[offset:], " \t")
+		start := len(f.source) - len(rest)
+		switch {
+		case bytes.HasPrefix(rest, []byte("//")):
+			line, _, _ := bytes.Cut(rest, []byte("\n"))
+			return start + len(bytes.TrimRight(line, "\r"))
+		case bytes.HasPrefix(rest, []byte("/*")):
+			text, _, _ := bytes.Cut(rest[len("/*"):], []byte("*/"))
+			offset = start + len("/*") + len(text) + len("*/")
+		default:
+			return offset
+		}
+	}
 }
 
 // edited returns the file with everything that has been added to it.
