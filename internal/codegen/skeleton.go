@@ -28,8 +28,7 @@ type skeletonWriter struct {
 	current  skeleton
 	imports  *importSet // of the file that is being written
 	created  []*createdFile
-	newNames map[string]bool // of types that this run adds
-	added    map[string]*addedMethod
+	newNames map[string]bool       // of types that this run adds
 	served   map[string][]*Service // by the name of the type
 	notes    []string              // for the user, once everything is written
 
@@ -73,7 +72,7 @@ func skeletons(files []*File, o *options, reports io.Writer, cache *packageCache
 // prepareSkeletons decides what is to be written, and what the user is to be told.
 func prepareSkeletons(files []*File, o *options, cache *packageCache) (*skeletonWriter, error) {
 	w := &skeletonWriter{
-		newNames: make(map[string]bool), added: make(map[string]*addedMethod), served: make(map[string][]*Service),
+		newNames: make(map[string]bool), served: make(map[string][]*Service),
 		packageNames: files[0].imports.packageNames,
 	}
 	added, err := generatedPackages(files, o, cache)

@@ -16,6 +16,7 @@ import (
 type userBuild struct {
 	goos, goarch string
 	cgo          bool
+	otherCgo     bool // rather than what this machine has
 	tags         []string
 
 	files []*userFile // without tests
@@ -23,10 +24,15 @@ type userBuild struct {
 	types *universe
 
 	plain, tested *checkedPackage // as they are on disk: without tests, and with them
+
+	added map[string]*addedMethod // by methodKey
 }
 
 func (b *userBuild) String() string {
 	name := b.goos + "/" + b.goarch
+	if b.otherCgo {
+		name += map[bool]string{true: " with", false: " without"}[b.cgo] + " cgo"
+	}
 	if len(b.tags) > 0 {
 		name += " with the tags " + strings.Join(b.tags, ",")
 	}
@@ -65,7 +71,7 @@ func findBuilds(base *userBuild, matching *build.Context, files []*userFile) []*
 	for _, tags := range tagSets(base.tags, mentionedTags(files)) {
 		for _, cgo := range []bool{base.cgo, !base.cgo} {
 			for _, platform := range platforms {
-				b := &userBuild{cgo: cgo, tags: tags}
+				b := &userBuild{cgo: cgo, otherCgo: cgo != base.cgo, tags: tags, added: make(map[string]*addedMethod)}
 				b.goos, b.goarch, _ = strings.Cut(platform, "/")
 				b.goarch = strings.TrimPrefix(b.goarch, "/")
 				key := b.choose(matching, files)
@@ -141,13 +147,16 @@ func (f *userFile) matches(b *userBuild, matching *build.Context) bool {
 	context.GOOS, context.GOARCH, context.CgoEnabled, context.BuildTags = b.goos, b.goarch, b.cgo, b.tags
 	context.OpenFile = func(string) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(f.source)), nil }
 	match, err := context.MatchFile(filepath.Dir(f.path), f.name)
-	return match || err != nil // What cannot be read is reported when it is parsed.
+	if err != nil {
+		return true // What cannot be read is reported when it is parsed.
+	}
+	return match && (b.cgo || !f.usesCgo) // MatchFile leaves that to who reads the imports.
 }
 
 // isConstrained says whether the file may be for some builds only: by its name, a constraint, or because it uses cgo.
 func (f *userFile) isConstrained() bool {
 	return platformOf(f.name) != "" || strings.Contains(f.name, "_") || bytes.Contains(f.source, []byte("//go:build")) ||
-		bytes.Contains(f.source, []byte("+build")) || bytes.Contains(f.source, []byte(`"C"`))
+		bytes.Contains(f.source, []byte("+build")) || f.usesCgo
 }
 
 // mentionedTags returns the tags of the package's own that its constraints name.

@@ -96,10 +96,12 @@ func (w *skeletonWriter) place(t *servicer, m *Method) *userFile {
 	if !w.lacks(t, m) {
 		return nil
 	}
-	for _, file := range t.homes(m.Service) {
-		if w.fits(file, t, m) {
-			return file
-		}
+	homes := slices.DeleteFunc(t.homes(m.Service), func(file *userFile) bool { return !w.fits(file, t, m) })
+	if everywhere := slices.IndexFunc(homes, func(file *userFile) bool { return w.serves(file, t, m) }); everywhere >= 0 {
+		return homes[everywhere]
+	}
+	if len(homes) > 0 {
+		return homes[0]
 	}
 	w.report(t.file.path, w.lineOf(t), "%s lacks %s on %s. Elsewhere, or in the tests, it has that method, and all its files "+
 		"are in use there too: write it, in a file for that build", t.name(), m.Name, t.build)
@@ -109,7 +111,7 @@ func (w *skeletonWriter) place(t *servicer, m *Method) *userFile {
 // lacks says whether a method is to be added to a type, and tells the user if that has to do it.
 func (w *skeletonWriter) lacks(t *servicer, m *Method) bool {
 	wanted := methodOf(w.pkg.wanted(t.build, t.build.plain, m.Service), m.Name)
-	if first, ok := w.added[key(t.build, t.name(), m.Name)]; ok {
+	if first, ok := t.build.added[methodKey(t.name(), m.Name)]; ok {
 		other := methodOf(w.pkg.wanted(t.build, t.build.plain, first.method.Service), m.Name)
 		if wanted != nil && other != nil && !types.Identical(wanted, other) {
 			w.reportDifference(t.file, w.lineOf(t), t, m)
@@ -139,7 +141,7 @@ func (w *skeletonWriter) lacks(t *servicer, m *Method) bool {
 	return false
 }
 
-func key(b *userBuild, typ, method string) string { return fmt.Sprint(b, " ", typ, ".", method) }
+func methodKey(typ, method string) string { return typ + "." + method }
 
 // isResolved says whether the type checker knows all types of a signature.
 func isResolved(signature *types.Signature) bool {
@@ -169,6 +171,22 @@ func (t *servicer) homes(s *Service) []*userFile {
 	return homes
 }
 
+// serves says whether all builds that have to get a method from somewhere have a file. In one of some of them only, the
+// others would need the method a second time.
+func (w *skeletonWriter) serves(file *userFile, t *servicer, m *Method) bool {
+	return !slices.ContainsFunc(w.pkg.builds, func(b *userBuild) bool {
+		if slices.Contains(b.files, file) || b.added[methodKey(t.name(), m.Name)] != nil {
+			return false
+		}
+		other := w.pkg.servicer(b, make(map[string]*servicer), t.name())
+		if other == nil {
+			return false
+		}
+		from, _ := other.provides(m.Name)
+		return from == missing || from == fromBase
+	})
+}
+
 // fits says whether a method can be in a file, whatever build uses it: in none of them the type may have it already.
 func (w *skeletonWriter) fits(file *userFile, t *servicer, m *Method) bool {
 	for _, b := range w.pkg.builds {
@@ -179,7 +197,7 @@ func (w *skeletonWriter) fits(file *userFile, t *servicer, m *Method) bool {
 		if other == nil || other.named.TypeParams().Len() != t.named.TypeParams().Len() {
 			return false
 		}
-		if from, _ := other.provides(m.Name); from != missing && from != fromBase {
+		if from, _ := other.provides(m.Name); from != missing && from != fromBase || b.added[methodKey(t.name(), m.Name)] != nil {
 			return false
 		}
 		tested, _ := b.tested.pkg.Scope().Lookup(t.name()).(*types.TypeName)
@@ -212,7 +230,7 @@ func (w *skeletonWriter) addMethod(t *servicer, file *userFile, m *Method) error
 	file.insertAfter(t.lastDeclaration(file), "\n\n"+string(text))
 	for _, b := range w.pkg.builds {
 		if slices.Contains(b.files, file) {
-			w.added[key(b, t.name(), m.Name)] = &addedMethod{t.name(), m}
+			b.added[methodKey(t.name(), m.Name)] = &addedMethod{t.name(), m}
 		}
 	}
 	return nil

@@ -154,11 +154,8 @@ func (w *skeletonWriter) explain(b *userBuild, err types.Error) error {
 // verifyMethods finds methods that are added and are not those of the service: the package may have given a meaning of
 // its own to a name such as error.
 func (w *skeletonWriter) verifyMethods(b *userBuild, now *checkedPackage) error {
-	for _, name := range slices.Sorted(maps.Keys(w.added)) {
-		added := w.added[name]
-		if name != key(b, added.typ, added.method.Name) {
-			continue
-		}
+	for _, name := range slices.Sorted(maps.Keys(b.added)) {
+		added := b.added[name]
 		typ, ok := now.pkg.Scope().Lookup(added.typ).(*types.TypeName)
 		if !ok {
 			continue

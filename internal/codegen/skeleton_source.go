@@ -40,6 +40,7 @@ type userFile struct {
 	packageName string
 	constraints []string // its go:build lines
 	syntax      *ast.File
+	usesCgo     bool
 	isTest      bool
 	isGenerated bool
 
@@ -139,11 +140,12 @@ func (p *userPackage) readFiles(packageNames map[string]string) ([]*userFile, er
 
 // readHead reads what says to which builds of which package a file belongs.
 func (f *userFile) readHead() {
-	syntax, _ := parser.ParseFile(token.NewFileSet(), f.name, f.source, parser.ParseComments|parser.PackageClauseOnly)
+	syntax, _ := parser.ParseFile(token.NewFileSet(), f.name, f.source, parser.ParseComments|parser.ImportsOnly)
 	if syntax == nil || syntax.Name == nil {
 		return
 	}
 	f.packageName = syntax.Name.Name
+	f.usesCgo = slices.ContainsFunc(syntax.Imports, func(spec *ast.ImportSpec) bool { return importPathOf(spec) == "C" })
 	for _, group := range syntax.Comments {
 		for _, comment := range group.List {
 			if comment.Pos() < syntax.Package && constraint.IsGoBuild(comment.Text) {
