@@ -31,17 +31,20 @@ type userMethod struct {
 func (t *servicer) name() string { return t.named.Obj().Name() }
 
 // servicers returns the types in a build that are meant to implement a service, in the order of the source: those that
-// are used as its servicer, and those that embed the unimplemented base. If such a type is declared in another package
-// or within a function, elsewhere is its name.
+// are used as its servicer, and those that embed the unimplemented base. If such a type is declared in another package,
+// elsewhere is its name. Those that generated code declares don't count, nor do those that only tests use.
 func (p *userPackage) servicers(b *userBuild, s *Service) (found []*servicer, elsewhere string) {
 	byName := make(map[string]*servicer)
-	for _, u := range append(b.plain.uses(), b.tested.uses()...) {
+	uses := b.plain.uses()
+	for i, u := range append(uses, b.tested.uses()...) {
 		if !u.implements(s) {
 			continue
 		}
 		name := u.typ.Obj()
 		if name.Pkg().Path() != p.importPath {
-			elsewhere = name.Pkg().Path() + "." + name.Name()
+			if i < len(uses) && name.Pkg().Path() != s.File.ImportPath {
+				elsewhere = name.Pkg().Path() + "." + name.Name()
+			}
 			continue
 		}
 		if name.Parent() != name.Pkg().Scope() {

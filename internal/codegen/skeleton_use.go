@@ -20,12 +20,12 @@ func (u use) implements(s *Service) bool {
 }
 
 // uses finds where values become interfaces: var _ pkg.Servicer = (*T)(nil), AddServicerToServer(T{}, server), and
-// likewise in assignments, conversions and results.
+// likewise in assignments, conversions, results, composite literals, and what is sent to channels.
 func (c *checkedPackage) uses() []use {
 	var all []use
-	add := func(to types.Type, value ast.Expr) {
+	add := func(to, value types.Type) {
 		if of, ok := namedInterface(to); ok {
-			if typ, byValue := c.concrete(value); typ != nil {
+			if typ, byValue := concrete(value); typ != nil {
 				all = append(all, use{of, typ, byValue})
 			}
 		}
@@ -34,17 +34,23 @@ func (c *checkedPackage) uses() []use {
 		ast.Inspect(file, func(node ast.Node) bool {
 			switch node := node.(type) {
 			case *ast.ValueSpec:
-				for _, value := range node.Values {
-					if node.Type != nil {
+				if node.Type != nil {
+					for _, value := range c.typesOf(node.Values) {
 						add(c.info.TypeOf(node.Type), value)
 					}
 				}
 			case *ast.AssignStmt:
-				for i, value := range node.Rhs {
-					if len(node.Lhs) == len(node.Rhs) && node.Tok == token.ASSIGN {
+				if values := c.typesOf(node.Rhs); len(values) == len(node.Lhs) && node.Tok == token.ASSIGN {
+					for i, value := range values {
 						add(c.info.TypeOf(node.Lhs[i]), value)
 					}
 				}
+			case *ast.SendStmt:
+				if channel, ok := underlying(c.info.TypeOf(node.Chan)).(*types.Chan); ok {
+					add(channel.Elem(), c.info.TypeOf(node.Value))
+				}
+			case *ast.CompositeLit:
+				c.usesOfLiteral(node, add)
 			case *ast.CallExpr:
 				c.usesOfCall(node, add)
 			case *ast.FuncDecl:
@@ -58,24 +64,75 @@ func (c *checkedPackage) uses() []use {
 	return all
 }
 
-func (c *checkedPackage) usesOfCall(call *ast.CallExpr, add func(types.Type, ast.Expr)) {
+// typesOf returns the types of a list of values, which may be one call with several results.
+func (c *checkedPackage) typesOf(values []ast.Expr) []types.Type {
+	var all []types.Type
+	for _, value := range values {
+		typ := c.info.TypeOf(value)
+		if tuple, ok := typ.(*types.Tuple); ok && len(values) == 1 {
+			for result := range tuple.Variables() {
+				all = append(all, result.Type())
+			}
+			return all
+		}
+		all = append(all, typ)
+	}
+	return all
+}
+
+func (c *checkedPackage) usesOfLiteral(literal *ast.CompositeLit, add func(to, value types.Type)) {
+	of := underlying(c.info.TypeOf(literal))
+	if pointer, ok := of.(*types.Pointer); ok { // of a list of pointers, where the & is left out
+		of = underlying(pointer.Elem())
+	}
+	for i, element := range literal.Elts {
+		var key ast.Expr
+		value := element
+		if pair, ok := element.(*ast.KeyValueExpr); ok {
+			key, value = pair.Key, pair.Value
+		}
+		switch of := of.(type) {
+		case *types.Struct:
+			if name, ok := key.(*ast.Ident); ok && c.info.Uses[name] != nil {
+				add(c.info.Uses[name].Type(), c.info.TypeOf(value))
+			} else if key == nil && i < of.NumFields() {
+				add(of.Field(i).Type(), c.info.TypeOf(value))
+			}
+		case *types.Map:
+			if key != nil {
+				add(of.Key(), c.info.TypeOf(key))
+				add(of.Elem(), c.info.TypeOf(value))
+			}
+		case interface{ Elem() types.Type }: // an array or a slice
+			add(of.Elem(), c.info.TypeOf(value))
+		}
+	}
+}
+
+func (c *checkedPackage) usesOfCall(call *ast.CallExpr, add func(to, value types.Type)) {
 	fun := c.info.Types[call.Fun]
 	if fun.IsType() && len(call.Args) == 1 {
-		add(fun.Type, call.Args[0])
+		add(fun.Type, c.info.TypeOf(call.Args[0]))
 		return
 	}
 	signature, ok := fun.Type.(*types.Signature)
 	if !ok {
 		return
 	}
-	for i, arg := range call.Args {
-		if i < signature.Params().Len() {
+	last := signature.Params().Len() - 1
+	for i, arg := range c.typesOf(call.Args) {
+		switch {
+		case i < last, i == last && (!signature.Variadic() || call.Ellipsis.IsValid()):
 			add(signature.Params().At(i).Type(), arg)
+		case signature.Variadic():
+			if list, ok := signature.Params().At(last).Type().(*types.Slice); ok { // not so for append([]byte, string...)
+				add(list.Elem(), arg)
+			}
 		}
 	}
 }
 
-func (c *checkedPackage) usesOfResults(typ *ast.FuncType, body *ast.BlockStmt, add func(types.Type, ast.Expr)) {
+func (c *checkedPackage) usesOfResults(typ *ast.FuncType, body *ast.BlockStmt, add func(to, value types.Type)) {
 	if typ.Results == nil || body == nil {
 		return
 	}
@@ -86,9 +143,11 @@ func (c *checkedPackage) usesOfResults(typ *ast.FuncType, body *ast.BlockStmt, a
 		}
 	}
 	ast.Inspect(body, func(node ast.Node) bool {
-		if statement, ok := node.(*ast.ReturnStmt); ok && len(statement.Results) == len(results) {
-			for i, value := range statement.Results {
-				add(results[i], value)
+		if statement, ok := node.(*ast.ReturnStmt); ok {
+			if values := c.typesOf(statement.Results); len(values) == len(results) {
+				for i, value := range values {
+					add(results[i], value)
+				}
 			}
 		}
 		_, isFunction := node.(*ast.FuncLit)
@@ -96,14 +155,24 @@ func (c *checkedPackage) usesOfResults(typ *ast.FuncType, body *ast.BlockStmt, a
 	})
 }
 
+// underlying is for what the type checker may not know.
+func underlying(typ types.Type) types.Type {
+	if typ == nil {
+		return nil
+	}
+	return typ.Underlying()
+}
+
 func namedInterface(typ types.Type) (*types.Named, bool) {
+	if typ == nil {
+		return nil, false
+	}
 	named, ok := types.Unalias(typ).(*types.Named)
 	return named, ok && types.IsInterface(named)
 }
 
 // concrete returns the named type of a value, or of what it points to, if that can have methods at all.
-func (c *checkedPackage) concrete(value ast.Expr) (typ *types.Named, byValue bool) {
-	of := c.info.TypeOf(value)
+func concrete(of types.Type) (typ *types.Named, byValue bool) {
 	if of == nil {
 		return nil, false
 	}
