@@ -55,7 +55,10 @@ func newGoCommand(dir string, outputs map[string][]byte) (*goCommand, error) {
 	if err := json.Unmarshal(output, &env); err != nil {
 		return nil, fmt.Errorf("go env: %w", err)
 	}
-	if env.GOMOD == "" || env.GOMOD == os.DevNull {
+	if env.GOMOD == "" {
+		return nil, fmt.Errorf("GO111MODULE=off keeps the go command from using modules, and %s has to be in one: unset it", dir)
+	}
+	if env.GOMOD == os.DevNull {
 		return nil, fmt.Errorf("%s is in no Go module: run go mod init in the top directory of yours, or name a directory in it", dir)
 	}
 	g.moduleDir = filepath.Dir(env.GOMOD)
@@ -75,6 +78,9 @@ func (g *goCommand) protectModule(goMod string, goFlags []string) error {
 			writes = value == "mod"
 		case "modfile":
 			goMod = value
+			if !filepath.IsAbs(goMod) {
+				goMod = filepath.Join(g.dir, goMod)
+			}
 		}
 	}
 	if !writes {
@@ -128,7 +134,9 @@ func (g *goCommand) run(env []string, args ...string) ([]byte, error) {
 }
 
 func (g *goCommand) list(env []string, args ...string) ([]byte, error) {
-	return g.run(env, append(append([]string{"list", "-e"}, g.flags...), args...)...)
+	// The detectors that GOFLAGS may ask for don't exist for all builds.
+	flags := append([]string{"list", "-e", "-race=false", "-msan=false", "-asan=false"}, g.flags...)
+	return g.run(env, append(flags, args...)...)
 }
 
 // module returns the module that the directory is in. In a workspace there are several.

@@ -191,6 +191,40 @@ func TestSkeleton_RefusesDirectories(t *testing.T) {
 	}
 }
 
+// TestSkeleton_Environment has flags for the go command that don't go with what it is asked, or that name files.
+func TestSkeleton_Environment(t *testing.T) {
+	tests := []struct{ name, variable, value, wantErr string }{
+		{"race for platforms without it", "GOFLAGS", "-race", ""},
+		{"msan without cgo", "GOFLAGS", "-msan", ""},
+		{"a go.mod seen from the package", "GOFLAGS", "-mod=mod -modfile=../other.mod", ""},
+		{"another platform", "GOOS", "windows", ""},
+		{"no modules", "GO111MODULE", "off", "GO111MODULE=off"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			module, dir, file := newImpl(t, shopWithGet)
+			for _, platform := range []string{"linux", "windows", "plan9"} {
+				codegentest.WriteFile(t, filepath.Join(dir, "on_"+platform+".go"), "package impl\n")
+			}
+			for _, suffix := range []string{".mod", ".sum"} {
+				codegentest.WriteFile(t, filepath.Join(module, "other"+suffix), codegentest.ReadFile(t, filepath.Join(module, "go"+suffix)))
+			}
+			t.Setenv(test.variable, test.value)
+			var log bytes.Buffer
+			err := runSkeletonMode(corpusRequest("services=corpus.Shop", "skeleton="+dir), newPackageCache(), &log)
+			if test.wantErr != "" {
+				if err == nil || !strings.Contains(err.Error(), test.wantErr) {
+					t.Errorf("error %v, want %q", err, test.wantErr)
+				}
+				return
+			}
+			if err != nil || !strings.Contains(codegentest.ReadFile(t, file), "Watch(") {
+				t.Errorf("%v, reports %q", err, log.String())
+			}
+		})
+	}
+}
+
 // TestSkeleton_WritesNothingButTheFile has a user who lets the go command change go.mod, and a go.mod that it would
 // change; a file that is a symbolic link, and only the user's to read; and a lock that leads nowhere.
 func TestSkeleton_WritesNothingButTheFile(t *testing.T) {
