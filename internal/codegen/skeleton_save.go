@@ -221,8 +221,7 @@ func (f *userFile) replace(content []byte) error {
 	if err != nil {
 		return err
 	}
-	err = temporary.Chmod(info.Mode().Perm())
-	err = errors.Join(err, writeAndClose(temporary, content))
+	err = errors.Join(keepOwner(temporary, info), temporary.Chmod(info.Mode().Perm()), writeAndClose(temporary, content))
 	if err == nil {
 		err = f.checkUnchanged()
 	}
