@@ -38,7 +38,7 @@ type userFile struct {
 	path        string // as the user names the directory
 	source      []byte
 	packageName string
-	constraints []string // its go:build lines
+	constraints []string // its go:build lines, or those of the time before them
 	syntax      *ast.File
 	usesCgo     bool
 	isTest      bool
@@ -148,7 +148,7 @@ func (f *userFile) readHead() {
 	f.usesCgo = slices.ContainsFunc(syntax.Imports, func(spec *ast.ImportSpec) bool { return importPathOf(spec) == "C" })
 	for _, group := range syntax.Comments {
 		for _, comment := range group.List {
-			if comment.Pos() < syntax.Package && constraint.IsGoBuild(comment.Text) {
+			if comment.Pos() < syntax.Package && (constraint.IsGoBuild(comment.Text) || constraint.IsPlusBuild(comment.Text)) {
 				f.constraints = append(f.constraints, comment.Text)
 			}
 		}

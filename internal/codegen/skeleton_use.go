@@ -8,15 +8,31 @@ import (
 
 // use is a place where a value of a type becomes one of an interface.
 type use struct {
-	of      *types.Named // the interface
+	of      types.Type // the interface
 	typ     *types.Named
 	byValue bool
 }
 
-// implements says whether the use is that of a servicer.
+// implements says whether the use is that of a servicer: as one, or as an interface that embeds it.
 func (u use) implements(s *Service) bool {
-	name := u.of.Obj()
-	return name.Pkg() != nil && name.Pkg().Path() == s.File.ImportPath && name.Name() == s.Servicer
+	return embedsServicer(u.of, s, make(map[types.Type]bool))
+}
+
+func embedsServicer(typ types.Type, s *Service, seen map[types.Type]bool) bool {
+	of, ok := typ.Underlying().(*types.Interface)
+	if !ok || seen[typ] {
+		return false
+	}
+	seen[typ] = true
+	if name := typeName(typ); name != nil && name.Pkg() != nil && name.Pkg().Path() == s.File.ImportPath && name.Name() == s.Servicer {
+		return true
+	}
+	for embedded := range of.EmbeddedTypes() {
+		if embedsServicer(embedded, s, seen) {
+			return true
+		}
+	}
+	return false
 }
 
 // uses finds where values become interfaces: var _ pkg.Servicer = (*T)(nil), AddServicerToServer(T{}, server), and
@@ -24,10 +40,11 @@ func (u use) implements(s *Service) bool {
 func (c *checkedPackage) uses() []use {
 	var all []use
 	add := func(to, value types.Type) {
-		if of, ok := namedInterface(to); ok {
-			if typ, byValue := concrete(value); typ != nil {
-				all = append(all, use{of, typ, byValue})
-			}
+		if to == nil || !types.IsInterface(to) {
+			return
+		}
+		if typ, byValue := concrete(value); typ != nil {
+			all = append(all, use{to, typ, byValue})
 		}
 	}
 	for _, file := range c.files {
@@ -161,14 +178,6 @@ func underlying(typ types.Type) types.Type {
 		return nil
 	}
 	return typ.Underlying()
-}
-
-func namedInterface(typ types.Type) (*types.Named, bool) {
-	if typ == nil {
-		return nil, false
-	}
-	named, ok := types.Unalias(typ).(*types.Named)
-	return named, ok && types.IsInterface(named)
 }
 
 // concrete returns the named type of a value, or of what it points to, if that can have methods at all.
