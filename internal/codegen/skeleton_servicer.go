@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"go/ast"
 	"go/types"
+	"math"
 	"slices"
 	"strings"
 )
@@ -133,14 +134,7 @@ func receiverOf(fn *types.Func) *types.TypeName {
 	if receiver == nil {
 		return nil
 	}
-	typ := types.Unalias(receiver.Type())
-	if pointer, ok := typ.(*types.Pointer); ok {
-		typ = types.Unalias(pointer.Elem())
-	}
-	if named, ok := typ.(*types.Named); ok {
-		return named.Origin().Obj()
-	}
-	return nil
+	return typeName(receiver.Type())
 }
 
 // embedsBase says whether a struct embeds the unimplemented base of a service, itself.
@@ -166,14 +160,19 @@ func embeddedFields(typ types.Type) (fields []*types.Var) {
 
 // typeName returns the name of a type, or of that which it points to.
 func typeName(typ types.Type) *types.TypeName {
-	typ = types.Unalias(typ)
-	if pointer, ok := typ.(*types.Pointer); ok {
-		typ = types.Unalias(pointer.Elem())
-	}
-	if named, ok := typ.(*types.Named); ok {
+	if named, ok := elementOf(typ).(*types.Named); ok {
 		return named.Origin().Obj()
 	}
 	return nil
+}
+
+// elementOf returns what a type points to, or the type.
+func elementOf(typ types.Type) types.Type {
+	typ = types.Unalias(typ)
+	if pointer, ok := typ.(*types.Pointer); ok {
+		return types.Unalias(pointer.Elem())
+	}
+	return typ
 }
 
 // markMain chooses the type in which RPCs are to do that are only answered with UNIMPLEMENTED: the one with the most
@@ -242,10 +241,7 @@ func unresolved(typ types.Type, seen map[types.Type]bool) string {
 		return types.TypeString(typ, (*types.Package).Name)
 	}
 	for _, field := range embeddedFields(typ) {
-		of := types.Unalias(field.Type())
-		if pointer, ok := of.(*types.Pointer); ok {
-			of = types.Unalias(pointer.Elem())
-		}
+		of := elementOf(field.Type())
 		if basic, ok := of.(*types.Basic); ok && basic.Kind() == types.Invalid {
 			return field.Name()
 		}
@@ -285,23 +281,37 @@ func (t *servicer) provides(name string) (from provision, method *types.Func) {
 	if index == nil {
 		return missing, nil
 	}
-	depth := 0
-	for _, field := range embeddedFields(t.named) {
-		inner, path, _ := types.LookupFieldOrMethod(field.Type(), true, t.named.Obj().Pkg(), name)
-		if len(path) == 0 || depth > 0 && len(path) > depth {
+	if t.onlyBasesHave(t.named, name) {
+		return missing, nil // Of two bases the compiler takes neither.
+	}
+	return ambiguous, nil
+}
+
+// onlyBasesHave says whether all that makes a method of a type ambiguous is in unimplemented bases.
+func (t *servicer) onlyBasesHave(typ types.Type, name string) bool {
+	type candidate struct {
+		field  *types.Var
+		object types.Object // nil if it is ambiguous itself
+	}
+	var nearest []candidate
+	depth := math.MaxInt
+	for _, field := range embeddedFields(typ) {
+		object, path, _ := types.LookupFieldOrMethod(field.Type(), true, t.named.Obj().Pkg(), name)
+		if len(path) == 0 || len(path) > depth {
 			continue
 		}
-		if len(path) < depth || depth == 0 {
-			depth, from = len(path), fromBase
+		if len(path) < depth {
+			depth, nearest = len(path), nil
 		}
-		if fn, ok := inner.(*types.Func); !ok || !t.isBase(receiverOf(fn)) {
-			from = ambiguous
+		nearest = append(nearest, candidate{field, object})
+	}
+	return !slices.ContainsFunc(nearest, func(c candidate) bool {
+		if c.object == nil { // It is nearer to that type, so that types that embed themselves are no danger.
+			return !t.onlyBasesHave(elementOf(c.field.Type()), name)
 		}
-	}
-	if from == fromBase {
-		from = missing // Of two bases the compiler takes neither.
-	}
-	return from, nil
+		fn, ok := c.object.(*types.Func)
+		return !ok || !t.isBase(receiverOf(fn))
+	})
 }
 
 // isBase says whether a type is one of those that answer UNIMPLEMENTED, ours or protoc-gen-go-grpc's: by its name, in a
