@@ -223,13 +223,23 @@ func (f *userFile) replace(content []byte) error {
 	}
 	err = errors.Join(keepOwner(temporary, info), temporary.Chmod(info.Mode().Perm()), writeAndClose(temporary, content))
 	if err == nil {
-		err = f.checkUnchanged()
-	}
-	if err == nil {
-		err = os.Rename(temporary.Name(), path)
+		err = f.moveIn(temporary.Name(), path)
 	}
 	if err != nil {
 		return errors.Join(err, os.Remove(temporary.Name()))
 	}
 	return nil
+}
+
+// moveIn gives another file the path of this one, if this is still what was read. Another run does not come in between.
+func (f *userFile) moveIn(temporary, path string) error {
+	unlock, err := lockDirectory(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	err = f.checkUnchanged()
+	if err == nil {
+		err = os.Rename(temporary, path)
+	}
+	return errors.Join(err, unlock())
 }
