@@ -65,7 +65,7 @@ func findBuilds(base *userBuild, matching *build.Context, files []*userFile) []*
 	var found []*userBuild
 	seen := make(map[string]bool)
 	platforms := []string{base.goos + "/" + base.goarch}
-	if slices.ContainsFunc(files, (*userFile).isConstrained) {
+	if slices.ContainsFunc(files, func(f *userFile) bool { return f.isConstrained }) {
 		platforms = append(platforms, strings.Fields(ports)...)
 	}
 	for _, tags := range tagSets(base.tags, mentionedTags(files)) {
@@ -140,7 +140,7 @@ func (f *userFile) matches(b *userBuild, matching *build.Context) bool {
 	if f.packageName == "documentation" {
 		return false // The go command leaves it to go doc.
 	}
-	if !f.isConstrained() {
+	if !f.isConstrained {
 		return true
 	}
 	context := *matching
@@ -153,10 +153,15 @@ func (f *userFile) matches(b *userBuild, matching *build.Context) bool {
 	return match && (b.cgo || !f.usesCgo) // MatchFile leaves that to who reads the imports.
 }
 
-// isConstrained says whether the file may be for some builds only: by its name, a constraint, or because it uses cgo.
-func (f *userFile) isConstrained() bool {
-	return platformOf(f.name) != "" || strings.Contains(f.name, "_") || bytes.Contains(f.source, []byte("//go:build")) ||
-		bytes.Contains(f.source, []byte("+build")) || f.usesCgo
+// mayBeConstrained says whether the file may be for some builds only: by its name, a constraint, or because it uses cgo.
+// Most files are not, and there are many builds to try.
+func (f *userFile) mayBeConstrained() bool {
+	nowhere := build.Context{GOOS: "none", GOARCH: "none", Compiler: "gc", OpenFile: func(string) (io.ReadCloser, error) {
+		return io.NopCloser(strings.NewReader("package p\n")), nil
+	}}
+	byName, err := nowhere.MatchFile(filepath.Dir(f.path), f.name)
+	return !byName || err != nil || bytes.Contains(f.source, []byte("//go:build")) ||
+		bytes.Contains(f.source, []byte("+build")) || bytes.Contains(f.source, []byte(`"C"`)) || bytes.Contains(f.source, []byte("`C`"))
 }
 
 // mentionedTags returns the tags of the package's own that its constraints name.

@@ -37,7 +37,7 @@ func (t *servicer) name() string { return t.named.Obj().Name() }
 func (p *userPackage) servicers(b *userBuild, s *Service) (found []*servicer, elsewhere string) {
 	byName := make(map[string]*servicer)
 	uses := b.plain.uses()
-	for i, u := range append(uses, b.tested.uses()...) {
+	for i, u := range slices.Concat(uses, b.tested.uses()) {
 		if !u.implements(s) {
 			continue
 		}

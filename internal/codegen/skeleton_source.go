@@ -44,6 +44,8 @@ type userFile struct {
 	isTest      bool
 	isGenerated bool
 
+	isConstrained bool // to some builds, perhaps
+
 	pkg          *userPackage
 	packageNames map[string]string // of the packages in the request, by import path
 	imports      *importSet        // nil until something is written
@@ -140,6 +142,7 @@ func (p *userPackage) readFiles(packageNames map[string]string) ([]*userFile, er
 
 // readHead reads what says to which builds of which package a file belongs.
 func (f *userFile) readHead() {
+	f.isConstrained = f.mayBeConstrained()
 	syntax, _ := parser.ParseFile(token.NewFileSet(), f.name, f.source, parser.ParseComments|parser.ImportsOnly)
 	if syntax == nil || syntax.Name == nil {
 		return

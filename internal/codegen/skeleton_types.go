@@ -322,6 +322,7 @@ type checkedPackage struct {
 	info   *types.Info
 	files  []*ast.File
 	errors []types.Error
+	used   []use // what uses has found
 }
 
 // Import implements types.Importer, for the user's package.

@@ -38,7 +38,14 @@ func embedsServicer(typ types.Type, s *Service, seen map[types.Type]bool) bool {
 // uses finds where values become interfaces: var _ pkg.Servicer = (*T)(nil), AddServicerToServer(T{}, server), and
 // likewise in assignments, conversions, results, composite literals, and what is sent to channels.
 func (c *checkedPackage) uses() []use {
-	var all []use
+	if c.used == nil {
+		c.used = c.findUses()
+	}
+	return c.used
+}
+
+func (c *checkedPackage) findUses() []use {
+	all := []use{}
 	add := func(to, value types.Type) {
 		if to == nil || !types.IsInterface(to) {
 			return
