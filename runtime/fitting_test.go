@@ -6,7 +6,6 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"golang.org/x/net/http2"
 	"google.golang.org/grpc/codes"
 )
 
@@ -35,26 +34,6 @@ func TestOutcome_Fitting(t *testing.T) {
 			t.Errorf("%s: %d octets of %d, with %d of text", tt.name, trailersSize(got, trailing), limit, len(got.details))
 		}
 	}
-}
-
-// TestMetadata_InitialThatDoesNotFit has a client with a limit. What is larger is refused to the handler, and the RPC goes on.
-func TestMetadata_InitialThatDoesNotFit(t *testing.T) {
-	const limit = 1000
-	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{}, handlers{"M": UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
-			if err := SendInitialMetadata(ctx, Pairs("k", strings.Repeat("v", limit))); err == nil || !strings.Contains(err.Error(), "larger than the client permits") {
-				t.Errorf("what is too large: %v", err)
-			}
-			return request, SendInitialMetadata(ctx, Pairs("k", strings.Repeat("v", limit/2)))
-		})})
-		client := newTestClient(t, s.listener.dial(), http2.Setting{ID: http2.SettingMaxHeaderListSize, Val: limit})
-		synctest.Wait()
-		r := client.call("/t.S/M", "x").result()
-		r.want(codes.OK, "", "x")
-		if value, _ := field(r.headers, "k"); len(value) != limit/2 {
-			t.Errorf("%d octets of initial metadata have come", len(value))
-		}
-	})
 }
 
 // TestNext_AfterTheInterceptor has an interceptor answer, and call next when it has returned. No handler runs by that.

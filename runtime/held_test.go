@@ -71,6 +71,7 @@ func TestAccount_HoldsWhatHasCome(t *testing.T) {
 			s.wantHeld("with a request that waits", size, 2*size)
 			if end == "Cancel" {
 				st.cancel()
+				synctest.Wait()
 			}
 			close(release)
 			first.result().want(codes.OK, "", "x")
