@@ -53,3 +53,14 @@ func TestNext_AfterTheInterceptor(t *testing.T) {
 		}
 	})
 }
+
+// TestCall_AcceptedEncodings has more names in grpc-accept-encoding than there are compressions.
+func TestCall_AcceptedEncodings(t *testing.T) {
+	for commas, want := range map[int]bool{0: true, maxAccepted - 1: true, maxAccepted: false, 10_000: false} {
+		var d callDefinition
+		d.readAccepted(strings.Repeat(",", commas) + "gzip")
+		if d.accepts[Gzip] != want {
+			t.Errorf("behind %d commas: %v", commas, d.accepts[Gzip])
+		}
+	}
+}

@@ -193,3 +193,27 @@ func TestTLS_LowestVersion(t *testing.T) {
 		}
 	}
 }
+
+// TestServer_GraceHurriesWhoComes has a client be accepted when the server has begun to stop, and stand still in the middle of its
+// handshake. It has a second.
+func TestServer_GraceHurriesWhoComes(t *testing.T) {
+	certificate, _ := testCertificate(t)
+	inBubble(t, func(t *testing.T) {
+		s := newTestServer(t, Options{}, handlers{"M": echo()})
+		slow := &slowListener{newPipeListener(), make(chan struct{})}
+		check(t, s.AddSecureListener(slow, &tls.Config{Certificates: []tls.Certificate{certificate}}))
+		terminated := s.Stop(time.Hour)
+		synctest.Wait()
+		nc := slow.dial()
+		defer nc.Close()
+		began := time.Now()
+		if _, err := nc.Read(make([]byte, 1)); err == nil {
+			t.Error("the server has said something")
+		}
+		if took := time.Since(began); took != time.Second {
+			t.Errorf("the connection has ended after %v", took)
+		}
+		close(slow.closes)
+		<-terminated
+	})
+}

@@ -273,3 +273,42 @@ func TestAccount_TakenResponses(t *testing.T) {
 		st.cancel()
 	})
 }
+
+// TestAccount_LargeRequestIsCountedOnce has a request come that the server has to ask for: what was granted for it is part of what
+// it occupies.
+func TestAccount_LargeRequestIsCountedOnce(t *testing.T) {
+	const size = 400_000
+	inBubble(t, func(t *testing.T) {
+		s := newTestServer(t, Options{}, handlers{"M": echo()})
+		st := s.dial().open("/t.S/M")
+		message := lpm(0, strings.Repeat("x", size))
+		for sent := 0; sent < size; sent += 50_000 {
+			st.sendPatiently(message[sent : sent+50_000])
+			s.wantHeld("while it comes", int64(sent), size*5/4)
+		}
+		st.sendPatiently(message[size:])
+		st.halfClose()
+		st.result().want(codes.OK, "", string(message[prefixLen:]))
+		s.wantHeld("when the RPC has ended", 0, 0)
+	})
+}
+
+// TestAccount_MetadataOfHandlersThatGoOn has clients give up, and handlers that do not heed it: they have the metadata still.
+func TestAccount_MetadataOfHandlersThatGoOn(t *testing.T) {
+	const size = 10_000
+	inBubble(t, func(t *testing.T) {
+		release := make(chan struct{})
+		s := newTestServer(t, Options{}, handlers{"M": UnaryUnary(func(_ context.Context, request *raw) (*raw, error) {
+			<-release
+			return request, nil
+		})})
+		st := s.dial().open("/t.S/M", "large", strings.Repeat("v", size))
+		st.send("")
+		st.halfClose()
+		s.wantHeld("while it runs", size, size+1000)
+		st.cancel()
+		s.wantHeld("when its client has gone", size, size+1000)
+		close(release)
+		s.wantHeld("when it has returned", 0, 0)
+	})
+}

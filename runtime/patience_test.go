@@ -70,7 +70,7 @@ func TestWorkers_WaitForWhoTakes(t *testing.T) {
 		})
 		client := s.dial()
 		client.do(func(*http2.Framer) { client.thrifty = true })
-		client.call("/t.S/M", "")
+		st := client.call("/t.S/M", "")
 		time.Sleep(5 * timeout)
 		if !ended.IsZero() {
 			t.Fatal("the RPC was ended although nobody needed its worker")
@@ -87,6 +87,9 @@ func TestWorkers_WaitForWhoTakes(t *testing.T) {
 		other.result().want(codes.OK, "", "x")
 		if took := ended.Sub(began); took > 2*timeout {
 			t.Errorf("the RPC has occupied its worker for %v", took)
+		}
+		if code, details := st.result().status(); code != outcomeNotTaken.code || details != outcomeNotTaken.details {
+			t.Errorf("the RPC has ended with %v %q", code, details)
 		}
 	})
 }
