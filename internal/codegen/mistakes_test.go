@@ -151,3 +151,22 @@ func TestTemplateDir_Empty(t *testing.T) {
 		t.Errorf("the error is %q", got)
 	}
 }
+
+// TestOptionNames_OfOtherDirectories names services of packages that are not in the request: buf asks for each directory apart, with
+// the same options. What is in a package of the request, and does not exist, is a mistake.
+func TestOptionNames_OfOtherDirectories(t *testing.T) {
+	text := `message_type { name: "M" } service { name: "S" ` + method("One", "M") + `}`
+	for options, want := range map[string]string{
+		"services=p.S+other.v1.T":                             "",
+		"rename=other.v1.T:U":                                 "",
+		"rename=other.v1.T.get:Get2":                          "",
+		"services=p.S+p.T":                                    "no service or method p.T",
+		"rename=p.S.two:Two":                                  "no service or method p.S.two",
+		"services=p.S+other.v1.T,rename=p.T:U,rename=x.y.Z:Z": "no service or method p.T",
+	} {
+		got := respondTo(t, options, text).GetError()
+		if (got == "") != (want == "") || !strings.Contains(got, want) {
+			t.Errorf("%s: the error is %q, want %q", options, got, want)
+		}
+	}
+}
