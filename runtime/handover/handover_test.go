@@ -288,7 +288,7 @@ func TestCommand_Environment(t *testing.T) {
 	for _, env := range [][]string{nil, {}, {"A=1", "LISTEN_PID=1", "GOGREETER_LISTEN_FDS=3", "B="}} {
 		command := &exec.Cmd{Path: os.Args[0], Env: env, Dir: t.TempDir()}
 		want := slices.DeleteFunc(command.Environ(), func(entry string) bool {
-			return strings.HasPrefix(entry, "LISTEN_") || strings.HasPrefix(entry, "GOGREETER_")
+			return strings.HasPrefix(entry, "LISTEN_") || strings.HasPrefix(entry, "GOGREETER_LISTEN_")
 		})
 		release, err := Command(command, tcp)
 		if err != nil {
