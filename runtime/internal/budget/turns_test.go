@@ -179,8 +179,10 @@ func TestBudget_Progress(t *testing.T) {
 	if moves(Requests) {
 		t.Error("a peer with responses gets off by completing requests")
 	}
-	if !moves(Responses) || !moves(Responses) {
-		t.Error("a peer that takes responses makes no progress")
+	for range 2 {
+		if !moves(Responses) {
+			t.Error("a peer that takes responses makes no progress")
+		}
 	}
 	if !moves(Requests) {
 		t.Error("a peer without responses makes no progress by completing requests")
