@@ -52,17 +52,27 @@ func TestPrecedence(t *testing.T) {
 	}
 }
 
-// TestConflict_Extensions has a file that is not believed declare an extension: it must not be found either.
+// TestConflict_Extensions has files that are not believed declare an extension: it must not be found either. One has the path of
+// another file, and one a name that is another's.
 func TestConflict_Extensions(t *testing.T) {
-	other := file(t, `name: "d/service.proto" package: "e" message_type { name: "X" } dependency: "d/bottom.proto"
-		extension { name: "unheard" number: 150 label: LABEL_OPTIONAL type: TYPE_INT32 extendee: ".d.Bottom" }
-		service { name: "S" method { name: "M" input_type: ".e.X" output_type: ".e.X" } }`, file(t, bottomText))
-	_, conn := serve(t, dynamic(t), runtime.Service{Name: "e.S", Descriptor: other.Services().Get(0)})
-	c := clients(t, conn)["v1"]
-	wantFailure(t, c.ask(byExtension("d.Bottom", 150)), codes.NotFound, "not found")
-	numbers := c.ask(numbersOf("d.Bottom")).GetAllExtensionNumbersResponse().GetExtensionNumber()
-	if want := []int32{110, 120}; !slices.Equal(numbers, want) {
-		t.Errorf("the extensions are %v, want %v", numbers, want)
+	bottom := file(t, bottomText)
+	const extension = `extension { name: "unheard" number: 150 label: LABEL_OPTIONAL type: TYPE_INT32 extendee: ".d.Bottom" }`
+	for name, text := range map[string]string{
+		"SamePath": `name: "d/service.proto" package: "e" dependency: "d/bottom.proto" message_type { name: "X" } ` + extension + `
+			service { name: "S" method { name: "M" input_type: ".e.X" output_type: ".e.X" } }`,
+		"SameName": `name: "e/service.proto" package: "d" dependency: "d/bottom.proto" message_type { name: "Middle" } ` + extension + `
+			service { name: "T" method { name: "M" input_type: ".d.Middle" output_type: ".d.Middle" } }`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			service := file(t, text, bottom).Services().Get(0)
+			_, conn := serve(t, dynamic(t), runtime.Service{Name: string(service.FullName()), Descriptor: service})
+			c := clients(t, conn)["v1"]
+			wantFailure(t, c.ask(byExtension("d.Bottom", 150)), codes.NotFound, "not found")
+			numbers := c.ask(numbersOf("d.Bottom")).GetAllExtensionNumbersResponse().GetExtensionNumber()
+			if want := []int32{110, 120}; !slices.Equal(numbers, want) {
+				t.Errorf("the extensions are %v, want %v", numbers, want)
+			}
+		})
 	}
 }
 
