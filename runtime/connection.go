@@ -28,6 +28,7 @@ type connection struct {
 	account    *budget.Budget // of all that the client makes the server hold
 	heads      atomic.Int64   // octets of it: metadata beyond what is usual
 	inflations line           // requests that wait for their turn to be inflated
+	deflations line           // responses that wait to be deflated
 	large      turns          // one: to inflate a request to much
 	largeLine  line           // those that wait for it
 

@@ -152,7 +152,11 @@ func (r *rpc) appendMessage(b []byte, c *codec, response any, size int, compress
 		return b, r.unserializable(err)
 	}
 	if compression != NoCompression {
+		if !deflating.take(r, &r.conn.deflations) {
+			return b, r.endError()
+		}
 		b = compression.smaller(b)
+		deflating.give()
 	}
 	size = len(b) - prefixLen
 	if limit := r.conn.server.options.MaxSendMessageBytes; limit > 0 && size > limit {

@@ -252,7 +252,52 @@ var cores = goruntime.GOMAXPROCS(0)
 // TestCompression_AsManyAsCores bounds the inflations of the process at a time. That each takes a place, and gives it back,
 // is for others.
 func TestCompression_AsManyAsCores(t *testing.T) {
+	if deflating.free != cores || len(deflating.lines) != 0 {
+		t.Errorf("there are places for %d deflations and %d lines, want %d places", deflating.free, len(deflating.lines), cores)
+	}
 	if inflating.free != cores || len(inflating.lines) != 0 {
 		t.Errorf("there are places for %d inflations and %d lines, want %d places", inflating.free, len(inflating.lines), cores)
+	}
+}
+
+// TestCompression_ResponsesTakeTurns has as many responses deflated as may be at a time. Another waits, and is not deflated if its
+// RPC is over meanwhile.
+func TestCompression_ResponsesTakeTurns(t *testing.T) {
+	for _, c := range cardinalities {
+		runInBubble(t, c.name, func(t *testing.T) {
+			s := newTestServer(t, Options{Compression: Gzip}, handlers{"M": handlerOf(c, func(call *testCall) error {
+				if _, err := call.drain(); err != nil {
+					return err
+				}
+				return call.send(rawOf(strings.Repeat("x", 1000)))
+			})})
+			client := s.dial()
+			open := func() *testStream {
+				st := client.open("/t.S/M", "grpc-accept-encoding", "gzip")
+				st.send("x")
+				st.halfClose()
+				synctest.Wait()
+				return st
+			}
+			places := deflating.free
+			for range places {
+				deflating.take(context.Background(), &line{})
+			}
+			open().cancel()
+			waits := open()
+			if r := waits.snapshot(); len(r.messages) > 0 || len(deflating.lines) != 1 {
+				t.Errorf("%d responses have come that have to wait, behind %d lines", len(r.messages), len(deflating.lines))
+			}
+			for range places {
+				deflating.give()
+			}
+			if code, details := waits.result().status(); code != codes.OK {
+				t.Errorf("%v %q", code, details)
+			}
+			synctest.Wait()
+			if n := s.active.Load(); n != 0 || deflating.free != places || len(deflating.lines) != 0 {
+				t.Errorf("left: %d RPCs, %d places of %d, %d lines", n, deflating.free, places, len(deflating.lines))
+			}
+		})
 	}
 }
