@@ -134,6 +134,7 @@ type client struct {
 	acks    int               // of SETTINGS
 	credits map[uint32]int    // by stream; 0: the connection's
 	ends    map[uint32]string // how streams ended
+	called  map[uint32]bool   // calls that have had their answer: what is said of one afterwards is no news
 	status  map[uint32]string // :status, other than 200
 	bodies  map[uint32][]byte // nil: not kept
 }
@@ -286,7 +287,7 @@ func (c *client) process(f http2.Frame) {
 			c.credits[id] += int(f.Increment)
 		}
 	case *http2.RSTStreamFrame:
-		if c.ends[id] == "" {
+		if c.ends[id] == "" && !c.called[id] {
 			c.ends[id] = "RST_STREAM " + f.ErrCode.String()
 		}
 	case *http2.DataFrame:
@@ -359,6 +360,10 @@ func (c *client) call(method string, message []byte) string {
 	defer c.mu.Unlock()
 	end := c.ends[id]
 	delete(c.ends, id)
+	if c.called == nil {
+		c.called = map[uint32]bool{}
+	}
+	c.called[id] = true
 	return end
 }
 
