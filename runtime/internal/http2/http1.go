@@ -3,7 +3,6 @@ package http2
 import (
 	"bytes"
 	"fmt"
-	"time"
 )
 
 // maybeHTTP1 looks whether a client without a preface speaks HTTP/1: someone has opened the port in a browser, or a probe
@@ -24,13 +23,13 @@ func (c *Conn) maybeHTTP1() bool {
 		return false
 	}
 	c.mu.Lock()
-	c.setEndErrLocked(ConnError{ErrCodeHTTP11Required, "the client speaks HTTP/1"})
-	c.out = append(c.out[:0], http1Answer...) // in place of our preface
-	c.stage = ending
-	c.closeInLocked(endTime)
-	c.nc.SetReadDeadline(time.Now().Add(endTime))
-	c.mu.Unlock()
-	c.Flush()
+	defer c.mu.Unlock()
+	if c.stage < ending {
+		c.setEndErrLocked(ConnError{ErrCodeHTTP11Required, "the client speaks HTTP/1"})
+		c.out = append(c.out[:0], http1Answer...) // in place of our preface
+		c.lastWordsLocked()
+		c.flushLocked()
+	}
 	return true
 }
 

@@ -69,6 +69,11 @@ func (c *Conn) endLocked(err error, code ErrCode, reason string) {
 		return
 	}
 	c.out = appendGoAway(c.out, c.maxStreamID, code, reason)
+	c.lastWordsLocked()
+}
+
+// lastWordsLocked ends the connection once what is in the out-buffer has been written.
+func (c *Conn) lastWordsLocked() {
 	c.stage = ending
 	c.closeInLocked(endTime)
 	c.nc.SetReadDeadline(time.Now().Add(endTime)) // one that has passed would end the reader, and the socket with it, first
