@@ -191,14 +191,7 @@ func TestAccount_UrgentAgainAndAgain(t *testing.T) {
 		runInBubble(t, fmt.Sprint(size), func(t *testing.T) {
 			s := newTestServer(t, Options{MaxConnectionBytes: 1 << 20, Workers: 2}, handlers{
 				"Stream": StreamUnary(func(_ context.Context, requests RequestIterator[raw]) (*raw, error) {
-					n := 0
-					for _, err := range requests.All() {
-						if err != nil {
-							return nil, err
-						}
-						n++
-					}
-					return rawOf(fmt.Sprint(n)), nil
+					return countRequests(requests)
 				}),
 			})
 			client := s.dial()

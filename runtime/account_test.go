@@ -272,14 +272,7 @@ func TestAccount_HandlersWaitForEachOther(t *testing.T) {
 			s := newTestServer(t, Options{MaxConnectionBytes: 2 << 20}, handlers{
 				"Waits": StreamUnary(func(_ context.Context, requests RequestIterator[raw]) (*raw, error) {
 					<-free
-					n := 0
-					for _, err := range requests.All() {
-						if err != nil {
-							return nil, err
-						}
-						n++
-					}
-					return rawOf(fmt.Sprint(n)), nil
+					return countRequests(requests)
 				}),
 				"Unary": UnaryUnary(func(context.Context, *raw) (*raw, error) { close(free); return rawOf("free"), nil }),
 				"Stream": StreamUnary(func(_ context.Context, requests RequestIterator[raw]) (*raw, error) {

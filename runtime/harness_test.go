@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -250,6 +251,18 @@ func handlerOf(c cardinality, behavior func(c *testCall) error) *MethodHandler {
 	return StreamStream(func(ctx context.Context, requests RequestIterator[raw], responses ResponseStream[raw]) error {
 		return behavior(&testCall{ctx, requests.Next, responses.Send})
 	})
+}
+
+// countRequests is a handler that answers how many requests there are.
+func countRequests(requests RequestIterator[raw]) (*raw, error) {
+	n := 0
+	for _, err := range requests.All() {
+		if err != nil {
+			return nil, err
+		}
+		n++
+	}
+	return rawOf(fmt.Sprint(n)), nil
 }
 
 // echo is a unary method that answers with what it is asked.

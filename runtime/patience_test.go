@@ -101,14 +101,7 @@ func TestRPC_ManySmallRequests(t *testing.T) {
 	const n = 3000
 	inBubble(t, func(t *testing.T) {
 		s := newTestServer(t, Options{}, handlers{"M": StreamUnary(func(_ context.Context, requests RequestIterator[raw]) (*raw, error) {
-			taken := 0
-			for _, err := range requests.All() {
-				if err != nil {
-					return nil, err
-				}
-				taken++
-			}
-			return rawOf(fmt.Sprint(taken)), nil
+			return countRequests(requests)
 		})})
 		st := s.dial().open("/t.S/M")
 		message := lpm(0, strings.Repeat("x", 95))

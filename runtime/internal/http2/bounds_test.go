@@ -129,15 +129,7 @@ func TestConn_EndDoesNotWait(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			withPeer(t, Config{}, func(p *peer) {
-				p.greet(4, 1<<20)
-				p.writeWindowUpdate(0, 1<<30)
-				st := p.open(1)
-				p.nc.in.update(func() { p.nc.in.limit = 10 })
-				go func() {
-					st.Write(Outgoing{Headers: okHeaders, Data: make([]byte, 1<<20)})
-					p.conn.Flush()
-				}()
-				synctest.Wait()
+				p.stopsReading()
 				began := time.Now()
 				end(p)
 				for !p.stopped.Load() && time.Since(began) <= endTime {

@@ -382,3 +382,16 @@ func (p *peer) wantServed(id uint32) {
 	p.wantReply(id, "still there?")
 	p.wantNothing()
 }
+
+// stopsReading greets, and has a response of 1 MiB on its way that the peer does not read.
+func (p *peer) stopsReading() {
+	p.greet(4, 1<<20)
+	p.writeWindowUpdate(0, 1<<30)
+	st := p.open(1)
+	p.nc.in.update(func() { p.nc.in.limit = 10 })
+	go func() {
+		st.Write(Outgoing{Headers: okHeaders, Data: make([]byte, 1<<20)})
+		p.conn.Flush()
+	}()
+	synctest.Wait()
+}

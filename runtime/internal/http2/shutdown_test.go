@@ -268,15 +268,7 @@ func TestConn_EndIsBounded(t *testing.T) {
 		for _, dribble := range []bool{false, true} {
 			t.Run(row.name+[]string{"", ", read slowly"}[btoi(dribble)], func(t *testing.T) {
 				withPeer(t, Config{}, func(p *peer) {
-					p.greet(4, 1<<20)
-					p.writeWindowUpdate(0, 1<<30)
-					st := p.open(1)
-					p.nc.in.update(func() { p.nc.in.limit = 10 })
-					go func() {
-						st.Write(Outgoing{Headers: okHeaders, Data: make([]byte, 1<<20)})
-						p.conn.Flush()
-					}()
-					synctest.Wait()
+					p.stopsReading()
 					go row.end(p)
 					for range 10 * int(endTime/lingerTime) {
 						time.Sleep(lingerTime / 10)
