@@ -9,8 +9,8 @@ shift
 output=$(mktemp)
 trap 'rm -f "$output"' EXIT
 
-# fuzz TARGET PACKAGE. When the time is over while a worker is at it, go test can fail by that alone (golang/go#75804, mended in Go 1.27):
-# then no input has failed, and it runs again.
+# fuzz TARGET PACKAGE. When the time is over while a worker is at it, go test can fail by that alone (golang/go#75804,
+# mended in Go 1.27). Then no input has failed, and it runs again.
 fuzz() {
 	for _ in 1 2 3; do
 		code=0
