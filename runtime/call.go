@@ -11,7 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/excerpt"
-	"github.com/gogreeter/gogreeter/runtime/internal/http2"
+	"github.com/gogreeter/gogreeter/runtime/internal/fields"
 	"github.com/gogreeter/gogreeter/runtime/internal/logtext"
 )
 
@@ -41,7 +41,7 @@ type refusal struct {
 }
 
 // defineCall reads a request's field block and looks its method up.
-func defineCall(request *http2.Request, table *dispatchTable) *callDefinition {
+func defineCall(request *fields.Section, table *dispatchTable) *callDefinition {
 	d := &callDefinition{table: table, path: request.Path, authority: request.Authority}
 	d.refusal = d.readFields(request)
 	d.weight = d.weightOf()
@@ -77,7 +77,7 @@ func (d *callDefinition) readAccepted(value string) {
 	}
 }
 
-func (d *callDefinition) readFields(request *http2.Request) *refusal {
+func (d *callDefinition) readFields(request *fields.Section) *refusal {
 	if request.Oversize {
 		return metadataTooLarge
 	}
@@ -131,7 +131,7 @@ func (d *callDefinition) readFields(request *http2.Request) *refusal {
 
 // joined counts the entries that binary fields make beside the first of each: a comma makes one. It reports false if
 // these, as fields of their own, would be beyond the limits; a few octets of HPACK can stand for thousands.
-func joined(request *http2.Request) (more int, ok bool) {
+func joined(request *fields.Section) (more int, ok bool) {
 	octets := int64(0)
 	for _, f := range request.Fields {
 		if !isBinary(f.Name) {
@@ -139,7 +139,7 @@ func joined(request *http2.Request) (more int, ok bool) {
 		}
 		commas := strings.Count(f.Value, ",")
 		more += commas
-		octets += int64(commas) * int64(len(f.Name)+http2.FieldOverhead-len(","))
+		octets += int64(commas) * int64(len(f.Name)+fields.FieldOverhead-len(","))
 		if !request.Fits(more, octets) {
 			return 0, false
 		}
@@ -165,14 +165,14 @@ func refuseHTTP(status int, text string) *refusal {
 
 // inHTTP returns the header section of the answer in HTTP's terms, and its content.
 func (r *refusal) inHTTP() (headers, content []byte) {
-	headers = http2.AppendStatus(nil, r.httpStatus)
+	headers = fields.AppendStatus(nil, r.httpStatus)
 	if r.httpStatus == 405 {
-		headers = http2.AppendField(headers, "allow", "POST") // RFC 9110, Section 15.5.6: "MUST generate"
+		headers = fields.AppendField(headers, "allow", "POST") // RFC 9110, Section 15.5.6: "MUST generate"
 	}
 	if r.noContent {
 		return headers, nil
 	}
-	return http2.AppendField(headers, "content-type", "text/plain; charset=utf-8"), []byte(r.outcome.details + "\n")
+	return fields.AppendField(headers, "content-type", "text/plain; charset=utf-8"), []byte(r.outcome.details + "\n")
 }
 
 var (

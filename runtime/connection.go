@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
+	"github.com/gogreeter/gogreeter/runtime/internal/fields"
 	"github.com/gogreeter/gogreeter/runtime/internal/http2"
 )
 
@@ -55,7 +56,7 @@ func (c *connection) serve() error {
 }
 
 // NewStream implements http2.Application.
-func (c *connection) NewStream(request *http2.Request) *http2.Stream {
+func (c *connection) NewStream(request *fields.Section) *http2.Stream {
 	if c.account.Count(budget.Handlers) >= 2*int64(c.server.options.MaxConcurrentStreams) {
 		// The client resets its streams faster than their handlers end (rapid reset, CVE-2023-44487): what it may cost
 		// is bounded by handlers, not by streams.

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 	"google.golang.org/grpc/codes"
 
-	"github.com/gogreeter/gogreeter/runtime/internal/http2"
+	"github.com/gogreeter/gogreeter/runtime/internal/fields"
 )
 
 // FuzzMessages cuts content into messages, as it comes in pieces of any size, and compares with a reading of it as a
@@ -155,20 +155,20 @@ func FuzzMetadata(f *testing.F) {
 }
 
 // decodeBlock decodes a field block as another implementation reads it.
-func decodeBlock(t *testing.T, block []byte) *http2.Request {
+func decodeBlock(t *testing.T, block []byte) *fields.Section {
 	t.Helper()
-	fields, err := hpack.NewDecoder(0, nil).DecodeFull(block)
+	lines, err := hpack.NewDecoder(0, nil).DecodeFull(block)
 	if err != nil {
 		t.Fatal(err)
 	}
-	request := &http2.Request{Method: "POST", Path: "/a/b", Scheme: "http"}
-	for _, field := range fields {
+	request := &fields.Section{Method: "POST", Path: "/a/b", Scheme: "http"}
+	for _, field := range lines {
 		for i := range field.Value {
 			if c := field.Value[i]; c < 0x20 || c > 0x7e { // gRPC PROTOCOL-HTTP2: ASCII-Value
 				t.Fatalf("field %v has the octet 0x%02x", field, c)
 			}
 		}
-		request.Fields = append(request.Fields, http2.Field{Name: field.Name, Value: field.Value})
+		request.Fields = append(request.Fields, fields.Field{Name: field.Name, Value: field.Value})
 	}
 	return request
 }

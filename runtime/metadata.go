@@ -8,7 +8,7 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/excerpt"
-	"github.com/gogreeter/gogreeter/runtime/internal/http2"
+	"github.com/gogreeter/gogreeter/runtime/internal/fields"
 )
 
 // Pair is one entry of [Metadata].
@@ -125,7 +125,7 @@ func appendMetadata(block []byte, md Metadata) []byte {
 		if isBinary(p.Key) {
 			value = base64.RawStdEncoding.EncodeToString([]byte(value))
 		}
-		block = http2.AppendField(block, p.Key, value)
+		block = fields.AppendField(block, p.Key, value)
 	}
 	return block
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gogreeter/gogreeter/runtime/internal/buffer"
 	"github.com/gogreeter/gogreeter/runtime/internal/carrier"
+	"github.com/gogreeter/gogreeter/runtime/internal/fields"
 	"github.com/gogreeter/gogreeter/runtime/internal/http2"
 	"github.com/gogreeter/gogreeter/runtime/internal/logtext"
 )
@@ -284,9 +285,9 @@ var responseHeaders = [...][]byte{
 
 // appendResponseHeaders appends what every response begins with (gRPC PROTOCOL-HTTP2, "Response-Headers").
 func appendResponseHeaders(block []byte, compression Compression) []byte {
-	block = http2.AppendField(http2.AppendStatus(block, 200), "content-type", "application/grpc")
+	block = fields.AppendField(fields.AppendStatus(block, 200), "content-type", "application/grpc")
 	if compression != NoCompression {
-		block = http2.AppendField(block, "grpc-encoding", compression.String())
+		block = fields.AppendField(block, "grpc-encoding", compression.String())
 	}
 	return block
 }

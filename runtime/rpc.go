@@ -14,6 +14,7 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 	"github.com/gogreeter/gogreeter/runtime/internal/buffer"
 	"github.com/gogreeter/gogreeter/runtime/internal/excerpt"
+	"github.com/gogreeter/gogreeter/runtime/internal/fields"
 	"github.com/gogreeter/gogreeter/runtime/internal/http2"
 	"github.com/gogreeter/gogreeter/runtime/internal/logtext"
 )
@@ -147,7 +148,7 @@ func (r *rpc) refuse(why *refusal) {
 	if why.httpStatus == 0 {
 		o.Headers = appendTrailers(appendResponseHeaders(nil, NoCompression), why.outcome, nil)
 		if r.def.badEncoding {
-			o.Headers = http2.AppendField(o.Headers, "grpc-accept-encoding", acceptedEncodings)
+			o.Headers = fields.AppendField(o.Headers, "grpc-accept-encoding", acceptedEncodings)
 		}
 	} else {
 		o.Headers, o.Data = why.inHTTP()

@@ -12,7 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/carrier"
-	"github.com/gogreeter/gogreeter/runtime/internal/http2"
+	"github.com/gogreeter/gogreeter/runtime/internal/fields"
 )
 
 // outcome is how an RPC ends: the status that the client receives. The zero outcome is OK.
@@ -87,13 +87,13 @@ func outcomeOfStatus(st *status.Status) outcome {
 }
 
 // okTrailers is the field block that most RPCs end with.
-var okTrailers = http2.AppendField(nil, "grpc-status", "0")
+var okTrailers = fields.AppendField(nil, "grpc-status", "0")
 
 // appendTrailers appends the trailer section of an RPC (gRPC PROTOCOL-HTTP2, "Trailers").
 func appendTrailers(block []byte, o outcome, trailing Metadata) []byte {
-	block = http2.AppendField(block, "grpc-status", strconv.FormatUint(uint64(o.code), 10))
+	block = fields.AppendField(block, "grpc-status", strconv.FormatUint(uint64(o.code), 10))
 	if o.details != "" {
-		block = http2.AppendField(block, "grpc-message", percentEncode(o.details))
+		block = fields.AppendField(block, "grpc-message", percentEncode(o.details))
 	}
 	block = appendMetadata(block, trailing)
 	if o.rich != nil {

@@ -31,7 +31,7 @@ var tricks = []trick{
 	},
 	{
 		"a field block that repeats is not decoded again", unary10x10,
-		[]edit{{h2 + "headers.go", "if d.memoRequest != nil && string(block) == string(d.memoBlock) {", "if false {"}},
+		[]edit{{rt + "internal/fields/decoder.go", "m.section != nil && string(block) == string(m.block) {", "m != nil && false {"}},
 	},
 	{
 		"content is processed before its frame has come as a whole", upload64KiB,

@@ -1,6 +1,6 @@
 package main
 
-// transport are mutants of package http2.
+// transport are mutants of packages http2 and fields.
 var transport = []group{
 	{"runtime/internal/http2", []mutant{
 		// Frames and their sizes.
@@ -45,10 +45,10 @@ var transport = []group{
 		{name: "a stream too many is served", file: "fieldblock.go", old: "full := len(c.streams) >= c.config.MaxConcurrentStreams", new: "full := len(c.streams) > c.config.MaxConcurrentStreams", tests: "TestConn_ReactsToStreamStates"},
 		{name: "streams begin although too much is held", file: "fieldblock.go", old: "	if c.account.Overdrawn() {", new: "	if false {", tests: "TestConn_RefusesWhatItCannotHold"},
 		{name: "a refusal for what is held costs a token", file: "fieldblock.go", old: "return c.resetStream(StreamError{id, ErrCodeRefusedStream, \"more is held", new: "return c.failStream(StreamError{id, ErrCodeRefusedStream, \"more is held", tests: "TestConn_RefusesWhatItCannotHold"},
-		{name: "streams are served after the last GOAWAY", file: "fieldblock.go", old: "	case ignored:\n		return nil\n	case c.fields.malformed", new: "	case c.fields.malformed", tests: "TestConn_Shutdown"},
+		{name: "streams are served after the last GOAWAY", file: "fieldblock.go", old: "	case ignored:\n		return nil\n	case request.Malformed", new: "	case request.Malformed", tests: "TestConn_Shutdown"},
 		{name: "the last stream identifier ends nothing", file: "fieldblock.go", old: "	if id == maxWindow {", new: "	if false {", tests: "TestConn_ReactsToStreamStates"},
 		{name: "HEADERS may depend on itself", file: "fieldblock.go", old: "	case selfDep:\n", new: "	case false:\n", tests: "TestConn_ReactsToFrames"},
-		{name: "content-length without content is taken", file: "fieldblock.go", old: "case endStream && request.contentLength > 0:", new: "case false:", tests: "TestConn_ReactsToMalformedRequests"},
+		{name: "content-length without content is taken", file: "fieldblock.go", old: "case endStream && request.ContentLength > 0:", new: "case false:", tests: "TestConn_ReactsToMalformedRequests"},
 		{name: "trailers do not end a stream that has too little content", file: "fieldblock.go", old: "case st.declared >= 0 && st.received != st.declared:", new: "case false:", tests: "TestConn_ReactsToMalformedRequests"},
 		{name: "content may be more than content-length", file: "process.go", old: "(st.received > st.declared || endStream && st.received != st.declared)", new: "(endStream && st.received != st.declared)", tests: "TestData_BadPart"},
 		{name: "content may be less than content-length", file: "process.go", old: "(st.received > st.declared || endStream && st.received != st.declared)", new: "(st.received > st.declared)", tests: "TestConn_ReactsToMalformedRequests"},
@@ -85,20 +85,7 @@ var transport = []group{
 		{name: "the rest of a message opens the window for no other", file: "flow.go", old: "some > 0 && others < int64(f.target)", new: "false && others < int64(f.target)", tests: "TestInflow_Expect"},
 		{name: "the window is opened for more than fits", file: "flow.go", old: "window = int32(min(int64(n)+int64(f.target)-others, maxWindow))", new: "window = int32(int64(n) + int64(f.target))", tests: "TestInflow_Expect"},
 
-		// Header sections.
-		{name: "a header list may be an octet too long", file: "headers.go", old: "if d.size > d.maxList || d.num > d.maxNum {", new: "if d.size > d.maxList+1 || d.num > d.maxNum {", tests: "TestFieldDecoder_Limits"},
-		{name: "a header list may have a field too many", file: "headers.go", old: "if d.size > d.maxList || d.num > d.maxNum {", new: "if d.size > d.maxList || d.num > d.maxNum+1 {", tests: "TestFieldDecoder_Limits"},
-		{name: "the overhead of fields does not count", file: "headers.go", old: "d.size += len(f.Name) + len(f.Value) + FieldOverhead", new: "d.size += len(f.Name) + len(f.Value)", tests: "TestFieldDecoder_Limits"},
-		{name: "fields that stand for several are not counted", file: "headers.go", old: "return lines <= r.spareLines && octets <= int64(r.spareBytes)", new: "return lines <= r.spareLines", tests: "TestFieldDecoder_Limits"},
-		{name: "pseudo-header fields may follow regular ones", file: "headers.go", old: "	d.regular = true\n", new: "", tests: "TestConn_ReactsToMalformedRequests"},
-		{name: "pseudo-header fields may come twice", file: "headers.go", old: "	if d.pseudos&bit != 0 {", new: "	if false {", tests: "TestConn_ReactsToMalformedRequests"},
-		{name: "CR and LF are allowed in values", file: "headers.go", old: "c == 0 || c == '\\n' || c == '\\r' {", new: "c == 0 {", tests: "TestConn_ReactsToMalformedRequests"},
-		{name: "a repeated field block means the same after the table has changed", file: "headers.go", old: "	d.memoRequest = nil // the block", new: "	// the block", tests: "TestFieldDecoder_Memo"},
-		{name: "a field block that changes the table is remembered", file: "headers.go", old: "len(block) <= maxMemoBlock && leavesTableAlone(block) {", new: "len(block) <= maxMemoBlock {", tests: "TestFieldDecoder_Memo"},
-		{name: "an offence lasts until the next block", file: "headers.go", old: "		d.malformed = \"\"\n		return d.memoRequest, nil", new: "		return d.memoRequest, nil", equivalent: "begin forgets the block that is remembered, so that none is after an offence"},
-		{name: "a second content-length may differ", file: "headers.go", old: "err != nil || (d.request.contentLength >= 0 && d.request.contentLength != int64(n))", new: "err != nil", tests: "TestConn_HoldsItsBounds"},
-		{name: "several host fields are taken", file: "authority.go", old: "	case hosts > 1:\n", new: "	case false:\n", tests: "TestConn_ComparesHost"},
-		{name: "host may differ from :authority", file: "authority.go", old: "case hosts == 1 && !sameAuthority(host, r.Authority, r.Scheme):", new: "case false:", tests: "TestConn_ComparesHost"},
+		// Field blocks.
 		{name: "a smaller dynamic table is not acknowledged", file: "write.go", old: "		block = append([]byte{tableSizeZero}, block...)\n", new: "", tests: "TestConn_AnnouncesTableSize"},
 
 		// Ends.
@@ -124,5 +111,21 @@ var transport = []group{
 		{name: "an out-buffer that was written goes on counting", file: "write.go", old: "	c.holdLocked(-c.writingHeld)\n", new: "", tests: "TestConn_HoldsNothingAtItsEnd"},
 		{name: "a chunk that was sent goes on counting", file: "backlog.go", old: "	b.cost -= int64(cap(c.memory))\n", new: "", tests: "TestBacklog_CountsItsMemory"},
 		{name: "small data is counted by its length", file: "backlog.go", old: "	b.cost += int64(cap(memory))\n", new: "	b.cost += int64(len(memory))\n", tests: "TestBacklog_CountsItsMemory"},
+	}},
+	{"runtime/internal/fields", []mutant{
+		{name: "a header list may be an octet too long", file: "decoder.go", old: "if d.size > d.maxList || d.num > d.maxLines {", new: "if d.size > d.maxList+1 || d.num > d.maxLines {", tests: "TestDecoder_Limits"},
+		{name: "a header list may have a field too many", file: "decoder.go", old: "if d.size > d.maxList || d.num > d.maxLines {", new: "if d.size > d.maxList || d.num > d.maxLines+1 {", tests: "TestDecoder_Limits"},
+		{name: "the overhead of fields does not count", file: "decoder.go", old: "d.size += len(f.Name) + len(f.Value) + FieldOverhead", new: "d.size += len(f.Name) + len(f.Value)", tests: "TestDecoder_Limits"},
+		{name: "fields that stand for several are not counted", file: "section.go", old: "return lines <= s.spareLines && octets <= int64(s.spareBytes)", new: "return lines <= s.spareLines", tests: "TestDecoder_Limits"},
+		{name: "pseudo-header fields may follow regular ones", file: "decoder.go", old: "	d.regular = true\n", new: "", tests: "TestDecoder_Rules"},
+		{name: "pseudo-header fields may come twice", file: "rules.go", old: "	if d.pseudos&bit != 0 {", new: "	if false {", tests: "TestDecoder_Rules"},
+		{name: "CR and LF are allowed in values", file: "rules.go", old: "c == 0 || c == '\\n' || c == '\\r' {", new: "c == 0 {", tests: "TestDecoder_Rules"},
+		{name: "a repeated field block means the same after the table has changed", file: "memo.go", old: "			d.memos[i].section = nil\n", new: "			_ = i\n", tests: "TestDecoder_Memo"},
+		{name: "a field block that changes the table is remembered", file: "memo.go", old: "	if !leavesTableAlone(block) {", new: "	if false {", tests: "TestDecoder_Memo"},
+		{name: "a second content-length may differ", file: "rules.go", old: "err != nil || (s.ContentLength >= 0 && s.ContentLength != int64(n))", new: "err != nil", tests: "TestDecoder_Rules"},
+		{name: "several host fields are taken", file: "authority.go", old: "	case hosts > 1:\n", new: "	case false:\n", in: "runtime/internal/http2", tests: "TestConn_ComparesHost"},
+		{name: "host may differ from :authority", file: "authority.go", old: "case hosts == 1 && !sameAuthority(host, s.Authority, s.Scheme):", new: "case false:", in: "runtime/internal/http2", tests: "TestConn_ComparesHost"},
+		{name: "a response may have the pseudo-header fields of a request", file: "rules.go", old: "	if bit&pseudoRules[d.kind].permitted == 0 {", new: "	if bit == 0 {", tests: "TestDecoder_Rules"},
+		{name: "a response needs no :status", file: "rules.go", old: "required: statusBit}", new: "}", tests: "TestDecoder_Rules"},
 	}},
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
+	"github.com/gogreeter/gogreeter/runtime/internal/fields"
 )
 
 // withAccount is withPeer for a connection whose account has a limit.
@@ -103,7 +104,7 @@ func TestConn_HoldsNothingAtItsEnd(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			withAccount(t, Config{}, 64<<20, func(p *peer, account *budget.Budget) {
 				p.greet()
-				large := AppendField(AppendStatus(nil, 200), "large", strings.Repeat("v", 200<<10))
+				large := fields.AppendField(fields.AppendStatus(nil, 200), "large", strings.Repeat("v", 200<<10))
 				p.app.onRequest = func(st *testStream, _ bool) bool {
 					st.write(Outgoing{Headers: large, Finish: true})
 					return true

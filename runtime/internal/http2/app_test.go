@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"sync/atomic"
 	"testing"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/fields"
 )
 
 // testApp is an Application that notes what it is told. Unless a script says otherwise it answers each request, once
@@ -14,7 +16,7 @@ type testApp struct {
 	flush   bool
 
 	// The script. What is nil does nothing but the default.
-	accept    func(*Request) bool
+	accept    func(*fields.Section) bool
 	onRequest func(st *testStream, endStream bool) (handled bool)
 	onData    func(st *testStream, data []byte, endStream bool) (handled bool)
 	onClose   func(st *testStream, err error)
@@ -27,7 +29,7 @@ func newTestApp() *testApp { return &testApp{streams: make(map[uint32]*testStrea
 type testStream struct {
 	Stream
 	app      *testApp
-	request  *Request
+	request  *fields.Section
 	requests int    // calls of HandleRequest
 	data     []byte // the content
 	chunks   int    // calls of HandleData
@@ -38,7 +40,7 @@ type testStream struct {
 	removed  atomic.Int32
 }
 
-func (a *testApp) NewStream(request *Request) *Stream {
+func (a *testApp) NewStream(request *fields.Section) *Stream {
 	if a.accept != nil && !a.accept(request) {
 		return nil
 	}
@@ -120,8 +122,8 @@ func (st *testStream) replyWith(data []byte) {
 }
 
 var (
-	okHeaders  = AppendStatus(nil, 200)
-	okTrailers = AppendField(nil, "end", "yes")
+	okHeaders  = fields.AppendStatus(nil, 200)
+	okTrailers = fields.AppendField(nil, "end", "yes")
 )
 
 // write writes on the reader goroutine, which flushes at the end of the batch.

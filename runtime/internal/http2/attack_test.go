@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/fields"
 )
 
 // calmed: what came before is answered or not, and then the connection ends with ENHANCE_YOUR_CALM.
@@ -283,7 +285,7 @@ func TestConn_GivesWindowBack(t *testing.T) {
 			return id
 		},
 		"on refused streams": func(p *peer, i int) uint32 {
-			p.app.accept = func(*Request) bool { return false }
+			p.app.accept = func(*fields.Section) bool { return false }
 			p.writeHeaders(uint32(2*i+1), false, request()...)
 			return uint32(2*i + 1)
 		},

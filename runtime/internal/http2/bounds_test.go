@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/fields"
 )
 
 // What is permitted to the last octet, and no more.
@@ -16,8 +18,8 @@ func TestConn_HoldsItsBounds(t *testing.T) {
 	served := func(p *peer) { p.wantReply(1, ""); ignored(p) }
 	runOffences(t, []offence{
 		{name: "window of a stream one over 2^31-1", send: onOpen(rawFrame(0x8, 0, 1, most-65535+1)), want: streamError(ErrCodeFlowControl)},
-		{name: "two content-lengths, of which the last would do", send: fields(request("content-length", "3", "content-length", "0")...), want: malformed},
-		{name: "two content-lengths that are the same", send: fields(request("content-length", "0", "content-length", "0")...), want: served},
+		{name: "two content-lengths, of which the last would do", send: fieldLines(request("content-length", "3", "content-length", "0")...), want: malformed},
+		{name: "two content-lengths that are the same", send: fieldLines(request("content-length", "0", "content-length", "0")...), want: served},
 	})
 }
 
@@ -34,37 +36,6 @@ func TestConn_WithstandsFloods_OfOneToken(t *testing.T) {
 			send: repeat(3000, rawFrame(0x6, 0, 0, "12345678")), want: calmed,
 		},
 	})
-}
-
-// TestFieldDecoder_Limits has a field section that is as large as permitted, and one that is larger by an octet or a field.
-func TestFieldDecoder_Limits(t *testing.T) {
-	var block []byte
-	size, num := 0, 0
-	for _, f := range []Field{{":method", "POST"}, {":scheme", "http"}, {":path", "/a/b"}, {"a", "1"}, {"b", strings.Repeat("v", 300)}} {
-		block = AppendField(block, f.Name, f.Value)
-		size += len(f.Name) + len(f.Value) + 32
-		num++
-	}
-	for _, row := range []struct {
-		maxList, maxNum int
-		oversize        bool
-	}{
-		{size, num, false},
-		{size - 1, num, true},
-		{size, num - 1, true},
-	} {
-		r, err := newFieldDecoder(row.maxList, row.maxNum).decodeWhole(block)
-		if err != nil || r.Oversize != row.oversize {
-			t.Errorf("%d fields of %d octets, %d of %d permitted: oversize %v, %v", num, size, row.maxNum, row.maxList, r.Oversize, err)
-		}
-	}
-	r, err := newFieldDecoder(size+100, num+2).decodeWhole(block)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !r.Fits(2, 100) || r.Fits(3, 100) || r.Fits(2, 101) {
-		t.Errorf("2 more lines of 100 octets: %v; 3 lines: %v; 101 octets: %v", r.Fits(2, 100), r.Fits(3, 100), r.Fits(2, 101))
-	}
 }
 
 // TestStreamQueue_Remove takes streams out of the queue anywhere. Those behind must not get lost, nor those that come later.
@@ -104,7 +75,7 @@ func TestStreamQueue_Remove(t *testing.T) {
 func TestConn_StopsReading_WhenFieldBlocksWait(t *testing.T) {
 	withPeer(t, Config{}, func(p *peer) {
 		p.greet()
-		large := AppendField(AppendStatus(nil, 200), "large", strings.Repeat("v", 100<<10))
+		large := fields.AppendField(fields.AppendStatus(nil, 200), "large", strings.Repeat("v", 100<<10))
 		p.app.onRequest = func(st *testStream, _ bool) bool {
 			st.write(Outgoing{Headers: large, Finish: true})
 			return true

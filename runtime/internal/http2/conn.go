@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
+	"github.com/gogreeter/gogreeter/runtime/internal/fields"
 	"github.com/gogreeter/gogreeter/runtime/internal/socket"
 )
 
@@ -16,7 +17,7 @@ import (
 type Application interface {
 	// NewStream returns the stream for a request, with its Handler set and all else zero; it is usually part of a
 	// struct of the application's. A nil stream refuses the request with REFUSED_STREAM.
-	NewStream(request *Request) *Stream
+	NewStream(request *fields.Section) *Stream
 
 	// EndBatch is called when everything that was readable has been processed, before the reader waits for more. It
 	// reports whether the application wrote something that nobody else is going to flush.
@@ -62,7 +63,7 @@ type Conn struct {
 	buf      []byte // read buffer; buf[start:end] is unprocessed
 	start    int
 	end      int
-	fields   *fieldDecoder
+	fields   *fields.Decoder
 	block    fieldBlock // the field block under way, while CONTINUATION frames are expected
 	in       inflow
 	dirty    bool // the reader has appended frames that nobody else will flush
@@ -140,7 +141,7 @@ func NewConn(nc net.Conn, app Application, config *Config, account *budget.Budge
 	c.window = budget.Claim{Line: budget.ForWindow, Granted: c.grantWindow}
 	c.upkeep.begin(config)
 	c.in = newInflow(int32(c.config.ConnWindow))
-	c.fields = newFieldDecoder(c.config.MaxHeaderListBytes, c.config.MaxHeaderFields)
+	c.fields = fields.NewDecoder(c.config.MaxHeaderListBytes, c.config.MaxHeaderFields)
 	c.out = appendSettings(c.out, // first of all frames, RFC 9113, Section 3.4; it leaves when the peer's preface has come
 		setting{settingMaxConcurrentStreams, uint32(c.config.MaxConcurrentStreams)},
 		setting{settingInitialWindowSize, uint32(c.config.StreamWindow)},

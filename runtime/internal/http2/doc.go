@@ -1,12 +1,12 @@
 // Package http2 speaks HTTP/2 (RFC 9113) on a net.Conn, in the server's role. It knows nothing of gRPC.
 //
 // It does not do priorities (deprecated by RFC 9113, Section 5.3), server push, or the upgrade from HTTP/1.1, and it
-// leaves HPACK decoding to golang.org/x/net/http2/hpack, at one seam in headers.go.
+// leaves field blocks to package fields.
 //
 // # The life of a request
 //
 // [Conn.Serve] is the connection's reader. It reads what the peer has sent into one buffer, processes every whole
-// frame in place, and hands requests over: a field block becomes a [Request], the [Application] makes a stream of it,
+// frame in place, and hands requests over: a field block becomes a [fields.Section], the [Application] makes a stream of it,
 // and the stream's [StreamHandler] receives the content. When everything that was readable has been processed, the
 // application is told so ([Application.EndBatch]), and the reader waits for more.
 //

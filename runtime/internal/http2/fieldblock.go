@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
+	"github.com/gogreeter/gogreeter/runtime/internal/fields"
 )
 
 // fieldBlock is a field block that has not ended yet.
@@ -70,33 +71,33 @@ func (c *Conn) processContinuation(f frame) error {
 // processBlock processes a whole field block: it opens a stream, or is a trailer section. The block is decoded in any
 // case, since it may change the dynamic table.
 func (c *Conn) processBlock(id uint32, block []byte, endStream, selfDep bool) error {
+	kind := fields.Trailers
 	if id > c.maxStreamID { // written by the reader only
-		return c.openStream(id, block, endStream, selfDep)
+		kind = fields.Request
+	}
+	section, err := c.fields.Decode(kind, block)
+	if err != nil {
+		return ConnError{ErrCodeCompression, err.Error()}
+	}
+	if kind == fields.Request {
+		return c.openStream(id, section, endStream, selfDep)
 	}
 	c.mu.Lock()
 	st := c.streams[id]
 	c.mu.Unlock()
-	c.fields.begin()
-	if err := c.fields.decode(block); err != nil {
-		return err
-	}
-	if err := c.fields.close(); err != nil {
-		return err
-	}
 	if st == nil {
 		return c.headersOnClosedStream(id)
 	}
 	if !st.state.canReceive() {
 		return StreamError{id, ErrCodeStreamClosed, "HEADERS after END_STREAM"}
 	}
-	c.fields.finishTrailers()
 	switch {
 	case !endStream:
 		// RFC 9113, Section 8.1: a second HEADERS "without the END_STREAM flag set after receiving the HEADERS frame
 		// that opens a request" makes it malformed.
 		return StreamError{id, ErrCodeProtocol, "second HEADERS without END_STREAM"}
-	case c.fields.malformed != "":
-		return StreamError{id, ErrCodeProtocol, c.fields.malformed}
+	case section.Malformed != "":
+		return StreamError{id, ErrCodeProtocol, section.Malformed}
 	case st.declared >= 0 && st.received != st.declared:
 		return StreamError{id, ErrCodeProtocol, "content-length differs from the content"}
 	}
@@ -123,11 +124,7 @@ func (c *Conn) headersOnClosedStream(id uint32) error {
 }
 
 // openStream opens a stream for a request.
-func (c *Conn) openStream(id uint32, block []byte, endStream, selfDep bool) error {
-	request, err := c.fields.decodeWhole(block)
-	if err != nil {
-		return err
-	}
+func (c *Conn) openStream(id uint32, request *fields.Section, endStream, selfDep bool) error {
 	c.mu.Lock()
 	ignored := c.stage >= draining
 	full := len(c.streams) >= c.config.MaxConcurrentStreams
@@ -143,13 +140,13 @@ func (c *Conn) openStream(id uint32, block []byte, endStream, selfDep bool) erro
 	switch {
 	case ignored:
 		return nil
-	case c.fields.malformed != "":
-		return StreamError{id, ErrCodeProtocol, c.fields.malformed}
+	case request.Malformed != "":
+		return StreamError{id, ErrCodeProtocol, request.Malformed}
 	case selfDep:
 		return StreamError{id, ErrCodeProtocol, "stream depends on itself"}
 	case full:
 		return StreamError{id, ErrCodeRefusedStream, "more streams than SETTINGS_MAX_CONCURRENT_STREAMS"}
-	case endStream && request.contentLength > 0:
+	case endStream && request.ContentLength > 0:
 		return StreamError{id, ErrCodeProtocol, "content-length without content"}
 	}
 	if c.account.Overdrawn() {
@@ -161,7 +158,7 @@ func (c *Conn) openStream(id uint32, block []byte, endStream, selfDep bool) erro
 	if st == nil {
 		return StreamError{id, ErrCodeRefusedStream, "refused by the application"}
 	}
-	st.conn, st.id, st.declared = c, id, request.contentLength
+	st.conn, st.id, st.declared = c, id, request.ContentLength
 	st.in = newInflow(int32(c.config.StreamWindow))
 	if endStream {
 		st.state.set(remoteClosed)

@@ -110,8 +110,8 @@ func TestConn_ReactsToWindows(t *testing.T) {
 	})
 }
 
-// fields sends a request with END_STREAM.
-func fields(all ...string) func(p *peer) {
+// fieldLines sends a request with END_STREAM.
+func fieldLines(all ...string) func(p *peer) {
 	return func(p *peer) {
 		p.t.Helper()
 		p.writeHeaders(1, true, all...)
@@ -119,7 +119,7 @@ func fields(all ...string) func(p *peer) {
 }
 
 // with sends a plain request with one more field.
-func with(name, value string) func(p *peer) { return fields(request(name, value)...) }
+func with(name, value string) func(p *peer) { return fieldLines(request(name, value)...) }
 
 func TestConn_ReactsToMalformedRequests(t *testing.T) {
 	served := func(p *peer) { p.wantReply(1, ""); ignored(p) }
@@ -154,26 +154,26 @@ func TestConn_ReactsToMalformedRequests(t *testing.T) {
 		{name: "8.1.1: content-length is negative", send: with("content-length", "-3"), want: malformed},
 		{name: "8.1.1: content-length has a sign", send: with("content-length", "+3"), want: malformed},
 		{name: "8.1.1: content-length is over 63 bits", send: with("content-length", "9223372036854775808"), want: malformed},
-		{name: "8.1.1: two content-lengths", send: fields(request("content-length", "3", "content-length", "4")...), want: malformed},
+		{name: "8.1.1: two content-lengths", send: fieldLines(request("content-length", "3", "content-length", "4")...), want: malformed},
 
-		{name: "8.3: method, then field, then path", send: fields(join(m, s, a, []string{"x", "y"}, pa)...), want: malformed},
-		{name: "8.3: unknown", send: fields(join(m, s, a, pa, []string{":protocol", "x"})...), want: malformed},
-		{name: "8.3: only a colon", send: fields(join(m, s, a, pa, []string{":", "x"})...), want: malformed},
-		{name: "8.3: :status", send: fields(join(m, s, a, pa, []string{":status", "200"})...), want: malformed},
-		{name: "8.3: upper case", send: fields(join(s, a, pa, []string{":Method", "POST"})...), want: malformed},
-		{name: "8.3.1: no :method", send: fields(join(s, a, pa)...), want: malformed},
-		{name: "8.3.1: no :scheme", send: fields(join(m, a, pa)...), want: malformed},
-		{name: "8.3.1: no :path", send: fields(join(m, s, a)...), want: malformed},
-		{name: "8.3.1: none", send: fields("x", "y"), want: malformed},
-		{name: "8.3.1: no field at all", send: fields(), want: malformed},
-		{name: "8.3.1: no :authority", send: fields(join(m, s, pa)...), want: served},
-		{name: "8.3.1: empty :path", send: fields(join(m, s, a, []string{":path", ""})...), want: malformed},
-		{name: "8.3.1: empty :method", send: fields(join([]string{":method", ""}, s, a, pa)...), want: malformed},
-		{name: "8.3.1: :path with CR", send: fields(join(m, s, a, []string{":path", "/a\r"})...), want: malformed},
-		{name: "8.3: :authority twice, empty at first", send: fields(join(m, s, pa, []string{":authority", ""}, a)...), want: malformed},
+		{name: "8.3: method, then field, then path", send: fieldLines(join(m, s, a, []string{"x", "y"}, pa)...), want: malformed},
+		{name: "8.3: unknown", send: fieldLines(join(m, s, a, pa, []string{":protocol", "x"})...), want: malformed},
+		{name: "8.3: only a colon", send: fieldLines(join(m, s, a, pa, []string{":", "x"})...), want: malformed},
+		{name: "8.3: :status", send: fieldLines(join(m, s, a, pa, []string{":status", "200"})...), want: malformed},
+		{name: "8.3: upper case", send: fieldLines(join(s, a, pa, []string{":Method", "POST"})...), want: malformed},
+		{name: "8.3.1: no :method", send: fieldLines(join(s, a, pa)...), want: malformed},
+		{name: "8.3.1: no :scheme", send: fieldLines(join(m, a, pa)...), want: malformed},
+		{name: "8.3.1: no :path", send: fieldLines(join(m, s, a)...), want: malformed},
+		{name: "8.3.1: none", send: fieldLines("x", "y"), want: malformed},
+		{name: "8.3.1: no field at all", send: fieldLines(), want: malformed},
+		{name: "8.3.1: no :authority", send: fieldLines(join(m, s, pa)...), want: served},
+		{name: "8.3.1: empty :path", send: fieldLines(join(m, s, a, []string{":path", ""})...), want: malformed},
+		{name: "8.3.1: empty :method", send: fieldLines(join([]string{":method", ""}, s, a, pa)...), want: malformed},
+		{name: "8.3.1: :path with CR", send: fieldLines(join(m, s, a, []string{":path", "/a\r"})...), want: malformed},
+		{name: "8.3: :authority twice, empty at first", send: fieldLines(join(m, s, pa, []string{":authority", ""}, a)...), want: malformed},
 	}
 	for _, pseudo := range [][]string{m, s, a, pa} {
-		table = append(table, offence{name: "8.3: twice " + pseudo[0], send: fields(join(m, s, a, pa, pseudo)...), want: malformed})
+		table = append(table, offence{name: "8.3: twice " + pseudo[0], send: fieldLines(join(m, s, a, pa, pseudo)...), want: malformed})
 	}
 	for _, name := range []string{"", "Upper", "with space", "col:on", "tab\t", "nul\x00", "del\x7f", "\x1f", "high\x80", "cr\r", "lf\n", "quo\"te", "(a)"} {
 		table = append(table, offence{name: "8.2.1: name " + safe(name), send: with(name, "value"), want: malformed})

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/fields"
 )
 
 // wantShutdown takes the first GOAWAY of a shutdown and returns its PING.
@@ -138,7 +140,7 @@ func TestConn_Shutdown(t *testing.T) {
 			p.wantGoodEnd()
 		}},
 		{"a stream that is being opened meanwhile is served", func(p *peer) {
-			p.app.accept = func(*Request) bool {
+			p.app.accept = func(*fields.Section) bool {
 				p.conn.Shutdown()
 				p.conn.drain()
 				return true
@@ -150,7 +152,7 @@ func TestConn_Shutdown(t *testing.T) {
 			p.wantGoodEnd()
 		}},
 		{"a stream that is being refused meanwhile ends it", func(p *peer) {
-			p.app.accept = func(*Request) bool {
+			p.app.accept = func(*fields.Section) bool {
 				p.conn.Shutdown()
 				p.conn.drain()
 				return false

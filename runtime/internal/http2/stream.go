@@ -35,7 +35,7 @@ type Stream struct {
 }
 
 // Outgoing is part of a response, in the order in which it goes out. The slices are field blocks as made by
-// [AppendField], and content.
+// [fields.AppendField], and content.
 type Outgoing struct {
 	Headers  []byte // a HEADERS frame
 	Data     []byte // DATA frames

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/fields"
 )
 
 func TestStream_WaitRoom(t *testing.T) {
@@ -111,13 +113,13 @@ func TestStream_Write(t *testing.T) {
 			p.wantData(1, false, "b")
 			p.wantHeaders(1, true)
 		}},
-		{"trailers of three frames", []Outgoing{{Headers: okHeaders, Trailers: AppendField(nil, "big", big)}}, func(p *peer) {
+		{"trailers of three frames", []Outgoing{{Headers: okHeaders, Trailers: fields.AppendField(nil, "big", big)}}, func(p *peer) {
 			p.wantHeaders(1, false)
 			if got := p.wantHeaders(1, true); got != "big: "+big {
 				p.t.Errorf("got %d octets", len(got))
 			}
 		}},
-		{"headers of three frames and the end", []Outgoing{{Headers: AppendField(AppendStatus(nil, 404), "big", big), Finish: true}}, func(p *peer) {
+		{"headers of three frames and the end", []Outgoing{{Headers: fields.AppendField(fields.AppendStatus(nil, 404), "big", big), Finish: true}}, func(p *peer) {
 			if got := p.wantHeaders(1, true); got != ":status: 404\nbig: "+big {
 				p.t.Errorf("got %d octets", len(got))
 			}

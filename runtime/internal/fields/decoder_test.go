@@ -1,4 +1,4 @@
-package http2
+package fields
 
 import (
 	"bytes"
@@ -21,12 +21,12 @@ func unhex(s string) []byte {
 }
 
 // decodeAll decodes blocks one after the other and returns what the last one means.
-func decodeAll(t *testing.T, d *fieldDecoder, blocks ...string) *Request {
+func decodeAll(t *testing.T, d *Decoder, blocks ...string) *Section {
 	t.Helper()
-	var r *Request
+	var r *Section
 	for _, block := range blocks {
 		var err error
-		if r, err = d.decodeWhole(unhex(block)); err != nil {
+		if r, err = d.Decode(Request, unhex(block)); err != nil {
 			t.Fatalf("%s: %v", block, err)
 		}
 	}
@@ -34,7 +34,7 @@ func decodeAll(t *testing.T, d *fieldDecoder, blocks ...string) *Request {
 }
 
 // The examples of RFC 7541, Appendix C that are parts of requests, behind a block that makes requests of them.
-func TestFieldDecoder_Appendix_C_2(t *testing.T) {
+func TestDecoder_Appendix_C_2(t *testing.T) {
 	const rest = "86 84 41 01 78" // :scheme: http, :path: /, :authority: x
 	for _, row := range []struct {
 		section, block string
@@ -46,7 +46,7 @@ func TestFieldDecoder_Appendix_C_2(t *testing.T) {
 		{"C.2.3", "83 86 84 1008 7061 7373 776f 7264 0673 6563 7265 74", "POST http  / password=secret", true},
 		{"C.2.4", "82 86 84", "GET http  /", true},
 	} {
-		r := decodeAll(t, newFieldDecoder(1000, 10), row.block)
+		r := decodeAll(t, NewDecoder(1000, 10), row.block)
 		if got := describe(r); got != row.want {
 			t.Errorf("%s: got %q, want %q", row.section, got, row.want)
 		}
@@ -56,7 +56,7 @@ func TestFieldDecoder_Appendix_C_2(t *testing.T) {
 	}
 }
 
-func describe(r *Request) string {
+func describe(r *Section) string {
 	s := fmt.Sprintf("%s %s %s %s", r.Method, r.Scheme, r.Authority, r.Path)
 	for _, f := range r.Fields {
 		s += " " + f.Name + "=" + f.Value
@@ -65,7 +65,7 @@ func describe(r *Request) string {
 }
 
 // Three requests on a connection, without and with Huffman coding.
-func TestFieldDecoder_Appendix_C_3_C_4(t *testing.T) {
+func TestDecoder_Appendix_C_3_C_4(t *testing.T) {
 	want := []string{
 		"GET http www.example.com /",
 		"GET http www.example.com / cache-control=no-cache",
@@ -83,7 +83,7 @@ func TestFieldDecoder_Appendix_C_3_C_4(t *testing.T) {
 			"8287 85bf 4088 25a8 49e9 5ba9 7d7f 8925 a849 e95b b8e8 b4bf",
 		},
 	} {
-		d := newFieldDecoder(1000, 10)
+		d := NewDecoder(1000, 10)
 		for i, block := range blocks {
 			if got := describe(decodeAll(t, d, block)); got != want[i] {
 				t.Errorf("%s.%d: got %q, want %q", section, i+1, got, want[i])
@@ -93,16 +93,16 @@ func TestFieldDecoder_Appendix_C_3_C_4(t *testing.T) {
 }
 
 // The responses of Appendix C.5 are not requests, but keep the dynamic table in step all the same.
-func TestFieldDecoder_Appendix_C_5(t *testing.T) {
-	d := newFieldDecoder(1000, 10)
+func TestDecoder_Appendix_C_5(t *testing.T) {
+	d := NewDecoder(1000, 10)
 	for i, row := range []struct{ block, malformed string }{
 		{"4803 3330 3258 0770 7269 7661 7465 611d 4d6f 6e2c 2032 3120 4f63 7420 3230 3133 2032 303a 3133 3a32 3120 474d 546e 1768 7474 7073 3a2f 2f77 7777 2e65 7861 6d70 6c65 2e63 6f6d", "unknown pseudo-header field"},
 		{"4803 3330 37c1 c0bf", "unknown pseudo-header field"},
 		{"82 86 84 c1 c0 bf", ""}, // the three fields from the table
 	} {
 		r := decodeAll(t, d, row.block)
-		if d.malformed != row.malformed {
-			t.Errorf("block %d: malformed: %q", i, d.malformed)
+		if r.Malformed != row.malformed {
+			t.Errorf("block %d: malformed: %q", i, r.Malformed)
 		}
 		if want := "GET http  / cache-control=private date=Mon, 21 Oct 2013 20:13:21 GMT location=https://www.example.com"; row.malformed == "" && describe(r) != want {
 			t.Errorf("got %q", describe(r))
@@ -139,7 +139,7 @@ func TestLeavesTableAlone(t *testing.T) {
 }
 
 // The same octets are the same request only as long as the dynamic table is the same.
-func TestFieldDecoder_Memo(t *testing.T) {
+func TestDecoder_Memo(t *testing.T) {
 	const (
 		plain   = "83 86 84"
 		indexed = "83 86 84 be"                 // and the newest entry of the table
@@ -164,8 +164,8 @@ func TestFieldDecoder_Memo(t *testing.T) {
 		{"too long to be kept", []string{lengthy + strings.Repeat("61", 1134), lengthy + strings.Repeat("61", 1134)}, "POST http  / a=" + strings.Repeat("a", 1134), false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			d := newFieldDecoder(10_000, 10)
-			var seen []*Request
+			d := NewDecoder(10_000, 10)
+			var seen []*Section
 			for _, block := range row.blocks {
 				seen = append(seen, decodeAll(t, d, block))
 			}
@@ -179,35 +179,50 @@ func TestFieldDecoder_Memo(t *testing.T) {
 		})
 	}
 	t.Run("malformed", func(t *testing.T) {
-		d := newFieldDecoder(1000, 10)
+		d := NewDecoder(1000, 10)
 		for range 3 {
-			if decodeAll(t, d, upper); d.malformed == "" {
+			if decodeAll(t, d, upper).Malformed == "" {
 				t.Error("passed")
 			}
-			if decodeAll(t, d, plain, plain); d.malformed != "" {
+			if decodeAll(t, d, plain, plain).Malformed != "" {
 				t.Error("a block from the memo is malformed like the one before")
 			}
 		}
 	})
 	t.Run("trailers that change the table", func(t *testing.T) {
-		d := newFieldDecoder(1000, 10)
+		d := NewDecoder(1000, 10)
 		decodeAll(t, d, entry1, indexed)
-		d.begin()
-		d.decode(unhex("40 01 61 01 33"))
-		d.close()
+		d.Decode(Trailers, unhex("40 01 61 01 33"))
 		if got := describe(decodeAll(t, d, indexed)); got != "POST http  / a=3" {
 			t.Errorf("got %q", got)
+		}
+	})
+	t.Run("of each kind", func(t *testing.T) {
+		d := NewDecoder(1000, 10)
+		blocks := map[Kind][]byte{Request: unhex(plain), Response: unhex("88"), Trailers: unhex("00 01 61 01 31")}
+		seen := make(map[Kind]*Section)
+		for round := range 2 {
+			for kind, block := range blocks {
+				s, err := d.Decode(kind, block)
+				if err != nil || s.Malformed != "" || round > 0 && s != seen[kind] {
+					t.Errorf("kind %d, round %d: %+v, %v", kind, round, s, err)
+				}
+				seen[kind] = s
+			}
+		}
+		if s, _ := d.Decode(Trailers, blocks[Request]); s.Malformed == "" {
+			t.Error("what was a request passes as trailers")
 		}
 	})
 }
 
 // A decoder with the memo and one without agree, whatever an encoder makes of the table.
-func TestFieldDecoder_MemoAgrees(t *testing.T) {
+func TestDecoder_MemoAgrees(t *testing.T) {
 	r := rand.New(rand.NewPCG(7541, 1))
 	for range 50 {
 		var buf bytes.Buffer
 		enc := hpack.NewEncoder(&buf)
-		with, without := newFieldDecoder(500, 8), newFieldDecoder(500, 8)
+		with, without := NewDecoder(500, 8), NewDecoder(500, 8)
 		var blocks [][]byte
 		for range 200 {
 			if len(blocks) == 0 || r.IntN(3) > 0 {
@@ -226,19 +241,19 @@ func TestFieldDecoder_MemoAgrees(t *testing.T) {
 			} else {
 				blocks = append(blocks, blocks[len(blocks)-1])
 			}
-			agree(t, with, without, blocks[len(blocks)-1])
+			agree(t, with, without, Request, blocks[len(blocks)-1])
 		}
 	}
 }
 
 // agree decodes a block twice, with and without the memo. It reports whether the connection would go on.
-func agree(t *testing.T, with, without *fieldDecoder, block []byte) bool {
+func agree(t *testing.T, with, without *Decoder, kind Kind, block []byte) bool {
 	t.Helper()
-	without.memoRequest = nil
-	a, errA := with.decodeWhole(block)
-	b, errB := without.decodeWhole(block)
-	if (errA == nil) != (errB == nil) || with.malformed != without.malformed {
-		t.Fatalf("% x: %v %q, and without the memo %v %q", block, errA, with.malformed, errB, without.malformed)
+	clear(without.memos[:])
+	a, errA := with.Decode(kind, block)
+	b, errB := without.Decode(kind, block)
+	if (errA == nil) != (errB == nil) {
+		t.Fatalf("% x: %v, and without the memo %v", block, errA, errB)
 	}
 	if errA != nil {
 		return false
@@ -249,22 +264,33 @@ func agree(t *testing.T, with, without *fieldDecoder, block []byte) bool {
 	return true
 }
 
-func TestAppendField(t *testing.T) {
-	d := hpack.NewDecoder(0, nil) // no dynamic table: the blocks must not need one
-	for _, n := range []int{0, 1, 126, 127, 128, 254, 255, 256, 16_000, 16_511, 16_512, 70_000} {
-		block := AppendField(AppendStatus(nil, 200), strings.Repeat("n", max(n, 1)), strings.Repeat("v", n))
-		fields, err := d.DecodeFull(block)
-		if err != nil || len(fields) != 2 || fields[0].Value != "200" || len(fields[1].Name) != max(n, 1) || len(fields[1].Value) != n {
-			t.Errorf("%d octets: %v", n, err)
-		}
-		if !leavesTableAlone(block) {
-			t.Errorf("%d octets: changes the table", n)
+// TestDecoder_Limits has a field section that is as large as permitted, and one that is larger by an octet or a field.
+func TestDecoder_Limits(t *testing.T) {
+	var block []byte
+	size, num := 0, 0
+	for _, f := range []Field{{":method", "POST"}, {":scheme", "http"}, {":path", "/a/b"}, {"a", "1"}, {"b", strings.Repeat("v", 300)}} {
+		block = AppendField(block, f.Name, f.Value)
+		size += len(f.Name) + len(f.Value) + 32
+		num++
+	}
+	for _, row := range []struct {
+		maxList, maxNum int
+		oversize        bool
+	}{
+		{size, num, false},
+		{size - 1, num, true},
+		{size, num - 1, true},
+	} {
+		r, err := NewDecoder(row.maxList, row.maxNum).Decode(Request, block)
+		if err != nil || r.Oversize != row.oversize {
+			t.Errorf("%d fields of %d octets, %d of %d permitted: oversize %v, %v", num, size, row.maxNum, row.maxList, r.Oversize, err)
 		}
 	}
-	for _, status := range []int{100, 200, 204, 404, 405, 415, 500} {
-		fields, err := d.DecodeFull(AppendStatus(nil, status))
-		if err != nil || len(fields) != 1 || fields[0].Name != ":status" || fields[0].Value != fmt.Sprint(status) {
-			t.Errorf("status %d: %v, %v", status, fields, err)
-		}
+	r, err := NewDecoder(size+100, num+2).Decode(Request, block)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !r.Fits(2, 100) || r.Fits(3, 100) || r.Fits(2, 101) {
+		t.Errorf("2 more lines of 100 octets: %v; 3 lines: %v; 101 octets: %v", r.Fits(2, 100), r.Fits(3, 100), r.Fits(2, 101))
 	}
 }

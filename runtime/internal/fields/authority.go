@@ -1,4 +1,4 @@
-package http2
+package fields
 
 import "strings"
 
@@ -7,10 +7,10 @@ import "strings"
 //
 // RFC 9113, Section 8.3.1: "A server SHOULD treat a request as malformed if it contains a Host header field that
 // identifies an entity that differs from the entity in the ":authority" pseudo-header field." So is one that names
-// several, by RFC 9110, Section 7.2, and by A41: who is asked must not depend on which of them is read.
-func (r *Request) takeHost(hasAuthority bool) (malformed string) {
+// several, by RFC 9110, Section 7.2, and by A41: the entity must not depend on which of them is read.
+func (s *Section) takeHost(hasAuthority bool) (malformed string) {
 	host, hosts := "", 0
-	for _, f := range r.Fields {
+	for _, f := range s.Fields {
 		if f.Name == "host" {
 			host = f.Value
 			hosts++
@@ -20,8 +20,8 @@ func (r *Request) takeHost(hasAuthority bool) (malformed string) {
 	case hosts > 1:
 		return "several host fields"
 	case hosts == 1 && !hasAuthority:
-		r.Authority = host
-	case hosts == 1 && !sameAuthority(host, r.Authority, r.Scheme):
+		s.Authority = host
+	case hosts == 1 && !sameAuthority(host, s.Authority, s.Scheme):
 		return "host differs from :authority"
 	}
 	return ""
