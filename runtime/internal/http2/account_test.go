@@ -10,6 +10,7 @@ import (
 
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 	"github.com/gogreeter/gogreeter/runtime/internal/fields"
+	"github.com/gogreeter/gogreeter/runtime/internal/h2test"
 )
 
 // withAccount is withPeer for a connection whose account has a limit.
@@ -29,12 +30,12 @@ func withAccount(t *testing.T, config Config, limit int64, test func(p *peer, ac
 func TestConn_RefusesWhatItCannotHold(t *testing.T) {
 	const limit = 1 << 20
 	withAccount(t, Config{}, limit, func(p *peer, account *budget.Budget) {
-		p.greet()
+		p.GreetServer()
 		account.Add(budget.Requests, limit)
 		account.Add(budget.Responses, limit/4)
 		id := uint32(1)
 		for range 3000 {
-			p.writeFrame(0x1, 0x5, id, okBlock)
+			p.WriteFrame(0x1, 0x5, id, okBlock)
 			p.wantRSTStream(id, ErrCodeRefusedStream)
 			id += 2
 		}
@@ -47,15 +48,15 @@ func TestConn_RefusesWhatItCannotHold(t *testing.T) {
 // TestConn_OwesNoMoreThanItTook sends content through a small window. What is given back in all is what has come.
 func TestConn_OwesNoMoreThanItTook(t *testing.T) {
 	withPeer(t, Config{ConnWindow: 65535}, func(p *peer) {
-		p.greet()
+		p.GreetServer()
 		p.open(1)
 		sent, given := 0, 0
 		for range 100 {
-			p.writeData(1, false, make([]byte, 10_000))
+			p.WriteData(1, false, make([]byte, 10_000))
 			sent += 10_000
-			for f, ok := p.poll(); ok; f, ok = p.poll() {
-				if f.kind == frameWindowUpdate && f.streamID == 0 {
-					given += int(binary.BigEndian.Uint32(f.payload))
+			for f, ok := p.Poll(); ok; f, ok = p.Poll() {
+				if f.Type == h2test.WindowUpdate && f.StreamID == 0 {
+					given += int(binary.BigEndian.Uint32(f.Payload))
 				}
 			}
 			if given > sent || sent-given > 65535 {
@@ -70,12 +71,12 @@ func TestConn_StuckAgain(t *testing.T) {
 	const limit = 1 << 20
 	config := Config{WriteTimeout: 30 * time.Second}
 	withAccount(t, config, limit, func(p *peer, _ *budget.Budget) {
-		p.greet()
+		p.GreetServer()
 		st := p.open(1)
 		st.Write(Outgoing{Headers: okHeaders, Data: make([]byte, limit)})
 		p.conn.Flush()
 		taken := func() (frames int) {
-			for _, ok := p.poll(); ok; _, ok = p.poll() {
+			for _, ok := p.Poll(); ok; _, ok = p.Poll() {
 				frames++
 			}
 			return frames
@@ -83,8 +84,8 @@ func TestConn_StuckAgain(t *testing.T) {
 		taken()
 		for range 3 {
 			time.Sleep(config.WriteTimeout / 2)
-			p.writeWindowUpdate(0, 1000)
-			p.writeWindowUpdate(1, 1000)
+			p.WriteWindowUpdate(0, 1000)
+			p.WriteWindowUpdate(1, 1000)
 			if n := taken(); n != 1 {
 				p.t.Fatalf("%d frames have come into a window of 1,000 octets", n)
 			}
@@ -93,7 +94,7 @@ func TestConn_StuckAgain(t *testing.T) {
 			p.t.Fatal("the connection has ended although its peer takes something")
 		}
 		time.Sleep(2 * config.WriteTimeout)
-		p.wantEventually(func(f received) bool { return f.kind == frameGoAway && f.code() == ErrCodeEnhanceYourCalm })
+		p.wantEventually(func(f h2test.Frame) bool { return f.Type == h2test.GoAway && codeOf(f) == ErrCodeEnhanceYourCalm })
 		p.wantClosed()
 	})
 }
@@ -103,19 +104,19 @@ func TestConn_HoldsNothingAtItsEnd(t *testing.T) {
 	for name, reads := range map[string]bool{"PeerReads": true, "PeerGoes": false} {
 		t.Run(name, func(t *testing.T) {
 			withAccount(t, Config{}, 64<<20, func(p *peer, account *budget.Budget) {
-				p.greet()
+				p.GreetServer()
 				large := fields.AppendField(fields.AppendStatus(nil, 200), "large", strings.Repeat("v", 200<<10))
 				p.app.onRequest = func(st *testStream, _ bool) bool {
 					st.write(Outgoing{Headers: large, Finish: true})
 					return true
 				}
-				p.nc.in.update(func() { p.nc.in.limit = 1000 })
+				p.nc.Limit(1000)
 				const requests = 5
 				var all []byte
 				for i := range requests {
 					all = append(all, rawFrame(0x1, 0x5, uint32(2*i+1), okBlock)...)
 				}
-				p.write(all)
+				p.Write(all)
 				synctest.Wait()
 				if held := account.Used(budget.Responses); held < requests*200<<10/2 {
 					p.t.Errorf("%d octets are counted while %d field blocks of 200 KiB wait", held, requests)
@@ -124,9 +125,9 @@ func TestConn_HoldsNothingAtItsEnd(t *testing.T) {
 					p.nc.Close()
 					synctest.Wait()
 				} else {
-					p.nc.in.update(func() { p.nc.in.limit = -1 })
+					p.nc.Limit(-1)
 					for range requests {
-						p.wantEventually(func(f received) bool { return f.kind == frameContinuation && f.flags&0x4 != 0 })
+						p.wantEventually(func(f h2test.Frame) bool { return f.Type == h2test.Continuation && f.Flags&0x4 != 0 })
 					}
 					synctest.Wait()
 				}

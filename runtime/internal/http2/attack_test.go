@@ -9,12 +9,13 @@ import (
 	"time"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/fields"
+	"github.com/gogreeter/gogreeter/runtime/internal/h2test"
 )
 
 // calmed: what came before is answered or not, and then the connection ends with ENHANCE_YOUR_CALM.
 func calmed(p *peer) {
 	p.t.Helper()
-	p.wantEventually(func(f received) bool { return f.kind == frameGoAway && f.code() == ErrCodeEnhanceYourCalm })
+	p.wantEventually(func(f h2test.Frame) bool { return f.Type == h2test.GoAway && codeOf(f) == ErrCodeEnhanceYourCalm })
 	p.wantClosed()
 }
 
@@ -27,18 +28,18 @@ func allTold(p *peer) {
 }
 
 // wantEventually takes frames until one is as wanted.
-func (p *peer) wantEventually(wanted func(f received) bool) received {
+func (p *peer) wantEventually(wanted func(f h2test.Frame) bool) h2test.Frame {
 	p.t.Helper()
 	for {
-		f, ok := p.poll()
+		f, ok := p.Poll()
 		if !ok {
 			p.t.Fatal("the frame wanted has not come")
 		}
 		if wanted(f) {
 			return f
 		}
-		if f.kind == frameGoAway {
-			p.t.Fatalf("GOAWAY with %v (%q)", f.code(), f.payload[8:])
+		if f.Type == h2test.GoAway {
+			p.t.Fatalf("GOAWAY with %v (%q)", codeOf(f), f.Payload[8:])
 		}
 	}
 }
@@ -47,8 +48,8 @@ func (p *peer) wantEventually(wanted func(f received) bool) received {
 func endures(p *peer) {
 	p.t.Helper()
 	const id = 1<<31 - 3 // after the last one comes a GOAWAY
-	p.writeFrame(0x1, 0x5, id, okBlock)
-	p.wantEventually(func(f received) bool { return f.kind == frameHeaders && f.streamID == id && f.endStream() })
+	p.WriteFrame(0x1, 0x5, id, okBlock)
+	p.wantEventually(func(f h2test.Frame) bool { return f.Type == h2test.Headers && f.StreamID == id && f.Ends() })
 }
 
 // repeat sends frames n times, some of them at a time.
@@ -92,9 +93,9 @@ func TestConn_WithstandsFloods(t *testing.T) {
 	open1 := func(p *peer) { p.open(1) }
 	cut := rawFrame(0x1, 0, 1, okBlock) // HEADERS without END_HEADERS
 	runOnce(t, []offence{
-		{name: "rapid reset (CVE-2023-44487)", send: requests(3000, each(0x3, 0, ErrCodeCancel)), want: after(calmed, allTold)},
-		{name: "rapid reset, within the burst", send: requests(900, each(0x3, 0, ErrCodeCancel)), want: endures},
-		{name: "rapid reset of unknown streams", send: after(requests(1, each(0x3, 0, ErrCodeCancel)), repeat(30_000, rawFrame(0x3, 0, 1, 8))), want: endures},
+		{name: "rapid reset (CVE-2023-44487)", send: requests(3000, each(0x3, 0, h2test.Cancel)), want: after(calmed, allTold)},
+		{name: "rapid reset, within the burst", send: requests(900, each(0x3, 0, h2test.Cancel)), want: endures},
+		{name: "rapid reset of unknown streams", send: after(requests(1, each(0x3, 0, h2test.Cancel)), repeat(30_000, rawFrame(0x3, 0, 1, 8))), want: endures},
 		{name: "MadeYouReset (CVE-2025-8671): WINDOW_UPDATE of 0", send: requests(3000, each(0x8, 0, 0)), want: calmed},
 		{name: "MadeYouReset: window overflow", send: requests(3000, each(0x8, 0, 1<<31-1)), want: calmed},
 		{name: "MadeYouReset: PRIORITY of 4 octets", send: requests(3000, each(0x2, 0, 0)), want: calmed},
@@ -139,7 +140,7 @@ func runOnce(t *testing.T, table []offence) {
 	for _, row := range table {
 		t.Run(row.name, func(t *testing.T) {
 			withPeer(t, row.config, func(p *peer) {
-				p.greet()
+				p.GreetServer()
 				row.send(p)
 				row.want(p)
 			})
@@ -156,42 +157,42 @@ func TestConn_BearsOrdinaryUse(t *testing.T) {
 	}{
 		{"a PING after each answer", func(p *peer, id uint32) {
 			p.wantServedQuietly(id)
-			p.writeFrame(0x6, 0, 0, "roundtri")
-			p.want(framePing)
+			p.WriteFrame(0x6, 0, 0, "roundtri")
+			p.Want(h2test.Ping)
 		}},
 		{"a PING each five minutes, with a stream open", func(p *peer, id uint32) {
 			if id == 1 {
 				p.open(1)
 			}
 			time.Sleep(5 * time.Minute)
-			p.writeFrame(0x6, 0, 0, "keepaliv")
-			p.want(framePing)
+			p.WriteFrame(0x6, 0, 0, "keepaliv")
+			p.Want(h2test.Ping)
 		}},
 		{"a PING each two hours, without", func(p *peer, id uint32) {
 			time.Sleep(2 * time.Hour)
-			p.want(framePing) // ours
-			p.writeFrame(0x6, 0, 0, "keepaliv")
-			p.want(framePing)
+			p.Want(h2test.Ping) // ours
+			p.WriteFrame(0x6, 0, 0, "keepaliv")
+			p.Want(h2test.Ping)
 		}},
 		{"one RPC of three is cancelled", func(p *peer, id uint32) {
 			if id%6 != 1 {
 				p.wantServedQuietly(id)
 				return
 			}
-			p.writeHeaders(id, false, request()...)
-			p.writeFrame(0x3, 0, id, ErrCodeCancel)
-			p.wantNothing()
+			p.WriteHeaders(id, false, request()...)
+			p.WriteFrame(0x3, 0, id, h2test.Cancel)
+			p.WantNothing()
 		}},
 		{"an RPC is cancelled each second", func(p *peer, id uint32) {
 			time.Sleep(time.Second)
-			p.writeHeaders(id, false, request()...)
-			p.writeFrame(0x3, 0, id, ErrCodeCancel)
-			p.wantNothing()
+			p.WriteHeaders(id, false, request()...)
+			p.WriteFrame(0x3, 0, id, h2test.Cancel)
+			p.WantNothing()
 		}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			withPeer(t, Config{}, func(p *peer) {
-				p.greet()
+				p.GreetServer()
 				for i := range 5000 {
 					row.use(p, uint32(2*i+1))
 				}
@@ -203,9 +204,9 @@ func TestConn_BearsOrdinaryUse(t *testing.T) {
 // wantServedQuietly is wantServed for connections on which much has been sent already.
 func (p *peer) wantServedQuietly(id uint32) {
 	p.t.Helper()
-	p.writeWindowUpdate(0, 1)
-	p.writeHeaders(id, false, request()...)
-	p.writeData(id, true, "x")
+	p.WriteWindowUpdate(0, 1)
+	p.WriteHeaders(id, false, request()...)
+	p.WriteData(id, true, "x")
 	p.wantReply(id, "x")
 }
 
@@ -230,9 +231,9 @@ func TestConn_LimitsFieldSections(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			withPeer(t, config, func(p *peer) {
-				p.greet()
+				p.GreetServer()
 				for id := uint32(1); id < 10; id += 2 { // the same again, from the dynamic table
-					p.writeHeaders(id, true, row.fields...)
+					p.WriteHeaders(id, true, row.fields...)
 					p.wantReply(id, "")
 					r := p.app.streams[id].request
 					size := 0
@@ -252,14 +253,14 @@ func TestConn_LimitsFieldSections(t *testing.T) {
 // One large entry of the dynamic table, and then a field block of nothing but references to it (CVE-2016-6581).
 func TestConn_WithstandsHPACKBomb(t *testing.T) {
 	withPeer(t, Config{}, func(p *peer) {
-		p.greet()
+		p.GreetServer()
 		entry := append([]byte{0x40, 1, 'a', 0x7f, 0xa1, 0x1e}, bytes.Repeat([]byte("v"), 127+0x21+0x1e<<7)...)
-		p.writeFrame(0x1, 0x5, 1, okBlock, entry)
+		p.WriteFrame(0x1, 0x5, 1, okBlock, entry)
 		p.wantReply(1, "")
 		for id := uint32(3); id < 100; id += 2 {
-			p.writeFrame(0x1, 0x1, id, okBlock)
-			p.writeFrame(0x9, 0x0, id, bytes.Repeat([]byte{0xbe}, 16384))
-			p.writeFrame(0x9, 0x4, id, bytes.Repeat([]byte{0xbe}, 16384))
+			p.WriteFrame(0x1, 0x1, id, okBlock)
+			p.WriteFrame(0x9, 0x0, id, bytes.Repeat([]byte{0xbe}, 16384))
+			p.WriteFrame(0x9, 0x4, id, bytes.Repeat([]byte{0xbe}, 16384))
 			p.wantReply(id, "")
 			if r := p.app.streams[id].request; !r.Oversize || len(r.Fields) > 4 {
 				p.t.Fatalf("oversize %v, %d fields", r.Oversize, len(r.Fields))
@@ -281,12 +282,12 @@ func TestConn_GivesWindowBack(t *testing.T) {
 		"on a stream that the peer has reset, over and over": func(p *peer, i int) uint32 {
 			id := uint32(2*i + 1)
 			p.open(id)
-			p.writeFrame(0x3, 0, id, ErrCodeCancel)
+			p.WriteFrame(0x3, 0, id, h2test.Cancel)
 			return id
 		},
 		"on refused streams": func(p *peer, i int) uint32 {
 			p.app.accept = func(*fields.Section) bool { return false }
-			p.writeHeaders(uint32(2*i+1), false, request()...)
+			p.WriteHeaders(uint32(2*i+1), false, request()...)
 			return uint32(2*i + 1)
 		},
 		"beyond the stream's window": func(p *peer, i int) uint32 {
@@ -294,27 +295,27 @@ func TestConn_GivesWindowBack(t *testing.T) {
 			p.app.onData = func(*testStream, []byte, bool) bool { return true } // gives nothing back
 			p.open(id)
 			for range 4 {
-				p.writeData(id, false, chunk)
+				p.WriteData(id, false, chunk)
 			}
 			return id
 		},
 		"on an early response": func(p *peer, i int) uint32 {
 			id := uint32(2*i + 1)
 			p.app.onRequest = func(st *testStream, _ bool) bool { st.reply(); return true }
-			p.writeHeaders(id, false, request()...)
+			p.WriteHeaders(id, false, request()...)
 			return id
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			withPeer(t, Config{ConnWindow: 65535}, func(p *peer) {
-				p.greet()
+				p.GreetServer()
 				window := 65535
 				for i := range 200 {
 					id := send(p, i)
-					p.writeData(id, false, chunk)
-					for f, ok := p.poll(); ok; f, ok = p.poll() {
-						if f.kind == frameGoAway {
-							p.t.Fatalf("GOAWAY with %v (%q)", f.code(), f.payload[8:])
+					p.WriteData(id, false, chunk)
+					for f, ok := p.Poll(); ok; f, ok = p.Poll() {
+						if f.Type == h2test.GoAway {
+							p.t.Fatalf("GOAWAY with %v (%q)", codeOf(f), f.Payload[8:])
 						}
 					}
 					window = int(p.conn.in.window)
@@ -327,17 +328,17 @@ func TestConn_GivesWindowBack(t *testing.T) {
 	}
 	t.Run("of padding, on the stream too", func(t *testing.T) {
 		withPeer(t, Config{}, func(p *peer) {
-			p.greet()
+			p.GreetServer()
 			p.open(1)
 			for range 5000 {
-				p.writeFrame(0x0, 0x8, 1, "\xffx", chunk[:255])
+				p.WriteFrame(0x0, 0x8, 1, "\xffx", chunk[:255])
 			}
-			for f, ok := p.poll(); ok; f, ok = p.poll() {
-				if f.kind != frameWindowUpdate {
+			for f, ok := p.Poll(); ok; f, ok = p.Poll() {
+				if f.Type != h2test.WindowUpdate {
 					p.t.Fatalf("got %v", f)
 				}
 			}
-			p.writeHeaders(1, true, "end", "now")
+			p.WriteHeaders(1, true, "end", "now")
 			p.wantReply(1, strings.Repeat("x", 5000))
 		})
 	})
@@ -352,9 +353,9 @@ func TestConn_StopsReading_WhenPeerDoesNotRead(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			withPeer(t, Config{MinPingInterval: -1}, func(p *peer) {
-				p.greet()
+				p.GreetServer()
 				p.conn.controls, p.conn.resets = newBucket(1e9, 1), newBucket(1e9, 1)
-				p.nc.in.update(func() { p.nc.in.limit = 1000 })
+				p.nc.Limit(1000)
 				// Something else writes already, so that the reader has somebody to wait for.
 				go func() {
 					p.conn.mu.Lock()
@@ -374,9 +375,7 @@ func TestConn_StopsReading_WhenPeerDoesNotRead(t *testing.T) {
 				p.conn.mu.Lock()
 				waiting := len(p.conn.out)
 				p.conn.mu.Unlock()
-				p.nc.out.mu.Lock()
-				unread := len(p.nc.out.buf)
-				p.nc.out.mu.Unlock()
+				unread := p.nc.Unread()
 				if waiting > maxOutReader+2*readBufferSize || unread == 0 {
 					p.t.Errorf("%d octets wait to be written, %d to be read", waiting, unread)
 				}

@@ -38,7 +38,7 @@ func TestConn_ComparesHost(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			withPeer(t, Config{}, func(p *peer) {
-				p.greet()
+				p.GreetServer()
 				fields := plain(row.scheme)
 				if row.authority != "-" {
 					fields = append(fields, ":authority", row.authority)
@@ -47,7 +47,7 @@ func TestConn_ComparesHost(t *testing.T) {
 					fields = append(fields, "host", host)
 				}
 				for id := uint32(1); id < 7; id += 2 { // the third has a field block that is remembered
-					p.writeHeaders(id, false, fields...)
+					p.WriteHeaders(id, false, fields...)
 					if row.want == "-" {
 						p.wantRSTStream(id, ErrCodeProtocol)
 						continue
@@ -55,12 +55,12 @@ func TestConn_ComparesHost(t *testing.T) {
 					if got := p.accepted(id).request.Authority; got != row.want {
 						t.Errorf("the authority is %q, want %q", got, row.want)
 					}
-					p.writeData(id, true, "")
+					p.WriteData(id, true, "")
 					p.wantReply(id, "")
 				}
 				// Of trailers nothing is used, and host is a field like any other.
-				p.writeHeaders(7, false, request()...)
-				p.writeHeaders(7, true, "host", "evil.example", "host", "example.com")
+				p.WriteHeaders(7, false, request()...)
+				p.WriteHeaders(7, true, "host", "evil.example", "host", "example.com")
 				p.wantReply(7, "")
 			})
 		})

@@ -74,16 +74,16 @@ func TestStreamQueue_Remove(t *testing.T) {
 // reads none of them.
 func TestConn_StopsReading_WhenFieldBlocksWait(t *testing.T) {
 	withPeer(t, Config{}, func(p *peer) {
-		p.greet()
+		p.GreetServer()
 		large := fields.AppendField(fields.AppendStatus(nil, 200), "large", strings.Repeat("v", 100<<10))
 		p.app.onRequest = func(st *testStream, _ bool) bool {
 			st.write(Outgoing{Headers: large, Finish: true})
 			return true
 		}
-		p.nc.in.update(func() { p.nc.in.limit = 1000 })
+		p.nc.Limit(1000)
 		const requests = 500
 		for i := range requests {
-			p.writeFrame(0x1, 0x5, uint32(2*i+1), okBlock)
+			p.WriteFrame(0x1, 0x5, uint32(2*i+1), okBlock)
 			synctest.Wait() // each is a batch of its own
 		}
 		if n := len(p.app.all); n == 0 || n > requests/10 {
@@ -96,7 +96,7 @@ func TestConn_StopsReading_WhenFieldBlocksWait(t *testing.T) {
 func TestConn_EndDoesNotWait(t *testing.T) {
 	for name, end := range map[string]func(p *peer){
 		"End":                func(p *peer) { p.conn.End(ErrCodeNo, "") },
-		"a connection error": func(p *peer) { p.writeData(0, false, "x") },
+		"a connection error": func(p *peer) { p.WriteData(0, false, "x") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			withPeer(t, Config{}, func(p *peer) {

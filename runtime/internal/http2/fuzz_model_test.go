@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/h2test"
 )
 
 // model is a peer's view of a connection, kept by other code than the package's: what the peer has said, what the
@@ -75,13 +77,9 @@ func (m *model) says(b []byte) {
 
 // frames calls visit for each whole frame, and returns the rest.
 func (m *model) frames(b []byte, visit func(kind, flags byte, id uint32, payload []byte)) (rest []byte) {
-	for len(b) >= 9 {
-		n := int(b[0])<<16 | int(b[1])<<8 | int(b[2])
-		if len(b) < 9+n {
-			break
-		}
-		visit(b[3], b[4], binary.BigEndian.Uint32(b[5:])&(1<<31-1), b[9:9+n])
-		b = b[9+n:]
+	f, b, ok := h2test.Cut(b)
+	for ; ok; f, b, ok = h2test.Cut(b) {
+		visit(f.Type, f.Flags, f.StreamID&(1<<31-1), f.Payload)
 	}
 	return b
 }

@@ -40,8 +40,8 @@ func (s *script) Write(b []byte) (int, error) {
 }
 
 func (s *script) Close() error                     { s.closed = true; return nil }
-func (s *script) LocalAddr() net.Addr              { return pipeAddr{} }
-func (s *script) RemoteAddr() net.Addr             { return pipeAddr{} }
+func (s *script) LocalAddr() net.Addr              { return &net.TCPAddr{} }
+func (s *script) RemoteAddr() net.Addr             { return &net.TCPAddr{} }
 func (s *script) SetDeadline(time.Time) error      { return nil }
 func (s *script) SetReadDeadline(time.Time) error  { return nil }
 func (s *script) SetWriteDeadline(time.Time) error { return nil }

@@ -39,7 +39,7 @@ func TestConn_AnswersHTTP1(t *testing.T) {
 			t.Run(row.name, func(t *testing.T) {
 				withPeer(t, Config{SetupTimeout: 10 * time.Second}, func(p *peer) {
 					for rest := row.sent; rest != "" && !p.stopped.Load(); rest = rest[min(piece, len(rest)):] {
-						p.write([]byte(rest[:min(piece, len(rest))]))
+						p.Write([]byte(rest[:min(piece, len(rest))]))
 						synctest.Wait()
 					}
 					began := time.Now()

@@ -98,7 +98,7 @@ func TestConn_SetupBy(t *testing.T) {
 // A panic on a goroutine of the connection's is the application's to log, and the connection's end.
 func TestConn_ContainsPanics(t *testing.T) {
 	withPeer(t, Config{}, func(p *peer) {
-		p.greet()
+		p.GreetServer()
 		var reasons []any
 		p.app.onPanic = func(reason any) { reasons = append(reasons, reason) }
 		func() {

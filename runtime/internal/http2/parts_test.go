@@ -28,7 +28,7 @@ func TestData_InParts(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			withPeer(t, Config{}, func(p *peer) {
-				p.greet()
+				p.GreetServer()
 				for id := uint32(1); id < 7; id += 2 {
 					st := p.open(id)
 					b := rawFrame(0x0, 0x1, id, content)
@@ -38,14 +38,14 @@ func TestData_InParts(t *testing.T) {
 						head++
 					}
 					for i, n := range row.pieces {
-						p.write(b[:head+n])
+						p.Write(b[:head+n])
 						b, head = b[head+n:], 0
 						synctest.Wait()
 						if len(st.data) != row.early[i] || st.ended {
 							t.Errorf("after piece %d, the application has %d octets, want %d; the end: %v", i, len(st.data), row.early[i], st.ended)
 						}
 					}
-					p.write(b)
+					p.Write(b)
 					synctest.Wait()
 					want := content
 					if row.padded {
@@ -65,7 +65,7 @@ func TestData_InParts(t *testing.T) {
 func TestData_BadPart(t *testing.T) {
 	half := func(p *peer, id uint32) (rest []byte) {
 		b := rawFrame(0x0, 0x1, id, make([]byte, 16384))
-		p.write(b[:8000])
+		p.Write(b[:8000])
 		synctest.Wait()
 		return b[8000:]
 	}
@@ -75,24 +75,24 @@ func TestData_BadPart(t *testing.T) {
 		begin  func(p *peer) // what comes before, on stream 1
 		code   ErrCode
 	}{
-		{"content-length", Config{}, func(p *peer) { p.writeHeaders(1, false, request("content-length", "5000")...) }, ErrCodeProtocol},
+		{"content-length", Config{}, func(p *peer) { p.WriteHeaders(1, false, request("content-length", "5000")...) }, ErrCodeProtocol},
 		{"a stream that has ended", Config{}, func(p *peer) { p.wantServed(1) }, ErrCodeStreamClosed},
 		{"the stream's window", Config{StreamWindow: 6000}, func(p *peer) { p.open(1) }, ErrCodeFlowControl},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			withPeer(t, row.config, func(p *peer) {
-				p.greet()
+				p.GreetServer()
 				row.begin(p)
 				rest := half(p, 1)
 				p.wantRSTStream(1, row.code)
-				p.write(rest)
+				p.Write(rest)
 				p.wantServed(3)
 			})
 		})
 	}
 	t.Run("no stream", func(t *testing.T) {
 		withPeer(t, Config{}, func(p *peer) {
-			p.greet()
+			p.GreetServer()
 			half(p, 0)
 			p.wantGoAway(ErrCodeProtocol)
 		})

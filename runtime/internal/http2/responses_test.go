@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/h2test"
 )
 
 // pattern returns n octets of which each piece is different.
@@ -28,32 +30,32 @@ type response struct {
 // collect takes all frames that are there, and adds them to the responses of their streams.
 func (p *peer) collect(into map[uint32]*response) (frames int) {
 	p.t.Helper()
-	for f, ok := p.poll(); ok; f, ok = p.poll() {
-		if f.streamID == 0 {
+	for f, ok := p.Poll(); ok; f, ok = p.Poll() {
+		if f.StreamID == 0 {
 			continue
 		}
-		r := into[f.streamID]
+		r := into[f.StreamID]
 		if r == nil {
 			r = new(response)
-			into[f.streamID] = r
+			into[f.StreamID] = r
 		}
 		switch {
-		case f.kind == frameRSTStream:
+		case f.Type == h2test.RSTStream:
 			r.reset = true
 			continue
-		case f.kind == frameWindowUpdate:
+		case f.Type == h2test.WindowUpdate:
 			continue
 		case r.ended:
 			p.t.Fatalf("%v after the end of the response", f)
-		case f.kind == frameHeaders:
+		case f.Type == h2test.Headers:
 			r.headers++
-		case f.kind == frameData && r.headers == 0:
+		case f.Type == h2test.Data && r.headers == 0:
 			p.t.Fatalf("%v before HEADERS", f)
-		case f.kind == frameData:
-			r.data = append(r.data, f.payload...)
+		case f.Type == h2test.Data:
+			r.data = append(r.data, f.Payload...)
 			frames++
 		}
-		r.ended = r.ended || f.endStream()
+		r.ended = r.ended || f.Ends()
 	}
 	return frames
 }
@@ -86,9 +88,9 @@ func TestConn_SendsLargeResponses(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(row), func(t *testing.T) {
 			withPeer(t, Config{}, func(p *peer) {
-				p.greet(4, uint32(row.streamWindow))
+				p.GreetServer(4, uint32(row.streamWindow))
 				p.serveWith(row.size)
-				p.writeHeaders(1, true, request()...)
+				p.WriteHeaders(1, true, request()...)
 				got := make(map[uint32]*response)
 				window, connWindow := row.streamWindow, 65535
 				for rounds := 0; ; rounds++ {
@@ -103,8 +105,8 @@ func TestConn_SendsLargeResponses(t *testing.T) {
 						break
 					}
 					window, connWindow = window+row.step, connWindow+row.step
-					p.writeWindowUpdate(0, row.step)
-					p.writeWindowUpdate(1, row.step)
+					p.WriteWindowUpdate(0, row.step)
+					p.WriteWindowUpdate(1, row.step)
 				}
 				p.wantResponse(got[1], 1, row.size)
 			})
@@ -115,11 +117,11 @@ func TestConn_SendsLargeResponses(t *testing.T) {
 func TestConn_SharesWindowEvenly(t *testing.T) {
 	withPeer(t, Config{}, func(p *peer) {
 		const size = 1 << 20
-		p.greet(4, 2*size)
+		p.GreetServer(4, 2*size)
 		p.serveWith(size)
 		got := make(map[uint32]*response)
 		for id := uint32(1); id < 8; id += 2 {
-			p.writeHeaders(id, true, request()...)
+			p.WriteHeaders(id, true, request()...)
 		}
 		p.collect(got) // the first has used the window up
 		for done := false; !done; {
@@ -127,7 +129,7 @@ func TestConn_SharesWindowEvenly(t *testing.T) {
 			for id, r := range got {
 				before[id] = len(r.data)
 			}
-			p.writeWindowUpdate(0, 4*16384)
+			p.WriteWindowUpdate(0, 4*16384)
 			p.collect(got)
 			done = true
 			for id, r := range got {
@@ -146,16 +148,16 @@ func TestConn_SharesWindowEvenly(t *testing.T) {
 
 func TestConn_SmallResponseNeedNotWait(t *testing.T) {
 	withPeer(t, Config{}, func(p *peer) {
-		p.greet(4, 100)
+		p.GreetServer(4, 100)
 		p.serveWith(1000)
-		p.writeHeaders(1, true, request()...)
-		p.wantHeaders(1, false)
-		p.want(frameData)
+		p.WriteHeaders(1, true, request()...)
+		p.WantHeaders(1, false)
+		p.Want(h2test.Data)
 		p.serveWith(50)
-		p.writeHeaders(3, true, request()...) // stream 1 waits for its window, which is no reason for 3 to wait
-		p.wantHeaders(3, false)
-		p.wantData(3, false, string(pattern(3, 50)))
-		p.wantHeaders(3, true)
+		p.WriteHeaders(3, true, request()...) // stream 1 waits for its window, which is no reason for 3 to wait
+		p.WantHeaders(3, false)
+		p.WantData(3, false, string(pattern(3, 50)))
+		p.WantHeaders(3, true)
 	})
 }
 
@@ -165,93 +167,93 @@ func TestConn_WaitsForWindows(t *testing.T) {
 		test func(p *peer)
 	}{
 		{"of the stream, opened by WINDOW_UPDATE", func(p *peer) {
-			p.writeWindowUpdate(1, 3)
-			p.wantData(1, false, "fgh")
-			p.wantNothing()
-			p.writeWindowUpdate(1, 100)
-			p.wantData(1, false, "ij")
+			p.WriteWindowUpdate(1, 3)
+			p.WantData(1, false, "fgh")
+			p.WantNothing()
+			p.WriteWindowUpdate(1, 100)
+			p.WantData(1, false, "ij")
 		}},
 		{"of the stream, opened by SETTINGS", func(p *peer) {
-			p.writeSettings(4, 8)
-			p.want(frameSettings)
-			p.wantData(1, false, "fgh")
-			p.wantNothing()
-			p.writeSettings(4, 100)
-			p.want(frameSettings)
-			p.wantData(1, false, "ij")
+			p.WriteSettings(4, 8)
+			p.Want(h2test.Settings)
+			p.WantData(1, false, "fgh")
+			p.WantNothing()
+			p.WriteSettings(4, 100)
+			p.Want(h2test.Settings)
+			p.WantData(1, false, "ij")
 		}},
 		{"negative, by SETTINGS", func(p *peer) {
-			p.writeSettings(4, 0) // the window is -5
-			p.want(frameSettings)
-			p.writeWindowUpdate(1, 5)
-			p.wantNothing()
-			p.writeWindowUpdate(1, 1)
-			p.wantData(1, false, "f")
-			p.writeSettings(4, 5)
-			p.want(frameSettings)
-			p.wantData(1, false, "ghij")
+			p.WriteSettings(4, 0) // the window is -5
+			p.Want(h2test.Settings)
+			p.WriteWindowUpdate(1, 5)
+			p.WantNothing()
+			p.WriteWindowUpdate(1, 1)
+			p.WantData(1, false, "f")
+			p.WriteSettings(4, 5)
+			p.Want(h2test.Settings)
+			p.WantData(1, false, "ghij")
 		}},
 		{"negative, and then a stream of its own", func(p *peer) {
-			p.writeSettings(4, 1)
-			p.want(frameSettings)
-			p.writeHeaders(3, true, request()...)
-			p.wantHeaders(3, false)
-			p.wantData(3, false, "a")
-			p.writeWindowUpdate(3, 100)
-			p.wantData(3, false, "bcdefghij")
-			p.wantHeaders(3, true)
-			p.writeWindowUpdate(1, 9)
-			p.wantData(1, false, "fghij")
+			p.WriteSettings(4, 1)
+			p.Want(h2test.Settings)
+			p.WriteHeaders(3, true, request()...)
+			p.WantHeaders(3, false)
+			p.WantData(3, false, "a")
+			p.WriteWindowUpdate(3, 100)
+			p.WantData(3, false, "bcdefghij")
+			p.WantHeaders(3, true)
+			p.WriteWindowUpdate(1, 9)
+			p.WantData(1, false, "fghij")
 		}},
 		{"the peer resets it", func(p *peer) {
-			p.writeFrame(0x3, 0, 1, ErrCodeCancel)
-			p.writeWindowUpdate(1, 100)
-			p.wantNothing()
+			p.WriteFrame(0x3, 0, 1, h2test.Cancel)
+			p.WriteWindowUpdate(1, 100)
+			p.WantNothing()
 			p.app.streams[1].closedBy(p.t)
-			p.writeWindowUpdate(0, 100)
-			p.wantNothing()
+			p.WriteWindowUpdate(0, 100)
+			p.WantNothing()
 		}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			withPeer(t, Config{}, func(p *peer) {
-				p.greet(4, 5)
+				p.GreetServer(4, 5)
 				p.app.onRequest = func(st *testStream, _ bool) bool { st.replyWith([]byte("abcdefghij")); return true }
-				p.writeHeaders(1, true, request()...)
-				p.wantHeaders(1, false)
-				p.wantData(1, false, "abcde")
-				p.wantNothing()
+				p.WriteHeaders(1, true, request()...)
+				p.WantHeaders(1, false)
+				p.WantData(1, false, "abcde")
+				p.WantNothing()
 				row.test(p)
 				if !p.app.streams[1].state.isClosed() {
 					p.t.Error("stream 1 is still open")
 				}
 				if len(p.app.streams[1].errs) == 0 {
-					p.wantHeaders(1, true)
+					p.WantHeaders(1, true)
 				}
-				p.wantNothing()
+				p.WantNothing()
 			})
 		})
 	}
 	t.Run("of the connection", func(t *testing.T) {
 		withPeer(t, Config{}, func(p *peer) {
-			p.greet(4, 1<<20)
+			p.GreetServer(4, 1<<20)
 			p.serveWith(65535)
-			p.writeHeaders(1, true, request()...)
+			p.WriteHeaders(1, true, request()...)
 			got := make(map[uint32]*response)
 			p.collect(got)
 			p.wantResponse(got[1], 1, 65535)
 			p.serveWith(3)
-			p.writeHeaders(3, true, request()...)
-			p.wantHeaders(3, false)
-			p.wantNothing()
+			p.WriteHeaders(3, true, request()...)
+			p.WantHeaders(3, false)
+			p.WantNothing()
 			p.serveWith(0)
-			p.writeHeaders(5, true, request()...) // needs no window
-			p.wantHeaders(5, false)
-			p.wantHeaders(5, true)
-			p.writeWindowUpdate(0, 2)
-			p.wantData(3, false, string(pattern(3, 3)[:2]))
-			p.writeWindowUpdate(0, 2)
-			p.wantData(3, false, string(pattern(3, 3)[2:]))
-			p.wantHeaders(3, true)
+			p.WriteHeaders(5, true, request()...) // needs no window
+			p.WantHeaders(5, false)
+			p.WantHeaders(5, true)
+			p.WriteWindowUpdate(0, 2)
+			p.WantData(3, false, string(pattern(3, 3)[:2]))
+			p.WriteWindowUpdate(0, 2)
+			p.WantData(3, false, string(pattern(3, 3)[2:]))
+			p.WantHeaders(3, true)
 		})
 	})
 }
@@ -259,13 +261,13 @@ func TestConn_WaitsForWindows(t *testing.T) {
 // Streams that are reset while they wait for the connection's window must not pile up.
 func TestConn_ForgetsStreamsThatWaited(t *testing.T) {
 	withPeer(t, Config{}, func(p *peer) {
-		p.greet(4, 1<<20)
+		p.GreetServer(4, 1<<20)
 		zeros := make([]byte, 70_000)
 		p.app.onRequest = func(st *testStream, _ bool) bool { st.replyWith(zeros); return true }
 		for i := range 300 {
 			id := uint32(2*i + 1)
-			p.writeHeaders(id, true, request()...)
-			p.writeFrame(0x3, 0, id, ErrCodeCancel)
+			p.WriteHeaders(id, true, request()...)
+			p.WriteFrame(0x3, 0, id, h2test.Cancel)
 			p.collect(map[uint32]*response{})
 		}
 		n := 0

@@ -3,6 +3,8 @@ package http2
 import (
 	"strings"
 	"testing"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/h2test"
 )
 
 func settings(pairs ...any) func(p *peer) { return frames(rawFrame(0x4, 0, 0, pairs...)) }
@@ -10,7 +12,7 @@ func settings(pairs ...any) func(p *peer) { return frames(rawFrame(0x4, 0, 0, pa
 // acknowledged: SETTINGS were applied and acknowledged.
 func acknowledged(p *peer) {
 	p.t.Helper()
-	if f := p.want(frameSettings); f.flags != 1 || len(f.payload) != 0 {
+	if f := p.Want(h2test.Settings); f.Flags != 1 || len(f.Payload) != 0 {
 		p.t.Fatalf("got %v, want an acknowledgement", f)
 	}
 	ignored(p)
@@ -33,18 +35,18 @@ func TestConn_AnnouncesTableSize(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			withPeer(t, Config{}, func(p *peer) {
-				p.greet()
+				p.GreetServer()
 				for id := uint32(1); id < 8; id += 4 { // once for each reduction
 					for _, size := range row.sizes {
-						p.writeSettings(settingHeaderTableSize, size)
-						p.want(frameSettings)
+						p.WriteSettings(settingHeaderTableSize, size)
+						p.Want(h2test.Settings)
 					}
-					p.writeHeaders(id, true, request()...)
+					p.WriteHeaders(id, true, request()...)
 					reduced := row.want && (id == 1 || len(row.sizes) > 1)
-					if first := p.wantOn(frameHeaders, id).payload[0]; (first == tableSizeZero) != reduced {
+					if first := p.WantOn(h2test.Headers, id).Payload[0]; (first == tableSizeZero) != reduced {
 						t.Errorf("the field block begins with 0x%02x", first)
 					}
-					p.wantHeaders(id, true) // the trailers, without another
+					p.WantHeaders(id, true) // the trailers, without another
 				}
 			})
 		})
@@ -75,11 +77,11 @@ func TestConn_ReactsToSettings(t *testing.T) {
 		{name: "6.5.2: MAX_HEADER_LIST_SIZE of 0", send: settings("\x00\x06", 0), want: acknowledged},
 		{name: "6.5.3: the last of equal parameters counts", send: settings("\x00\x04", 0, "\x00\x04", 65535), want: acknowledged},
 		{name: "6.5.3: our SETTINGS never acknowledged", early: true, send: func(p *peer) {
-			p.write([]byte(preface))
-			p.writeSettings()
-			p.want(frameSettings)
-			p.want(frameWindowUpdate)
-			p.want(frameSettings)
+			p.Write([]byte(preface))
+			p.WriteSettings()
+			p.Want(h2test.Settings)
+			p.Want(h2test.WindowUpdate)
+			p.Want(h2test.Settings)
 		}, want: ignored},
 	})
 }
@@ -98,14 +100,14 @@ func TestConn_ReactsToWindows(t *testing.T) {
 		{name: "6.9.1: window of a stream at 2^31-1", send: onOpen(rawFrame(0x8, 0, 1, 1<<31-1-65535)), want: ignored},
 		{name: "6.9.1: window of a stream over 2^31-1", send: onOpen(half, half), want: streamError(ErrCodeFlowControl)},
 		{name: "6.9.2: INITIAL_WINDOW_SIZE makes a window overflow", send: onOpen(half, rawFrame(0x4, 0, 0, "\x00\x04", 1<<30)), want: connError(ErrCodeFlowControl)},
-		{name: "6.9.1: stream's window used to the last octet", config: small, send: onOpen(rawFrame(0x0, 0, 1, tooLong[:100])), want: func(p *peer) { p.wantWindowUpdate(1, 100); ignored(p) }},
+		{name: "6.9.1: stream's window used to the last octet", config: small, send: onOpen(rawFrame(0x0, 0, 1, tooLong[:100])), want: func(p *peer) { p.WantWindowUpdate(1, 100); ignored(p) }},
 		{name: "6.9.1: beyond a stream's window", config: small, send: onOpen(rawFrame(0x0, 0, 1, tooLong[:101])), want: streamError(ErrCodeFlowControl)},
 		{name: "6.9.1: beyond a stream's window, at its end", config: small, send: onOpen(rawFrame(0x0, 1, 1, tooLong[:101])), want: streamError(ErrCodeFlowControl)},
 		{name: "6.9.1: padding counts", config: small, send: onOpen(rawFrame(0x0, 0x8, 1, "\x62ab", tooLong[:98])), want: streamError(ErrCodeFlowControl)},
 		{name: "6.9.1: beyond the connection's window", config: Config{ConnWindow: 65535}, send: func(p *peer) {
 			p.open(1)
 			p.conn.in.window = 10 // as if a peer had ignored the window; ours is given back on receipt
-			p.writeData(1, false, "0123456789a")
+			p.WriteData(1, false, "0123456789a")
 		}, want: connError(ErrCodeFlowControl)},
 	})
 }
@@ -114,7 +116,7 @@ func TestConn_ReactsToWindows(t *testing.T) {
 func fieldLines(all ...string) func(p *peer) {
 	return func(p *peer) {
 		p.t.Helper()
-		p.writeHeaders(1, true, all...)
+		p.WriteHeaders(1, true, all...)
 	}
 }
 
@@ -125,7 +127,7 @@ func TestConn_ReactsToMalformedRequests(t *testing.T) {
 	served := func(p *peer) { p.wantReply(1, ""); ignored(p) }
 	declares := func(length string, all ...[]byte) func(p *peer) {
 		return func(p *peer) {
-			p.writeHeaders(1, false, request("content-length", length)...)
+			p.WriteHeaders(1, false, request("content-length", length)...)
 			frames(all...)(p)
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/h2test"
 )
 
 // offence is a row of a table of what peers do wrong, or seem to, and of what we make of it.
@@ -23,12 +25,12 @@ type reaction func(p *peer)
 func connError(code ErrCode) reaction {
 	return func(p *peer) {
 		p.t.Helper()
-		f := p.next()
-		for f.kind == frameWindowUpdate || f.kind == frameSettings {
-			f = p.next()
+		f := p.Next()
+		for f.Type == h2test.WindowUpdate || f.Type == h2test.Settings {
+			f = p.Next()
 		}
-		if f.kind != frameGoAway || f.code() != code {
-			p.t.Fatalf("got %v with %v, want GOAWAY with %v", f, f.code(), code)
+		if f.Type != h2test.GoAway || codeOf(f) != code {
+			p.t.Fatalf("got %v with %v, want GOAWAY with %v", f, codeOf(f), code)
 		}
 		p.wantClosed()
 		if err, ok := p.stop.(ConnError); !ok || err.Code != code {
@@ -63,14 +65,14 @@ func malformed(p *peer) {
 // ignored: no answer, and the connection goes on.
 func ignored(p *peer) {
 	p.t.Helper()
-	p.wantNothing()
+	p.WantNothing()
 	p.wantServed(101)
 }
 
 // hungUp: the connection closes without a word.
 func hungUp(p *peer) {
 	p.t.Helper()
-	p.wantNothing()
+	p.WantNothing()
 	if !p.stopped.Load() {
 		p.t.Fatal("the connection is still open")
 	}
@@ -82,9 +84,9 @@ func runOffences(t *testing.T, table []offence) {
 		for _, chunk := range []int{0, 1} {
 			t.Run(row.name+[]string{"", ", in single octets"}[chunk], func(t *testing.T) {
 				withPeer(t, row.config, func(p *peer) {
-					p.nc.out.update(func() { p.nc.out.chunk = chunk })
+					p.nc.Chunk(chunk)
 					if !row.early {
-						p.greet()
+						p.GreetServer()
 					}
 					row.send(p)
 					row.want(p)
@@ -98,7 +100,7 @@ func runOffences(t *testing.T, table []offence) {
 func frames(all ...[]byte) func(p *peer) {
 	return func(p *peer) {
 		p.t.Helper()
-		p.write(bytes.Join(all, nil))
+		p.Write(bytes.Join(all, nil))
 	}
 }
 
@@ -116,7 +118,7 @@ func onHalfClosed(all ...[]byte) func(p *peer) {
 	return func(p *peer) {
 		p.t.Helper()
 		p.app.onRequest = func(st *testStream, endStream bool) bool { return st.id == 1 }
-		p.writeHeaders(1, true, request()...)
+		p.WriteHeaders(1, true, request()...)
 		p.accepted(1)
 		frames(all...)(p)
 	}
@@ -126,7 +128,7 @@ func onHalfClosed(all ...[]byte) func(p *peer) {
 func onClosed(all ...[]byte) func(p *peer) {
 	return func(p *peer) {
 		p.t.Helper()
-		p.writeHeaders(1, true, request()...)
+		p.WriteHeaders(1, true, request()...)
 		p.wantReply(1, "")
 		frames(all...)(p)
 	}
@@ -134,7 +136,7 @@ func onClosed(all ...[]byte) func(p *peer) {
 
 // onResetByPeer sends frames on stream 1 after the peer has reset it.
 func onResetByPeer(all ...[]byte) func(p *peer) {
-	return onOpen(append([][]byte{rawFrame(0x3, 0, 1, ErrCodeCancel)}, all...)...)
+	return onOpen(append([][]byte{rawFrame(0x3, 0, 1, h2test.Cancel)}, all...)...)
 }
 
 // onResetByUs sends frames on stream 1 after the application has reset it.
@@ -161,7 +163,7 @@ var (
 )
 
 func TestConn_StartsWithPreface(t *testing.T) {
-	early := func(b ...any) func(p *peer) { return func(p *peer) { p.write(rawFrame(0, 0, 0, b...)[9:]) } }
+	early := func(b ...any) func(p *peer) { return func(p *peer) { p.Write(rawFrame(0, 0, 0, b...)[9:]) } }
 	runOffences(t, []offence{
 		{"3.4: something else", early("GET / HTTP/3\r\nHost: test\r\n\r\n"), hungUp, Config{}, true},
 		{"3.4: garbage", early("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"), hungUp, Config{}, true},
@@ -190,11 +192,11 @@ func TestConn_ReactsToFrames(t *testing.T) {
 		{name: "4.1: the largest frame of an unknown type", send: frames(rawFrame(0xaa, 0, 0, tooLong[:16384])), want: ignored},
 		{name: "4.1: undefined flags of HEADERS", send: frames(rawFrame(0x1, 0x5|0x92, 1, okBlock)), want: fine},
 		{name: "4.1: undefined flags of DATA", send: onOpen(rawFrame(0x0, 0xf6, 1, "\x00")), want: ignored},
-		{name: "4.1: undefined flags of RST_STREAM", send: onOpen(rawFrame(0x3, 0xff, 1, ErrCodeCancel)), want: ignored},
+		{name: "4.1: undefined flags of RST_STREAM", send: onOpen(rawFrame(0x3, 0xff, 1, h2test.Cancel)), want: ignored},
 		{name: "4.1: undefined flags of PRIORITY", send: frames(rawFrame(0x2, 0xff, 1, 0, "\x00")), want: ignored},
 		{name: "4.1: undefined flags of WINDOW_UPDATE", send: frames(rawFrame(0x8, 0xff, 0, 1)), want: ignored},
 		{name: "4.1: undefined flags of GOAWAY", send: frames(rawFrame(0x7, 0xff, 0, 0, 0)), want: ignored},
-		{name: "4.1: undefined flags of SETTINGS", send: frames(rawFrame(0x4, 0xfe, 0)), want: func(p *peer) { p.want(frameSettings); ignored(p) }},
+		{name: "4.1: undefined flags of SETTINGS", send: frames(rawFrame(0x4, 0xfe, 0)), want: func(p *peer) { p.Want(h2test.Settings); ignored(p) }},
 		{name: "4.1: reserved bit", send: frames(rawFrame(0x1, 0x5, 1|1<<31, okBlock)), want: fine},
 		{name: "4.1: reserved bit of stream 0", send: frames(rawFrame(0x6, 0x1, 1<<31, "12345678")), want: ignored},
 
@@ -217,7 +219,7 @@ func TestConn_ReactsToFrames(t *testing.T) {
 		{name: "6.1: padding as long as DATA", send: onOpen(rawFrame(0x0, 0x8, 1, "\x03abc")), want: ignored},
 		{name: "6.2: HEADERS on stream 0", send: frames(rawFrame(0x1, 0x5, 0, okBlock)), want: connError(ErrCodeProtocol)},
 		{name: "6.2: padding longer than HEADERS", send: frames(rawFrame(0x1, 0xd, 1, "\x14", okBlock)), want: connError(ErrCodeProtocol)},
-		{name: "6.2: padding longer than HEADERS with priority", send: frames(rawFrame(0x1, 0x2d, 1, "\x06", 0, "\x00", "\x83\x86")), want: func(p *peer) { p.want(frameGoAway); p.wantClosed() }},
+		{name: "6.2: padding longer than HEADERS with priority", send: frames(rawFrame(0x1, 0x2d, 1, "\x06", 0, "\x00", "\x83\x86")), want: func(p *peer) { p.Want(h2test.GoAway); p.wantClosed() }},
 		{name: "6.2: HEADERS too short for its priority", send: frames(rawFrame(0x1, 0x25, 1, "abcd")), want: connError(ErrCodeFrameSize)},
 		{name: "6.2: padded HEADERS", send: frames(rawFrame(0x1, 0xd, 1, "\x03", okBlock, "\x00\x00\x00")), want: fine},
 		{name: "6.3: PRIORITY on stream 0", send: frames(rawFrame(0x2, 0, 0, 1, "\x00")), want: connError(ErrCodeProtocol)},
@@ -232,7 +234,7 @@ func TestConn_ReactsToFrames(t *testing.T) {
 		{name: "6.7: PING of 7 octets", send: frames(rawFrame(0x6, 0, 0, "1234567")), want: connError(ErrCodeFrameSize)},
 		{name: "6.7: acknowledgement of a PING of 9 octets", send: frames(rawFrame(0x6, 1, 0, "123456789")), want: connError(ErrCodeFrameSize)},
 		{name: "6.7: PING", send: frames(rawFrame(0x6, 0, 0, "12345678")), want: func(p *peer) {
-			if f := p.want(framePing); f.flags != 1 || string(f.payload) != "12345678" {
+			if f := p.Want(h2test.Ping); f.Flags != 1 || string(f.Payload) != "12345678" {
 				p.t.Errorf("got %v", f)
 			}
 			ignored(p)
@@ -249,7 +251,7 @@ func TestConn_ReactsToFrames(t *testing.T) {
 func TestConn_ReactsToStreamStates(t *testing.T) {
 	data, end := rawFrame(0x0, 0, 1, "abc"), rawFrame(0x0, 1, 1, "abc")
 	trailers := rawFrame(0x1, 0x5, 1, "\x00\x01a\x01b")
-	update, rst := rawFrame(0x8, 0, 1, 1), rawFrame(0x3, 0, 1, ErrCodeCancel)
+	update, rst := rawFrame(0x8, 0, 1, 1), rawFrame(0x3, 0, 1, h2test.Cancel)
 	on := func(id byte, f []byte) []byte { f = bytes.Clone(f); f[8] = id; return f }
 	after5 := func(all ...[]byte) func(p *peer) {
 		return func(p *peer) { p.open(5); frames(all...)(p) }
@@ -291,42 +293,42 @@ func TestConn_ReactsToStreamStates(t *testing.T) {
 		{name: "5.1.1: the last stream there can be", send: frames(rawFrame(0x1, 0x5, 1<<31-1, okBlock)), want: func(p *peer) {
 			ping := p.wantShutdown()
 			p.wantReply(1<<31-1, "")
-			p.wantNothing()
-			p.writeFrame(0x6, flagAck, 0, ping)
+			p.WantNothing()
+			p.WriteFrame(0x6, flagAck, 0, ping)
 			p.wantSecondGoAway(1<<31 - 1)
 			p.wantGoodEnd()
 		}},
 		{name: "5.1.1: the last stream there can be, refused", config: Config{MaxConcurrentStreams: 1}, send: func(p *peer) {
 			p.open(1)
-			p.writeFrame(0x1, 0x5, 1<<31-1, okBlock)
+			p.WriteFrame(0x1, 0x5, 1<<31-1, okBlock)
 		}, want: func(p *peer) {
 			ping := p.wantShutdown()
 			p.wantRSTStream(1<<31-1, ErrCodeRefusedStream)
-			p.writeFrame(0x6, flagAck, 0, ping)
+			p.WriteFrame(0x6, flagAck, 0, ping)
 			p.wantSecondGoAway(1<<31 - 1)
-			p.writeData(1, true, "abc")
+			p.WriteData(1, true, "abc")
 			p.wantReply(1, "abc")
 			p.wantGoodEnd()
 		}},
 		{name: "5.1.2: more streams than announced", config: Config{MaxConcurrentStreams: 2}, send: func(p *peer) {
 			p.open(3)
 			p.open(5)
-			p.writeHeaders(7, false, request()...)
-			p.writeData(7, false, "abc")
-			p.writeHeaders(7, true, "trailer", "x")
+			p.WriteHeaders(7, false, request()...)
+			p.WriteData(7, false, "abc")
+			p.WriteHeaders(7, true, "trailer", "x")
 		}, want: func(p *peer) {
 			p.wantRSTStream(7, ErrCodeRefusedStream)
-			p.wantNothing() // not for what had been on its way either
-			p.writeData(3, true, "abc")
+			p.WantNothing() // not for what had been on its way either
+			p.WriteData(3, true, "abc")
 			p.wantReply(3, "abc")
-			p.writeData(5, true, "def")
+			p.WriteData(5, true, "def")
 			p.wantReply(5, "def")
 			ignored(p)
 		}},
 		{name: "8.1.1: what follows a malformed request", send: func(p *peer) {
-			p.writeHeaders(1, false, request("Upper", "x")...)
-			p.writeData(1, false, "abc")
-			p.writeHeaders(1, true, "trailer", "x")
+			p.WriteHeaders(1, false, request("Upper", "x")...)
+			p.WriteData(1, false, "abc")
+			p.WriteHeaders(1, true, "trailer", "x")
 		}, want: malformed},
 	})
 }
@@ -383,7 +385,7 @@ func TestConn_ReactsToFieldBlocks(t *testing.T) {
 		undecodable("table size not first", append(plainBlock, 0x20)...), // of an empty table, hpack lets it pass
 		{name: "4.3: trailers that cannot be decompressed", send: onOpen(rawFrame(0x1, 0x5, 1, "\x80")), want: connError(ErrCodeCompression)},
 		{name: "4.3: on a closed stream", send: onResetByUs(rawFrame(0x1, 0x5, 1, "\x80")), want: connError(ErrCodeCompression)},
-		{name: "4.3: table size at the limit and below", send: headers(append([]byte("\x3f\xe1\x1f\x20\x3f\xe1\x1f")[:4], okBlock...)...), want: func(p *peer) { p.wantReply(1, ""); p.encoder.SetMaxDynamicTableSize(0); ignored(p) }},
+		{name: "4.3: table size at the limit and below", send: headers(append([]byte("\x3f\xe1\x1f\x20\x3f\xe1\x1f")[:4], okBlock...)...), want: func(p *peer) { p.wantReply(1, ""); p.Encoder.SetMaxDynamicTableSize(0); ignored(p) }},
 		{name: "4.3: field block in four pieces", send: frames(rawFrame(0x1, 0x1, 1), rawFrame(0x9, 0, 1, okBlock[:3]), rawFrame(0x9, 0, 1), rawFrame(0x9, 4, 1, okBlock[3:])), want: func(p *peer) { p.wantReply(1, ""); ignored(p) }},
 	})
 }

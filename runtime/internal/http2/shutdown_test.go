@@ -2,11 +2,13 @@ package http2
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/fields"
+	"github.com/gogreeter/gogreeter/runtime/internal/h2test"
 )
 
 // wantShutdown takes the first GOAWAY of a shutdown and returns its PING.
@@ -15,7 +17,7 @@ func (p *peer) wantShutdown() (ping []byte) {
 	if last, _ := p.wantGoAway(ErrCodeNo); last != 1<<31-1 {
 		p.t.Fatalf("the first GOAWAY names stream %d", last)
 	}
-	return p.want(framePing).payload
+	return p.Want(h2test.Ping).Payload
 }
 
 func (p *peer) wantSecondGoAway(last uint32) {
@@ -41,7 +43,7 @@ func TestConn_Shutdown(t *testing.T) {
 	}{
 		{"without streams", func(p *peer) {
 			p.conn.Shutdown()
-			p.writeFrame(0x6, 1, 0, p.wantShutdown())
+			p.WriteFrame(0x6, 1, 0, p.wantShutdown())
 			p.wantSecondGoAway(0)
 			p.wantGoodEnd()
 		}},
@@ -49,9 +51,9 @@ func TestConn_Shutdown(t *testing.T) {
 			p.conn.Shutdown()
 			p.conn.Shutdown()
 			ping := p.wantShutdown()
-			p.wantNothing()
-			p.writeFrame(0x6, 1, 0, ping)
-			p.writeFrame(0x6, 1, 0, ping)
+			p.WantNothing()
+			p.WriteFrame(0x6, 1, 0, ping)
+			p.WriteFrame(0x6, 1, 0, ping)
 			p.wantSecondGoAway(0)
 			p.wantGoodEnd()
 		}},
@@ -60,63 +62,63 @@ func TestConn_Shutdown(t *testing.T) {
 			p.conn.Shutdown()
 			p.wantShutdown()
 			time.Sleep(shutdownPingTime - 1)
-			p.wantNothing()
+			p.WantNothing()
 			time.Sleep(time.Nanosecond)
 			p.wantSecondGoAway(1)
-			p.writeData(1, true, "abc")
+			p.WriteData(1, true, "abc")
 			p.wantReply(1, "abc")
 			p.wantGoodEnd()
 		}},
 		{"PING with other data", func(p *peer) {
 			p.conn.Shutdown()
 			p.wantShutdown()
-			p.writeFrame(0x6, 1, 0, "12345678")
-			p.wantNothing()
+			p.WriteFrame(0x6, 1, 0, "12345678")
+			p.WantNothing()
 		}},
 		{"streams under way finish, streams between the GOAWAYs are served, later ones ignored", func(p *peer) {
 			p.open(1)
 			p.conn.Shutdown()
 			ping := p.wantShutdown()
 			p.open(3)
-			p.writeFrame(0x6, 1, 0, ping)
+			p.WriteFrame(0x6, 1, 0, ping)
 			p.wantSecondGoAway(3)
-			p.writeHeaders(5, false, request("late", "5")...)
-			p.writeData(5, false, "ignored")
-			p.writeWindowUpdate(5, 1)
-			p.writeHeaders(5, true, "trailer", "x")
-			p.writeHeaders(7, true, request("late", "7")...)
-			p.writeFrame(0x3, 0, 7, ErrCodeCancel)
-			p.wantNothing()
+			p.WriteHeaders(5, false, request("late", "5")...)
+			p.WriteData(5, false, "ignored")
+			p.WriteWindowUpdate(5, 1)
+			p.WriteHeaders(5, true, "trailer", "x")
+			p.WriteHeaders(7, true, request("late", "7")...)
+			p.WriteFrame(0x3, 0, 7, h2test.Cancel)
+			p.WantNothing()
 			if p.app.streams[5] != nil || p.app.streams[7] != nil {
 				p.t.Error("a stream beyond the last one has reached the application")
 			}
-			p.writeData(1, true, "one")
+			p.WriteData(1, true, "one")
 			p.wantReply(1, "one")
-			p.writeHeaders(3, true, "late", "5") // in the table by now: HPACK has been kept in step
+			p.WriteHeaders(3, true, "late", "5") // in the table by now: HPACK has been kept in step
 			p.wantReply(3, "")
 			p.wantGoodEnd()
 		}},
 		{"the last stream is reset by the peer", func(p *peer) {
 			p.open(1)
 			p.conn.Shutdown()
-			p.writeFrame(0x6, 1, 0, p.wantShutdown())
+			p.WriteFrame(0x6, 1, 0, p.wantShutdown())
 			p.wantSecondGoAway(1)
-			p.writeFrame(0x3, 0, 1, ErrCodeCancel)
+			p.WriteFrame(0x3, 0, 1, h2test.Cancel)
 			p.wantGoodEnd()
 		}},
 		{"the last stream ends by a stream error", func(p *peer) {
 			p.open(1)
 			p.conn.Shutdown()
-			p.writeFrame(0x6, 1, 0, p.wantShutdown())
+			p.WriteFrame(0x6, 1, 0, p.wantShutdown())
 			p.wantSecondGoAway(1)
-			p.writeWindowUpdate(1, 0)
+			p.WriteWindowUpdate(1, 0)
 			p.wantRSTStream(1, ErrCodeProtocol)
 			p.wantGoodEnd()
 		}},
 		{"the last stream is reset by the application", func(p *peer) {
 			st := p.open(1)
 			p.conn.Shutdown()
-			p.writeFrame(0x6, 1, 0, p.wantShutdown())
+			p.WriteFrame(0x6, 1, 0, p.wantShutdown())
 			p.wantSecondGoAway(1)
 			st.Reset(ErrCodeInternal)
 			p.conn.Flush()
@@ -124,19 +126,19 @@ func TestConn_Shutdown(t *testing.T) {
 			p.wantGoodEnd()
 		}},
 		{"the last response waits for windows", func(p *peer) {
-			p.writeSettings(4, 2)
-			p.want(frameSettings)
+			p.WriteSettings(4, 2)
+			p.Want(h2test.Settings)
 			p.open(1)
-			p.writeData(1, true, "abcde")
-			p.wantHeaders(1, false)
-			p.wantData(1, false, "ab")
+			p.WriteData(1, true, "abcde")
+			p.WantHeaders(1, false)
+			p.WantData(1, false, "ab")
 			p.conn.Shutdown()
-			p.writeFrame(0x6, 1, 0, p.wantShutdown())
+			p.WriteFrame(0x6, 1, 0, p.wantShutdown())
 			p.wantSecondGoAway(1)
 			time.Sleep(time.Hour)
-			p.writeWindowUpdate(1, 10)
-			p.wantData(1, false, "cde")
-			p.wantHeaders(1, true)
+			p.WriteWindowUpdate(1, 10)
+			p.WantData(1, false, "cde")
+			p.WantHeaders(1, true)
 			p.wantGoodEnd()
 		}},
 		{"a stream that is being opened meanwhile is served", func(p *peer) {
@@ -145,7 +147,7 @@ func TestConn_Shutdown(t *testing.T) {
 				p.conn.drain()
 				return true
 			}
-			p.writeHeaders(1, true, request()...)
+			p.WriteHeaders(1, true, request()...)
 			p.wantShutdown()
 			p.wantSecondGoAway(1)
 			p.wantReply(1, "")
@@ -157,7 +159,7 @@ func TestConn_Shutdown(t *testing.T) {
 				p.conn.drain()
 				return false
 			}
-			p.writeHeaders(1, true, request()...)
+			p.WriteHeaders(1, true, request()...)
 			p.wantShutdown()
 			p.wantSecondGoAway(1)
 			p.wantRSTStream(1, ErrCodeRefusedStream)
@@ -167,7 +169,7 @@ func TestConn_Shutdown(t *testing.T) {
 			p.open(1)
 			p.conn.Shutdown()
 			p.wantShutdown()
-			p.writeData(0, false, "x")
+			p.WriteData(0, false, "x")
 			p.wantGoAway(ErrCodeProtocol)
 			p.wantClosed()
 		}},
@@ -197,7 +199,7 @@ func TestConn_Shutdown(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			withPeer(t, Config{}, func(p *peer) {
-				p.greet()
+				p.GreetServer()
 				row.test(p)
 			})
 		})
@@ -207,34 +209,34 @@ func TestConn_Shutdown(t *testing.T) {
 func TestConn_End(t *testing.T) {
 	t.Run("delivers what has been written, then GOAWAY", func(t *testing.T) {
 		withPeer(t, Config{}, func(p *peer) {
-			p.greet()
+			p.GreetServer()
 			st := p.open(1)
 			st.Write(Outgoing{Headers: okHeaders, Data: []byte("part")})
 			p.conn.End(ErrCodeEnhanceYourCalm, "too_many_pings")
-			p.wantHeaders(1, false)
-			p.wantData(1, false, "part")
+			p.WantHeaders(1, false)
+			p.WantData(1, false, "part")
 			p.wantGoAway(ErrCodeEnhanceYourCalm)
 			if _, err := st.Write(Outgoing{Data: []byte("x")}); err == nil {
 				p.t.Error("Write after End succeeded")
 			}
-			p.writeHeaders(3, true, request()...) // thrown away
+			p.WriteHeaders(3, true, request()...) // thrown away
 			p.wantGoodEnd()
 		})
 	})
 	t.Run("before the preface", func(t *testing.T) {
 		withPeer(t, Config{}, func(p *peer) {
 			p.conn.End(ErrCodeNo, "")
-			p.want(frameSettings)
-			p.want(frameWindowUpdate)
+			p.Want(h2test.Settings)
+			p.Want(h2test.WindowUpdate)
 			p.wantGoAway(ErrCodeNo)
-			p.write([]byte(preface))
-			p.writeSettings()
+			p.Write([]byte(preface))
+			p.WriteSettings()
 			p.wantGoodEnd()
 		})
 	})
 	t.Run("wakes those who wait", func(t *testing.T) {
 		withPeer(t, Config{MaxPendingBytes: 1}, func(p *peer) {
-			p.greet(4, 0)
+			p.GreetServer(4, 0)
 			st := p.open(1)
 			var room, done bool
 			go func() {
@@ -242,7 +244,7 @@ func TestConn_End(t *testing.T) {
 				room, _ = st.WaitRoom(0)
 				done = true
 			}()
-			p.wantHeaders(1, false)
+			p.WantHeaders(1, false)
 			p.conn.End(ErrCodeNo, "")
 			synctest.Wait()
 			if !done || room {
@@ -260,22 +262,22 @@ func TestConn_EndIsBounded(t *testing.T) {
 		end  func(p *peer)
 	}{
 		{"End", func(p *peer) { p.conn.End(ErrCodeNo, "") }},
-		{"a connection error", func(p *peer) { p.writeData(0, false, "x") }},
+		{"a connection error", func(p *peer) { p.WriteData(0, false, "x") }},
 		{"a connection error and more", func(p *peer) {
 			for range 100_000 {
-				p.writeFrame(0x6, 0, 0, "12345678")
+				p.WriteFrame(0x6, 0, 0, "12345678")
 			}
 		}},
 	} {
 		for _, dribble := range []bool{false, true} {
-			t.Run(row.name+[]string{"", ", read slowly"}[btoi(dribble)], func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s, read slowly: %v", row.name, dribble), func(t *testing.T) {
 				withPeer(t, Config{}, func(p *peer) {
 					p.stopsReading()
 					go row.end(p)
 					for range 10 * int(endTime/lingerTime) {
 						time.Sleep(lingerTime / 10)
 						if dribble {
-							p.nc.in.update(func() { p.nc.in.buf = nil })
+							p.nc.Take()
 						}
 					}
 					synctest.Wait()
@@ -287,8 +289,6 @@ func TestConn_EndIsBounded(t *testing.T) {
 		}
 	}
 }
-
-func btoi(b bool) int { return int(flagIf(b, 1)) }
 
 // The peer has a time in which to finish the preface, however it spends it.
 func TestConn_SetupTimeout(t *testing.T) {
@@ -315,7 +315,7 @@ func TestConn_SetupTimeout(t *testing.T) {
 					time.Sleep(row.every)
 					synctest.Wait()
 					if !p.stopped.Load() {
-						p.write(all[i : i+1])
+						p.Write(all[i : i+1])
 					}
 				}
 				time.Sleep(timeout - time.Since(start) + 1)
@@ -336,14 +336,14 @@ func TestConn_TellsOpenStreamsOnce(t *testing.T) {
 	for name, end := range map[string]func(p *peer){
 		"the peer hangs up":       func(p *peer) { p.nc.Close() },
 		"the peer half-closes":    func(p *peer) { p.nc.CloseWrite() },
-		"in the middle of frames": func(p *peer) { p.write(rawFrame(0x0, 0, 1, "abc")[:10]); p.nc.CloseWrite() },
-		"a connection error":      func(p *peer) { p.writeData(0, false, "") },
+		"in the middle of frames": func(p *peer) { p.Write(rawFrame(0x0, 0, 1, "abc")[:10]); p.nc.CloseWrite() },
+		"a connection error":      func(p *peer) { p.WriteData(0, false, "") },
 		"End":                     func(p *peer) { p.conn.End(ErrCodeNo, "") },
-		"a write fails":           func(p *peer) { p.nc.in.update(func() { p.nc.in.broken = true }); p.writeFrame(0x6, 0, 0, "12345678") },
+		"a write fails":           func(p *peer) { p.nc.CloseRead(); p.WriteFrame(0x6, 0, 0, "12345678") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			withPeer(t, Config{}, func(p *peer) {
-				p.greet()
+				p.GreetServer()
 				var streams []*testStream
 				for id := uint32(1); id < 20; id += 2 {
 					streams = append(streams, p.open(id))

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
+	"github.com/gogreeter/gogreeter/runtime/internal/h2test"
 )
 
 // TestConn_OwesNothingAfterItsEnd grants a connection the window that was withheld from its peer, at the moment when it
@@ -13,7 +14,7 @@ func TestConn_OwesNothingAfterItsEnd(t *testing.T) {
 	panicked := func(reason any) { t.Errorf("panic: %v", reason) }
 	whole := budget.New(1<<20, nil, panicked)
 	account := budget.New(1<<20, whole, panicked)
-	server, client := newPipe()
+	server, client := h2test.NewPipe()
 	defer client.Close()
 	c := NewConn(server, newTestApp(), Config{}.WithDefaults(), account)
 	account.Add(budget.Responses, 2<<20)

@@ -99,7 +99,7 @@ func TestRecentStreams_Find(t *testing.T) {
 // What is on its way when we reset a stream is ignored, however many other streams end meanwhile.
 func TestConn_RemembersStreamsItHasReset(t *testing.T) {
 	withPeer(t, Config{}, func(p *peer) {
-		p.greet()
+		p.GreetServer()
 		p.app.onRequest = func(st *testStream, endStream bool) bool {
 			if st.id > 20 {
 				return false
@@ -108,17 +108,17 @@ func TestConn_RemembersStreamsItHasReset(t *testing.T) {
 			return true
 		}
 		for id := uint32(1); id < 20; id += 2 {
-			p.writeHeaders(id, false, request()...)
-			p.wantHeaders(id, true)
+			p.WriteHeaders(id, false, request()...)
+			p.WantHeaders(id, true)
 			p.wantRSTStream(id, ErrCodeNo)
 		}
 		for id := uint32(21); id < 2000; id += 2 {
-			p.writeHeaders(id, true, request()...)
+			p.WriteHeaders(id, true, request()...)
 			p.wantReply(id, "")
 		}
 		for id := uint32(1); id < 20; id += 2 {
-			p.writeData(id, false, "still on its way")
-			p.writeHeaders(id, true, "trailer", fmt.Sprint(id))
+			p.WriteData(id, false, "still on its way")
+			p.WriteHeaders(id, true, "trailer", fmt.Sprint(id))
 		}
 		stillServes(p)
 	})
@@ -126,22 +126,22 @@ func TestConn_RemembersStreamsItHasReset(t *testing.T) {
 
 func stillServes(p *peer) {
 	p.t.Helper()
-	p.wantNothing()
+	p.WantNothing()
 	p.wantServed(2001)
 }
 
 // DATA on a stream that has ended too long ago to be remembered costs the peer nothing.
 func TestConn_IgnoresData_OnForgottenStream(t *testing.T) {
 	withPeer(t, Config{}, func(p *peer) {
-		p.greet()
+		p.GreetServer()
 		for id := uint32(1); id < 200; id += 2 {
-			p.writeHeaders(id, true, request()...)
+			p.WriteHeaders(id, true, request()...)
 			p.wantReply(id, "")
 		}
 		for range 2000 {
-			p.writeData(1, false, "x")
+			p.WriteData(1, false, "x")
 		}
-		for f, ok := p.poll(); ok; f, ok = p.poll() {
+		for f, ok := p.Poll(); ok; f, ok = p.Poll() {
 			p.t.Fatalf("got %v", f)
 		}
 		stillServes(p)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
+	"github.com/gogreeter/gogreeter/runtime/internal/h2test"
 )
 
 // tcpConn serves a connection on a socket of the system's, which the pipes of the other tests are not.
@@ -70,12 +71,10 @@ func TestSocket_Serves(t *testing.T) {
 		}
 		mustEnd(t, served)
 		replies := make(map[uint32]int)
-		for len(got) > 0 {
-			f, length := parseFrameHeader(got)
-			if f.kind == frameData {
-				replies[f.streamID] += bytes.Count(got[9:9+length], []byte{byte(f.streamID)})
+		for f, rest, ok := h2test.Cut(got); ok; f, rest, ok = h2test.Cut(rest) {
+			if f.Type == h2test.Data {
+				replies[f.StreamID] += bytes.Count(f.Payload, []byte{byte(f.StreamID)})
 			}
-			got = got[9+length:]
 		}
 		for id := uint32(1); id < 64; id += 2 {
 			if replies[id] != int(id)*20 {

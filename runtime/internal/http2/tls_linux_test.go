@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
+	"github.com/gogreeter/gogreeter/runtime/internal/h2test"
 	"github.com/gogreeter/gogreeter/runtime/internal/socket"
 )
 
@@ -97,22 +98,17 @@ func TestTLS_Serves(t *testing.T) {
 				client.Write(rawFrame(0x1, 0x5, id, okBlock))
 			}
 			replies, ends := make(map[uint32]int), 0
-			header := make([]byte, frameHeaderLen)
-			for {
-				if _, err := io.ReadFull(client, header); err == io.EOF {
+			for p := h2test.NewPeer(t, client); ; {
+				f, err := p.Read()
+				if err == io.EOF {
 					break // the alert: a bare end of the socket's is another error
 				} else if err != nil {
 					t.Fatal(err)
 				}
-				f, length := parseFrameHeader(header)
-				payload := make([]byte, length)
-				if _, err := io.ReadFull(client, payload); err != nil {
-					t.Fatal(err)
+				if f.Type == h2test.Data {
+					replies[f.StreamID] += bytes.Count(f.Payload, []byte{byte(f.StreamID)})
 				}
-				if f.kind == frameData {
-					replies[f.streamID] += bytes.Count(payload, []byte{byte(f.streamID)})
-				}
-				if f.kind == frameHeaders && f.has(flagEndStream) {
+				if f.Type == h2test.Headers && f.Ends() {
 					if ends++; ends == (last+1)/2 {
 						c.End(ErrCodeNo, "")
 					}

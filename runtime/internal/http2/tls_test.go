@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
+	"github.com/gogreeter/gogreeter/runtime/internal/h2test"
 )
 
 func selfSigned(t *testing.T) tls.Certificate {
@@ -33,7 +34,7 @@ func TestConn_EndIsBounded_OverTLS(t *testing.T) {
 	cert := selfSigned(t)
 	for _, limit := range []int{-1, 0, 10, 1000} {
 		synctest.Test(t, func(t *testing.T) {
-			a, b := newPipe()
+			a, b := h2test.NewPipe()
 			defer b.Close()
 			server := tls.Server(a, &tls.Config{Certificates: []tls.Certificate{cert}})
 			client := tls.Client(b, &tls.Config{InsecureSkipVerify: true})
@@ -45,7 +46,7 @@ func TestConn_EndIsBounded_OverTLS(t *testing.T) {
 			client.Write(rawFrame(0x8, 0, 0, 1<<20))
 			client.Write(rawFrame(0x1, 0x4, 1, okBlock))
 			synctest.Wait()
-			b.in.update(func() { b.in.limit = limit })
+			b.Limit(limit)
 			go func() {
 				app.streams[1].Write(Outgoing{Headers: okHeaders, Data: make([]byte, 60_000)})
 				c.Flush()

@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
+	"github.com/gogreeter/gogreeter/runtime/internal/h2test"
 )
 
 // sleepQuietly lets time pass during which nothing may come but a PING of the server's, which is not answered.
 func (p *peer) sleepQuietly(d time.Duration) {
 	p.t.Helper()
 	time.Sleep(d)
-	p.wantNothing()
+	p.WantNothing()
 }
 
 // wantEndedBy checks that the connection is closed at once, and why.
@@ -35,7 +36,7 @@ func TestConn_Keepalive(t *testing.T) {
 		{"a silent peer is asked after two hours, and gone 20 s later", Config{}, func(p *peer) {
 			p.sleepQuietly(2*time.Hour - 1)
 			time.Sleep(time.Nanosecond)
-			p.want(framePing)
+			p.Want(h2test.Ping)
 			p.sleepQuietly(20*time.Second - 1)
 			time.Sleep(time.Nanosecond)
 			p.wantEndedBy(errKeepalive)
@@ -43,7 +44,7 @@ func TestConn_Keepalive(t *testing.T) {
 		{"streams end with their connection", quick, func(p *peer) {
 			st := p.open(1)
 			time.Sleep(time.Minute)
-			p.want(framePing)
+			p.Want(h2test.Ping)
 			time.Sleep(10 * time.Second)
 			p.wantEndedBy(errKeepalive)
 			if err := st.closedBy(p.t); !errors.Is(err, ErrConnClosed) {
@@ -53,41 +54,41 @@ func TestConn_Keepalive(t *testing.T) {
 		{"a peer that answers is asked again", quick, func(p *peer) {
 			for range 100 {
 				time.Sleep(time.Minute)
-				p.writeFrame(0x6, flagAck, 0, p.want(framePing).payload)
-				p.wantNothing()
+				p.WriteFrame(0x6, flagAck, 0, p.Want(h2test.Ping).Payload)
+				p.WantNothing()
 			}
 			p.wantServed(1)
 		}},
 		{"anything that comes is an answer", quick, func(p *peer) {
 			time.Sleep(time.Minute)
-			p.want(framePing)
+			p.Want(h2test.Ping)
 			time.Sleep(9 * time.Second)
-			p.writeWindowUpdate(0, 1)
+			p.WriteWindowUpdate(0, 1)
 			p.sleepQuietly(time.Minute - 1)
 			time.Sleep(time.Nanosecond)
-			p.want(framePing)
+			p.Want(h2test.Ping)
 		}},
 		{"a peer that is heard is not asked", quick, func(p *peer) {
 			for range 100 {
 				p.sleepQuietly(time.Minute - 1)
-				p.writeWindowUpdate(0, 1)
+				p.WriteWindowUpdate(0, 1)
 			}
 		}},
 		{"never", Config{KeepaliveTime: -1}, func(p *peer) { p.sleepQuietly(10 * 365 * 24 * time.Hour) }},
 		{"while the connection is shut down", quick, func(p *peer) {
 			p.open(1)
 			p.conn.Shutdown()
-			p.writeFrame(0x6, flagAck, 0, p.wantShutdown())
+			p.WriteFrame(0x6, flagAck, 0, p.wantShutdown())
 			p.wantSecondGoAway(1)
 			time.Sleep(time.Minute)
-			p.want(framePing)
+			p.Want(h2test.Ping)
 			time.Sleep(10 * time.Second)
 			p.wantClosed()
 		}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			withPeer(t, row.config, func(p *peer) {
-				p.greet()
+				p.GreetServer()
 				row.test(p)
 			})
 		})
@@ -96,7 +97,7 @@ func TestConn_Keepalive(t *testing.T) {
 
 // The reader is not to take its own absence for the peer's: after SIGSTOP and SIGCONT the answer may be there.
 func TestConn_Keepalive_AfterSuspension(t *testing.T) {
-	pipe, _ := newPipe()
+	pipe, _ := h2test.NewPipe()
 	c := NewConn(pipe, newTestApp(), Config{}.WithDefaults(), budget.New(-1, nil, nil))
 	c.greeted = true
 	now := time.Now()
@@ -131,13 +132,13 @@ func TestConn_PermitsPings(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			withPeer(t, row.config, func(p *peer) {
-				p.greet()
+				p.GreetServer()
 				if row.stream {
 					p.open(1)
 				}
 				for i := range 10 {
-					p.writeFrame(0x6, 0, 0, "keepaliv")
-					p.want(framePing)
+					p.WriteFrame(0x6, 0, 0, "keepaliv")
+					p.Want(h2test.Ping)
 					if row.strikes && i == 3 {
 						if _, debug := p.wantGoAway(ErrCodeEnhanceYourCalm); debug != "too_many_pings" {
 							t.Errorf("the debug data is %q", debug)
@@ -146,7 +147,7 @@ func TestConn_PermitsPings(t *testing.T) {
 					}
 					time.Sleep(row.interval)
 				}
-				p.wantNothing()
+				p.WantNothing()
 			})
 		})
 	}
@@ -155,13 +156,13 @@ func TestConn_PermitsPings(t *testing.T) {
 // An answer makes good for the PINGs before it, with or without content.
 func TestConn_PermitsPings_AfterAnswers(t *testing.T) {
 	withPeer(t, Config{}, func(p *peer) {
-		p.greet()
+		p.GreetServer()
 		for id := uint32(1); id < 100; id += 2 {
 			for range 3 { // the first is caused by the answer, two are strikes
-				p.writeFrame(0x6, 0, 0, "keepaliv")
-				p.want(framePing)
+				p.WriteFrame(0x6, 0, 0, "keepaliv")
+				p.Want(h2test.Ping)
 			}
-			p.writeHeaders(id, true, request()...)
+			p.WriteHeaders(id, true, request()...)
 			p.wantReply(id, "")
 		}
 	})
@@ -177,21 +178,21 @@ func TestConn_EndsWhenIdle(t *testing.T) {
 		{"from the last stream's end", func(p *peer) {
 			p.open(1)
 			p.sleepQuietly(time.Hour)
-			p.writeData(1, true, "abc")
+			p.WriteData(1, true, "abc")
 			p.wantReply(1, "abc")
 			p.sleepQuietly(time.Minute - 1)
 		}},
 		{"frames that open no stream do not count", func(p *peer) {
 			for range 59 {
 				p.sleepQuietly(time.Second)
-				p.writeWindowUpdate(0, 1)
+				p.WriteWindowUpdate(0, 1)
 			}
 			p.sleepQuietly(time.Second - 1)
 		}},
 		{"streams do, however short", func(p *peer) {
 			for id := uint32(1); id < 200; id += 2 {
 				p.sleepQuietly(time.Minute - 1)
-				p.writeHeaders(id, true, request()...)
+				p.WriteHeaders(id, true, request()...)
 				p.wantReply(id, "")
 			}
 			p.sleepQuietly(time.Minute - 1)
@@ -199,7 +200,7 @@ func TestConn_EndsWhenIdle(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			withPeer(t, config, func(p *peer) {
-				p.greet()
+				p.GreetServer()
 				row.test(p)
 				time.Sleep(time.Nanosecond)
 				p.wantReasonedShutdown("max_idle")
@@ -212,14 +213,14 @@ func TestConn_EndsWhenIdle(t *testing.T) {
 // wantReasonedShutdown takes a whole shutdown, which may take two minutes to come, and answers its PING.
 func (p *peer) wantReasonedShutdown(reason string) {
 	p.t.Helper()
-	f, ok := p.poll()
-	for deadline := time.Now().Add(2 * time.Minute); !ok && time.Now().Before(deadline); f, ok = p.poll() {
+	f, ok := p.Poll()
+	for deadline := time.Now().Add(2 * time.Minute); !ok && time.Now().Before(deadline); f, ok = p.Poll() {
 		time.Sleep(time.Second)
 	}
-	if f.kind != frameGoAway || string(f.payload) != "\x7f\xff\xff\xff\x00\x00\x00\x00"+reason {
+	if f.Type != h2test.GoAway || string(f.Payload) != "\x7f\xff\xff\xff\x00\x00\x00\x00"+reason {
 		p.t.Fatalf("got %v, want GOAWAY of the highest stream, with the reason %q", f, reason)
 	}
-	p.writeFrame(0x6, flagAck, 0, p.want(framePing).payload)
+	p.WriteFrame(0x6, flagAck, 0, p.Want(h2test.Ping).Payload)
 	p.wantGoAway(ErrCodeNo)
 }
 
@@ -247,7 +248,7 @@ func TestConn_EndsWhenOld(t *testing.T) {
 			p.open(1)
 			p.sleepQuietly(age - 1)
 			p.wantReasonedShutdown("max_age")
-			p.writeData(1, true, "abc")
+			p.WriteData(1, true, "abc")
 			p.wantReply(1, "abc")
 			p.wantGoodEnd()
 		}},
@@ -267,7 +268,7 @@ func TestConn_EndsWhenOld(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			withPeer(t, config, func(p *peer) {
-				p.greet()
+				p.GreetServer()
 				row.test(p)
 			})
 		})
@@ -277,20 +278,20 @@ func TestConn_EndsWhenOld(t *testing.T) {
 // A field block that does not end holds nothing up for longer than the setup may take.
 func TestConn_BoundsTheTimeOfAFieldBlock(t *testing.T) {
 	withPeer(t, Config{}, func(p *peer) {
-		p.greet()
+		p.GreetServer()
 		st := p.open(1)
-		block := p.block(request()...)
-		p.writeFrame(0x1, 0, 3, block[:1])
+		block := p.Block(request()...)
+		p.WriteFrame(0x1, 0, 3, block[:1])
 		time.Sleep(9 * time.Second)
-		p.writeFrame(0x9, flagEndHeaders, 3, block[1:])
+		p.WriteFrame(0x9, flagEndHeaders, 3, block[1:])
 		p.sleepQuietly(time.Minute) // in time
-		p.writeData(3, true, "abc")
+		p.WriteData(3, true, "abc")
 		p.wantReply(3, "abc")
 
-		p.writeFrame(0x1, 0, 5, block[:1])
+		p.WriteFrame(0x1, 0, 5, block[:1])
 		for range 9 {
 			p.sleepQuietly(time.Second)
-			p.writeFrame(0x9, 0, 5)
+			p.WriteFrame(0x9, 0, 5)
 		}
 		p.sleepQuietly(time.Second - 1)
 		time.Sleep(time.Nanosecond)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/fields"
+	"github.com/gogreeter/gogreeter/runtime/internal/h2test"
 )
 
 func TestStream_WaitRoom(t *testing.T) {
@@ -17,15 +18,15 @@ func TestStream_WaitRoom(t *testing.T) {
 		end  func(p *peer, st *testStream)
 		room bool
 	}{
-		{"window opens", func(p *peer, st *testStream) { p.writeWindowUpdate(1, 1000) }, true},
-		{"the peer resets the stream", func(p *peer, st *testStream) { p.writeFrame(0x3, 0, 1, ErrCodeCancel) }, false},
+		{"window opens", func(p *peer, st *testStream) { p.WriteWindowUpdate(1, 1000) }, true},
+		{"the peer resets the stream", func(p *peer, st *testStream) { p.WriteFrame(0x3, 0, 1, h2test.Cancel) }, false},
 		{"the application resets the stream", func(p *peer, st *testStream) { st.Reset(ErrCodeCancel) }, false},
 		{"what waits is discarded", func(p *peer, st *testStream) { st.Write(Outgoing{Discard: true, Trailers: okTrailers}) }, false},
 		{"the connection breaks", func(p *peer, st *testStream) { p.nc.Close() }, false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			withPeer(t, Config{MaxPendingBytes: 50}, func(p *peer) {
-				p.greet(4, 10)
+				p.GreetServer(4, 10)
 				st := p.open(1)
 				var room, done bool
 				go func() {
@@ -33,10 +34,10 @@ func TestStream_WaitRoom(t *testing.T) {
 					room, _ = st.WaitRoom(0)
 					done = true
 				}()
-				p.wantHeaders(1, false)
-				p.wantData(1, false, string(make([]byte, 10)))
-				p.writeWindowUpdate(1, 39) // 51 octets wait still
-				p.want(frameData)
+				p.WantHeaders(1, false)
+				p.WantData(1, false, string(make([]byte, 10)))
+				p.WriteWindowUpdate(1, 39) // 51 octets wait still
+				p.Want(h2test.Data)
 				if done {
 					t.Fatal("WaitRoom has returned")
 				}
@@ -53,11 +54,11 @@ func TestStream_WaitRoom(t *testing.T) {
 // A write that makes no progress for as long as WriteTimeout ends the connection.
 func TestConn_WriteTimeout(t *testing.T) {
 	withPeer(t, Config{WriteTimeout: 20 * time.Second}, func(p *peer) {
-		p.greet(4, 1<<20)
-		p.writeWindowUpdate(0, 1<<20)
-		p.nc.in.update(func() { p.nc.in.limit = 1000 })
+		p.GreetServer(4, 1<<20)
+		p.WriteWindowUpdate(0, 1<<20)
+		p.nc.Limit(1000)
 		p.serveWith(100_000)
-		p.writeHeaders(1, true, request()...)
+		p.WriteHeaders(1, true, request()...)
 		synctest.Wait()
 		time.Sleep(20*time.Second - 1)
 		synctest.Wait()
@@ -75,20 +76,20 @@ func TestConn_WriteTimeout(t *testing.T) {
 
 func TestStream_EarlyResponse(t *testing.T) {
 	withPeer(t, Config{ConnWindow: 65535}, func(p *peer) {
-		p.greet()
+		p.GreetServer()
 		p.app.onRequest = func(st *testStream, _ bool) bool {
 			st.write(Outgoing{Headers: okHeaders, Data: []byte("no, thanks"), Finish: true})
 			return true
 		}
-		p.writeHeaders(1, false, request()...)
-		p.wantHeaders(1, false)
-		p.wantData(1, false, "no, thanks")
-		p.wantData(1, true, "")
+		p.WriteHeaders(1, false, request()...)
+		p.WantHeaders(1, false)
+		p.WantData(1, false, "no, thanks")
+		p.WantData(1, true, "")
 		p.wantRSTStream(1, ErrCodeNo)
-		p.writeData(1, false, make([]byte, 16384))
-		p.writeData(1, false, make([]byte, 16384))
-		p.writeData(1, true, "the rest")
-		p.wantWindowUpdate(0, 2*16384)
+		p.WriteData(1, false, make([]byte, 16384))
+		p.WriteData(1, false, make([]byte, 16384))
+		p.WriteData(1, true, "the rest")
+		p.WantWindowUpdate(0, 2*16384)
 		p.app.onRequest = nil
 		p.wantServed(3)
 		if st := p.app.streams[1]; len(st.data) > 0 || len(st.errs) > 0 {
@@ -104,23 +105,23 @@ func TestStream_Write(t *testing.T) {
 		write []Outgoing
 		want  func(p *peer)
 	}{
-		{"only headers", []Outgoing{{Headers: okHeaders, Finish: true}}, func(p *peer) { p.wantHeaders(1, true) }},
-		{"headers, later the end", []Outgoing{{Headers: okHeaders}, {Finish: true}}, func(p *peer) { p.wantHeaders(1, false); p.wantData(1, true, "") }},
+		{"only headers", []Outgoing{{Headers: okHeaders, Finish: true}}, func(p *peer) { p.WantHeaders(1, true) }},
+		{"headers, later the end", []Outgoing{{Headers: okHeaders}, {Finish: true}}, func(p *peer) { p.WantHeaders(1, false); p.WantData(1, true, "") }},
 		{"headers, later trailers", []Outgoing{{Headers: okHeaders}, {Trailers: okTrailers}}, func(p *peer) { p.wantReply(1, "") }},
 		{"in four", []Outgoing{{Headers: okHeaders}, {Data: []byte("a")}, {Data: []byte("b")}, {Trailers: okTrailers}}, func(p *peer) {
-			p.wantHeaders(1, false)
-			p.wantData(1, false, "a")
-			p.wantData(1, false, "b")
-			p.wantHeaders(1, true)
+			p.WantHeaders(1, false)
+			p.WantData(1, false, "a")
+			p.WantData(1, false, "b")
+			p.WantHeaders(1, true)
 		}},
 		{"trailers of three frames", []Outgoing{{Headers: okHeaders, Trailers: fields.AppendField(nil, "big", big)}}, func(p *peer) {
-			p.wantHeaders(1, false)
-			if got := p.wantHeaders(1, true); got != "big: "+big {
+			p.WantHeaders(1, false)
+			if got := p.WantHeaders(1, true); got != "big: "+big {
 				p.t.Errorf("got %d octets", len(got))
 			}
 		}},
 		{"headers of three frames and the end", []Outgoing{{Headers: fields.AppendField(fields.AppendStatus(nil, 404), "big", big), Finish: true}}, func(p *peer) {
-			if got := p.wantHeaders(1, true); got != ":status: 404\nbig: "+big {
+			if got := p.WantHeaders(1, true); got != ":status: 404\nbig: "+big {
 				p.t.Errorf("got %d octets", len(got))
 			}
 		}},
@@ -128,32 +129,32 @@ func TestStream_Write(t *testing.T) {
 			p.wantReply(1, "0123456789")
 		}},
 		{"discarding, then more", []Outgoing{{Headers: okHeaders, Data: []byte("0123456789abc")}, {Discard: true, Data: []byte("xyz")}, {Trailers: okTrailers}}, func(p *peer) {
-			p.wantHeaders(1, false)
-			p.wantData(1, false, "0123456789")
-			p.writeWindowUpdate(1, 100)
-			p.wantData(1, false, "xyz")
-			p.wantHeaders(1, true)
+			p.WantHeaders(1, false)
+			p.WantData(1, false, "0123456789")
+			p.WriteWindowUpdate(1, 100)
+			p.WantData(1, false, "xyz")
+			p.WantHeaders(1, true)
 		}},
 		{"after the end", []Outgoing{{Headers: okHeaders, Data: []byte("0123456789abc"), Finish: true}, {Data: []byte("late")}, {Trailers: okTrailers}}, func(p *peer) {
-			p.wantHeaders(1, false)
-			p.wantData(1, false, "0123456789")
-			p.writeWindowUpdate(1, 100)
-			p.wantData(1, false, "abc")
-			p.wantData(1, true, "")
+			p.WantHeaders(1, false)
+			p.WantData(1, false, "0123456789")
+			p.WriteWindowUpdate(1, 100)
+			p.WantData(1, false, "abc")
+			p.WantData(1, true, "")
 		}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			withPeer(t, Config{}, func(p *peer) {
-				p.greet(4, 10)
+				p.GreetServer(4, 10)
 				p.app.onRequest = func(st *testStream, _ bool) bool {
 					for _, o := range row.write {
 						st.write(o)
 					}
 					return true
 				}
-				p.writeHeaders(1, true, request()...)
+				p.WriteHeaders(1, true, request()...)
 				row.want(p)
-				p.wantNothing()
+				p.WantNothing()
 				p.app.onRequest = nil
 				p.wantServedQuietly(3)
 			})
@@ -203,31 +204,30 @@ func TestConn_ConcurrentWrites(t *testing.T) {
 			t.Fatal(err)
 		}
 		input = append(input, buf[:n]...)
-		for len(input) >= 9 {
-			f, length := parseFrameHeader(input)
-			if len(input) < 9+length {
+		for {
+			var f h2test.Frame
+			var ok bool
+			if f, input, ok = h2test.Cut(input); !ok {
 				break
 			}
-			payload := input[9 : 9+length]
-			input = input[9+length:]
-			if f.streamID == 0 {
+			if f.StreamID == 0 {
 				continue
 			}
-			r := got[f.streamID]
+			r := got[f.StreamID]
 			if r == nil {
 				r = new(response)
-				got[f.streamID] = r
+				got[f.StreamID] = r
 			}
 			switch {
 			case r.ended:
-				t.Fatalf("stream %d: frame type %d after the end", f.streamID, f.kind)
-			case f.kind == frameHeaders:
+				t.Fatalf("stream %d: frame type %d after the end", f.StreamID, f.Type)
+			case f.Type == h2test.Headers:
 				r.headers++
-			case f.kind == frameData:
-				r.data = append(r.data, payload...)
-				client.Write(append(rawFrame(0x8, 0, 0, length), rawFrame(0x8, 0, f.streamID, length)...))
+			case f.Type == h2test.Data:
+				r.data = append(r.data, f.Payload...)
+				client.Write(append(rawFrame(0x8, 0, 0, len(f.Payload)), rawFrame(0x8, 0, f.StreamID, len(f.Payload))...))
 			}
-			if r.ended = f.has(flagEndStream); r.ended {
+			if r.ended = f.Ends(); r.ended {
 				ended++
 			}
 		}

@@ -1,4 +1,4 @@
-package http2
+package h2test
 
 import (
 	"io"
@@ -8,16 +8,16 @@ import (
 	"time"
 )
 
-// pipe is a connection in memory whose two directions have buffers, as those of a socket have. Unlike net.Pipe it lets
+// Pipe is one end of a connection in memory whose two directions have buffers, as those of a socket have. Unlike net.Pipe it lets
 // a test write and then look at what came back, and it can be full: a limit makes a peer that does not read.
 //
 // All waiting is on condition variables, so that testing/synctest sees it.
-type pipe struct{ in, out *direction }
+type Pipe struct{ in, out *direction }
 
-// newPipe returns the two ends of a connection.
-func newPipe() (a, b *pipe) {
+// NewPipe returns the two ends of a connection.
+func NewPipe() (a, b *Pipe) {
 	ab, ba := newDirection(), newDirection()
-	return &pipe{in: ba, out: ab}, &pipe{in: ab, out: ba}
+	return &Pipe{in: ba, out: ab}, &Pipe{in: ab, out: ba}
 }
 
 // direction is what one end writes and the other reads.
@@ -72,7 +72,7 @@ func (d *direction) update(change func()) {
 	d.changed.Broadcast()
 }
 
-func (p *pipe) Read(b []byte) (int, error) {
+func (p *Pipe) Read(b []byte) (int, error) {
 	d := p.in
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -97,7 +97,7 @@ func (p *pipe) Read(b []byte) (int, error) {
 	}
 }
 
-func (p *pipe) Write(b []byte) (written int, err error) {
+func (p *Pipe) Write(b []byte) (written int, err error) {
 	d := p.out
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -125,32 +125,53 @@ func (p *pipe) Write(b []byte) (written int, err error) {
 }
 
 // Close closes both directions.
-func (p *pipe) Close() error {
-	p.in.update(func() { p.in.broken = true })
+func (p *Pipe) Close() error {
+	p.CloseRead()
 	p.CloseWrite()
 	return nil
 }
 
-// CloseWrite ends what this end writes.
-func (p *pipe) CloseWrite() { p.out.update(func() { p.out.ended = true }) }
+// Take returns what has come and was not read, without waiting.
+func (p *Pipe) Take() (b []byte) {
+	p.in.update(func() { b, p.in.buf = p.in.buf, nil })
+	return b
+}
 
-func (p *pipe) SetDeadline(at time.Time) error {
+// Unread returns how many octets the other end has not read yet.
+func (p *Pipe) Unread() (n int) {
+	p.out.update(func() { n = len(p.out.buf) })
+	return n
+}
+
+// Limit has this end take n octets, and no more until they are read. A negative n is no limit.
+func (p *Pipe) Limit(n int) { p.in.update(func() { p.in.limit = n }) }
+
+// Chunk has the other end read n octets at a time at most.
+func (p *Pipe) Chunk(n int) { p.out.update(func() { p.out.chunk = n }) }
+
+// CloseRead has the other end's writes fail.
+func (p *Pipe) CloseRead() { p.in.update(func() { p.in.broken = true }) }
+
+// CloseWrite ends what this end writes.
+func (p *Pipe) CloseWrite() { p.out.update(func() { p.out.ended = true }) }
+
+func (p *Pipe) SetDeadline(at time.Time) error {
 	p.SetReadDeadline(at)
 	return p.SetWriteDeadline(at)
 }
 
-func (p *pipe) SetReadDeadline(at time.Time) error {
+func (p *Pipe) SetReadDeadline(at time.Time) error {
 	p.in.setDeadline(&p.in.read, at)
 	return nil
 }
 
-func (p *pipe) SetWriteDeadline(at time.Time) error {
+func (p *Pipe) SetWriteDeadline(at time.Time) error {
 	p.out.setDeadline(&p.out.write, at)
 	return nil
 }
 
-func (p *pipe) LocalAddr() net.Addr  { return pipeAddr{} }
-func (p *pipe) RemoteAddr() net.Addr { return pipeAddr{} }
+func (p *Pipe) LocalAddr() net.Addr  { return pipeAddr{} }
+func (p *Pipe) RemoteAddr() net.Addr { return pipeAddr{} }
 
 type pipeAddr struct{}
 
