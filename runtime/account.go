@@ -9,6 +9,7 @@ import (
 
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 	"github.com/gogreeter/gogreeter/runtime/internal/buffer"
+	"github.com/gogreeter/gogreeter/runtime/internal/wire"
 )
 
 // What a client makes the server hold is counted in one account for each connection (package budget): RPCs with their
@@ -165,21 +166,20 @@ type largeRequest struct {
 }
 
 // isLarge reports whether a request of n octets has to be asked for.
-func isLarge(n int) bool { return prefixLen+n > streamWindow }
+func isLarge(n int) bool { return wire.PrefixLen+n > streamWindow }
 
 // expectRest asks the client for the rest of the request under way, as soon as there is room for it. The reader calls it
 // whenever a part has come.
 func (r *rpc) expectRest() {
-	have := len(r.in.current.data)
-	size := have + r.in.missing
+	size := len(r.in.Data()) + r.in.Missing()
 	if !isLarge(size) {
-		if r.stream.Expect(0, r.in.missing) {
+		if r.stream.Expect(0, r.in.Missing()) {
 			r.conn.flush = true
 		}
 		return
 	}
 	if v := r.in.large; v != nil {
-		v.missing.Store(int64(r.in.missing))
+		v.missing.Store(int64(r.in.Missing()))
 		return
 	}
 	if r.some && !r.requestStreaming {
@@ -190,8 +190,8 @@ func (r *rpc) expectRest() {
 		r.queueRequests()
 	}
 	v := &largeRequest{r: r, size: size, asked: time.Now()}
-	v.claim = budget.Claim{Line: budget.ForRequests, Size: int64(buffer.Size(size)) - int64(r.in.current.paid), Granted: v.granted, Urgent: v.urgent}
-	v.missing.Store(int64(r.in.missing))
+	v.claim = budget.Claim{Line: budget.ForRequests, Size: int64(buffer.Size(size)) - int64(r.in.paid), Granted: v.granted, Urgent: v.urgent}
+	v.missing.Store(int64(r.in.Missing()))
 	r.in.large = v
 	r.large.Store(v)
 	account := r.conn.account
@@ -216,7 +216,7 @@ func (v *largeRequest) urge() {
 // expect opens the stream's window for the rest of the request.
 func (v *largeRequest) expect() (flush bool) {
 	missing := int(v.missing.Load())
-	return missing > 0 && v.r.stream.Expect(prefixLen+v.size-missing, missing)
+	return missing > 0 && v.r.stream.Expect(wire.PrefixLen+v.size-missing, missing)
 }
 
 // granted is called when there is room for the request.
@@ -247,14 +247,14 @@ func (v *largeRequest) urgent() budget.Urgency {
 
 // payForRequest counts the memory of the request under way, as far as it has grown. The reader calls it.
 func (r *rpc) payForRequest() {
-	size := int64(cap(r.in.current.data))
-	if size <= freeRequest || size <= int64(r.in.current.paid) {
+	size := int64(cap(r.in.Data()))
+	if size <= freeRequest || size <= int64(r.in.paid) {
 		return
 	}
 	r.takeClaim()
-	if more := size - int64(r.in.current.paid); more > 0 {
+	if more := size - int64(r.in.paid); more > 0 {
 		r.charge(more)
-		r.in.current.paid = uint32(size)
+		r.in.paid = uint32(size)
 	}
 }
 
@@ -265,7 +265,7 @@ func (r *rpc) takeClaim() {
 	}
 	if n := r.conn.account.Take(&r.in.large.claim); n > 0 {
 		r.hold(n)
-		r.in.current.paid += uint32(n)
+		r.in.paid += uint32(n)
 	}
 }
 
@@ -276,9 +276,9 @@ func (r *rpc) requestArrived() message {
 		r.conn.account.Leave(&r.in.large.claim)
 		r.takeClaim()
 	}
-	m := r.in.current
-	m.large = r.in.large
-	r.in.current, r.in.large = message{}, nil
+	m := message{paid: r.in.paid, large: r.in.large}
+	m.data, m.compressed = r.in.Take()
+	r.in.paid, r.in.large = 0, nil
 	return m
 }
 
@@ -406,7 +406,7 @@ func (s *Server) watchStalls() {
 	}
 }
 
-var outcomeNotTaken = outcome{code: codes.ResourceExhausted, details: "the responses were not taken, while other RPCs waited for a worker"}
+var outcomeNotTaken = outcome{Code: codes.ResourceExhausted, Message: "the responses were not taken, while other RPCs waited for a worker"}
 
 // workerWatch ends an RPC whose handler occupies one of a bounded number of workers, and waits with a response that the
 // client does not take, while other RPCs wait for a worker.

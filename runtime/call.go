@@ -13,6 +13,7 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/excerpt"
 	"github.com/gogreeter/gogreeter/runtime/internal/fields"
 	"github.com/gogreeter/gogreeter/runtime/internal/logtext"
+	"github.com/gogreeter/gogreeter/runtime/internal/wire"
 )
 
 // callDefinition is what the field block of a request says (gRPC PROTOCOL-HTTP2, "Call-Definition"), together with the
@@ -25,9 +26,9 @@ type callDefinition struct {
 	method      *method       // nil: ask the generic handlers
 	timeout     time.Duration // 0 if hasTimeout is false
 	hasTimeout  bool
-	compression Compression // of requests with the Compressed-Flag set
-	badEncoding bool        // grpc-encoding names something that we do not know
-	accepts     [len(compressionNames)]bool
+	compression wire.Encoding // of requests with the Compressed-Flag set
+	badEncoding bool          // grpc-encoding names something that we do not know
+	accepts     wire.EncodingSet
 	refusal     *refusal
 	weight      int64        // octets that it holds
 	users       atomic.Int64 // RPCs that count it in their connection's account, if it is large
@@ -61,22 +62,6 @@ func (d *callDefinition) weightOf() (octets int64) {
 	return octets
 }
 
-// maxAccepted is how many names a client's grpc-accept-encoding is read for. There are half a dozen; thousands of commas cost
-// a client an octet.
-const maxAccepted = 32
-
-func (d *callDefinition) readAccepted(value string) {
-	n := 0
-	for name := range strings.SplitSeq(value, ",") {
-		if c, ok := compressionNamed(strings.Trim(name, " ")); ok {
-			d.accepts[c] = true
-		}
-		if n++; n == maxAccepted {
-			return
-		}
-	}
-}
-
 func (d *callDefinition) readFields(request *fields.Section) *refusal {
 	if request.Oversize {
 		return metadataTooLarge
@@ -92,37 +77,32 @@ func (d *callDefinition) readFields(request *fields.Section) *refusal {
 	}
 	d.metadata = make(Metadata, 0, len(request.Fields)+more)
 	contentType := ""
+	var err error
 	for _, f := range request.Fields {
 		switch f.Name {
 		case "content-type":
 			contentType = f.Value
 		case "te", "content-length", "grpc-trace-bin", "grpc-tags-bin":
 		case "grpc-timeout":
-			timeout, ok := parseTimeout(f.Value)
-			if !ok {
-				return refuse(codes.Internal, fmt.Sprintf("malformed grpc-timeout %q", excerpt.Of(f.Value)))
-			}
-			d.timeout, d.hasTimeout = timeout, true
+			d.timeout, err = wire.ParseTimeout(f.Value)
+			d.hasTimeout = true
 		case "grpc-encoding":
-			var ok bool
-			if d.compression, ok = compressionNamed(f.Value); !ok {
-				d.badEncoding = true
-				return refuse(codes.Unimplemented, fmt.Sprintf("grpc-encoding %q is not supported", excerpt.Of(f.Value)))
-			}
+			d.compression, err = wire.ParseEncoding(f.Value)
+			d.badEncoding = err != nil
 		case "grpc-accept-encoding":
-			d.readAccepted(f.Value)
+			d.accepts.Read(f.Value)
 		default:
-			if !isBinary(f.Name) {
+			if wire.IsBinary(f.Name) {
+				d.metadata, err = wire.AppendBinary(d.metadata, f.Name, f.Value)
+			} else {
 				d.metadata = append(d.metadata, Pair{f.Name, f.Value})
-				continue
-			}
-			var err error
-			if d.metadata, err = appendBinary(d.metadata, f.Name, f.Value); err != nil {
-				return refuse(codes.Internal, err.Error())
 			}
 		}
+		if err != nil {
+			return &refusal{outcome: outcomeOf(err)}
+		}
 	}
-	if !isGRPC(contentType) {
+	if !wire.IsGRPC(contentType) {
 		return refuseHTTP(415, fmt.Sprintf("content-type %q is not application/grpc", excerpt.Of(contentType)))
 	}
 	d.metadata = slices.Clip(d.metadata) // what an application appends to it must not get into the RPCs that share it
@@ -134,7 +114,7 @@ func (d *callDefinition) readFields(request *fields.Section) *refusal {
 func joined(request *fields.Section) (more int, ok bool) {
 	octets := int64(0)
 	for _, f := range request.Fields {
-		if !isBinary(f.Name) {
+		if !wire.IsBinary(f.Name) {
 			continue
 		}
 		commas := strings.Count(f.Value, ",")
@@ -147,20 +127,14 @@ func joined(request *fields.Section) (more int, ok bool) {
 	return more, true
 }
 
-// isGRPC reports whether a content-type is one whose messages we can read: protobuf, which is also the default.
-func isGRPC(contentType string) bool {
-	rest, ok := strings.CutPrefix(contentType, "application/grpc")
-	return ok && (rest == "" || rest == "+proto" || rest[0] == ';' || strings.HasPrefix(rest, "+proto;"))
-}
-
 func refuse(code codes.Code, details string) *refusal {
-	return &refusal{outcome: outcome{code: code, details: details}}
+	return &refusal{outcome: outcome{Code: code, Message: details}}
 }
 
 // refuseHTTP refuses a request that is not gRPC's. It counts as UNKNOWN, which is what a gRPC client makes of these HTTP
 // statuses (gRPC http-grpc-status-mapping.md).
 func refuseHTTP(status int, text string) *refusal {
-	return &refusal{httpStatus: status, outcome: outcome{code: codes.Unknown, details: text}}
+	return &refusal{httpStatus: status, outcome: outcome{Code: codes.Unknown, Message: text}}
 }
 
 // inHTTP returns the header section of the answer in HTTP's terms, and its content.
@@ -172,7 +146,7 @@ func (r *refusal) inHTTP() (headers, content []byte) {
 	if r.noContent {
 		return headers, nil
 	}
-	return fields.AppendField(headers, "content-type", "text/plain; charset=utf-8"), []byte(r.outcome.details + "\n")
+	return fields.AppendField(headers, "content-type", "text/plain; charset=utf-8"), []byte(r.outcome.Message + "\n")
 }
 
 var (

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/wire"
 )
 
 // TestCall_ContentType is about clients that do not speak gRPC.
@@ -114,7 +116,7 @@ func TestCall_Definition(t *testing.T) {
 				r.want(tt.code, tt.details)
 			}
 			value, ok := field(r.trailers, "grpc-accept-encoding")
-			if unknown := tt.name == "UnknownEncoding"; ok != unknown || unknown && value != acceptedEncodings {
+			if unknown := tt.name == "UnknownEncoding"; ok != unknown || unknown && value != wire.AcceptEncoding {
 				t.Errorf("grpc-accept-encoding is %q", value)
 			}
 		})

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/buffer"
+	"github.com/gogreeter/gogreeter/runtime/internal/wire"
 )
 
 // RawMessage is a message that is not decoded: its octets as they are on the wire, without compression. A method
@@ -35,7 +36,7 @@ type codec struct {
 }
 
 // maxEncoded is the longest message that can be sent: what is longer, no slice can hold on all systems.
-const maxEncoded = math.MaxInt32 - prefixLen
+const maxEncoded = math.MaxInt32 - wire.PrefixLen
 
 // sizeOf returns how long the encoded message is going to be. It is a hint: what encode appends may be shorter or longer.
 func (c *codec) sizeOf(message any) (size int, err error) {

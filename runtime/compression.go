@@ -1,19 +1,12 @@
 package runtime
 
 import (
-	"bytes"
-	"compress/gzip"
-	"compress/zlib"
 	"errors"
 	"fmt"
-	"io"
-	"math"
 	goruntime "runtime"
-	"strings"
-	"sync"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
-	"github.com/gogreeter/gogreeter/runtime/internal/buffer"
+	"github.com/gogreeter/gogreeter/runtime/internal/wire"
 )
 
 // Compression is how messages are compressed.
@@ -27,96 +20,14 @@ const (
 	Deflate // in the zlib format, as HTTP means it
 )
 
-var compressionNames = [...]string{"identity", "gzip", "deflate"}
-
 // String returns the name that the compression has in grpc-encoding.
-func (c Compression) String() string {
-	if c.check() != nil {
-		return "unknown"
-	}
-	return compressionNames[c]
-}
+func (c Compression) String() string { return wire.Encoding(c).String() }
 
 func (c Compression) check() error {
-	if int(c) >= len(compressionNames) {
+	if !wire.Encoding(c).Known() {
 		return fmt.Errorf("gogreeter: %d is not a compression; use NoCompression, Gzip or Deflate", uint8(c))
 	}
 	return nil
-}
-
-// acceptedEncodings is what we answer in grpc-accept-encoding.
-var acceptedEncodings = strings.Join(compressionNames[:], ",")
-
-// compressionNamed returns the compression that has a name in grpc-encoding.
-func compressionNamed(name string) (c Compression, ok bool) {
-	for i, known := range compressionNames {
-		if name == known {
-			return Compression(i), true
-		}
-	}
-	return NoCompression, false
-}
-
-// errTooLarge says that a message inflates to more than the limit.
-var errTooLarge = errors.New("message too large")
-
-// deflater and inflater are what gzip and zlib have in common.
-type (
-	deflater interface {
-		io.WriteCloser
-		Reset(w io.Writer)
-	}
-	inflater interface {
-		io.Reader
-		restart(r io.Reader) error
-	}
-	gzipInflater struct{ *gzip.Reader }
-	zlibInflater struct{ io.ReadCloser }
-)
-
-func (i gzipInflater) restart(r io.Reader) error { return i.Reset(r) }
-func (i zlibInflater) restart(r io.Reader) error { return i.ReadCloser.(zlib.Resetter).Reset(r, nil) }
-
-// Deflaters and inflaters are large; each is kept for the next message. Indexed by Compression.
-var (
-	deflaters = [...]*sync.Pool{
-		Gzip:    {New: func() any { return gzip.NewWriter(nil) }},
-		Deflate: {New: func() any { return zlib.NewWriter(nil) }},
-	}
-	inflaters [len(compressionNames)]sync.Pool
-)
-
-// bufferWriter is an io.Writer that appends to a buffer, up to a limit.
-type bufferWriter struct {
-	b     []byte
-	limit int
-}
-
-func (w *bufferWriter) Write(p []byte) (int, error) {
-	need := len(w.b) + len(p)
-	if need > w.limit {
-		return 0, errTooLarge
-	}
-	if need > cap(w.b) {
-		old := w.b
-		w.b = append(buffer.Get(min(max(need, 2*cap(old)), w.limit)), old...)
-		buffer.Put(old)
-	}
-	w.b = append(w.b, p...)
-	return len(p), nil
-}
-
-// deflate appends data to b, compressed. It fails if that makes b longer than limit.
-func (c Compression) deflate(b, data []byte, limit int) ([]byte, error) {
-	w := deflaters[c].Get().(deflater)
-	defer deflaters[c].Put(w)
-	out := &bufferWriter{b, limit}
-	w.Reset(out)
-	_, err := w.Write(data)
-	if err == nil {
-		err = w.Close()
-	}
-	return out.b, err
 }
 
 // inflating has a place for each inflation at a time. More at once would take as long, and a thousand small messages that
@@ -143,8 +54,8 @@ func (r *rpc) inflate(data []byte, limit int) (inflated []byte, done func(), err
 	if small {
 		first = smallInflated
 	}
-	inflated, err = r.def.compression.inflate(data, first)
-	if !small || err != errTooLarge {
+	inflated, err = r.def.compression.Inflate(data, first)
+	if e, ok := err.(*wire.Error); !small || !ok || e.Kind != wire.TooLarge {
 		return inflated, inflating.give, err
 	}
 	inflating.give()
@@ -154,7 +65,7 @@ func (r *rpc) inflate(data []byte, limit int) (inflated []byte, done func(), err
 		large.give()
 		return nil, nil, errOver
 	}
-	inflated, err = r.def.compression.inflate(data, limit)
+	inflated, err = r.def.compression.Inflate(data, limit)
 	return inflated, func() { inflating.give(); r.conn.large.give() }, err
 }
 
@@ -180,60 +91,4 @@ var errOver = errors.New("the RPC is over")
 func (r *rpc) mayWait() bool {
 	m := r.handled()
 	return m != nil && r.conn.boundOf(m) == nil && (r.conn.server.chain != nil || !m.inline.Load())
-}
-
-// inflate inflates data, to limit octets at most; a negative limit is none. The limit holds while inflating, so that a
-// small message cannot occupy more memory than a large one could.
-func (c Compression) inflate(data []byte, limit int) ([]byte, error) {
-	in := bytes.NewReader(data)
-	r, kept := inflaters[c].Get().(inflater)
-	var err error
-	if kept {
-		err = r.restart(in)
-	} else {
-		r, err = c.newInflater(in)
-	}
-	if kept || err == nil { // one that could not be restarted can be again
-		defer inflaters[c].Put(r)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return readUpTo(r, limit, 4*len(data))
-}
-
-// readUpTo reads r to its end into memory of package buffer, limit octets at most; a negative limit is none. some is how many
-// it may be. What it returns with an error has been given back.
-func readUpTo(r io.Reader, limit, some int) ([]byte, error) {
-	if limit < 0 {
-		limit = math.MaxInt32
-	}
-	b := buffer.Get(min(some, limit) + 1)
-	for {
-		n, err := r.Read(b[len(b):cap(b)])
-		b = b[:len(b)+n]
-		switch {
-		case len(b) > limit:
-			buffer.Put(b)
-			return nil, errTooLarge
-		case err == io.EOF:
-			return b, nil
-		case err != nil:
-			buffer.Put(b)
-			return nil, err
-		case len(b) == cap(b):
-			old := b
-			b = append(buffer.Get(min(2*len(old), limit)+1), old...)
-			buffer.Put(old)
-		}
-	}
-}
-
-func (c Compression) newInflater(in io.Reader) (inflater, error) {
-	if c == Gzip {
-		r, err := gzip.NewReader(in)
-		return gzipInflater{r}, err
-	}
-	r, err := zlib.NewReader(in)
-	return zlibInflater{r}, err
 }

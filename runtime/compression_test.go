@@ -1,24 +1,32 @@
 package runtime
 
 import (
+	"bytes"
+	"compress/gzip"
+	"compress/zlib"
 	"context"
+	"errors"
 	"io"
-	"math"
 	"strings"
 	"testing"
 
 	"golang.org/x/net/http2"
 	"google.golang.org/grpc/codes"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/wire"
 )
 
-// compress returns a message compressed.
-func compress(t *testing.T, c Compression, message string) string {
+// compress returns a message compressed, by the standard library.
+func compress(t testing.TB, c Compression, message string) string {
 	t.Helper()
-	b, err := c.deflate(nil, []byte(message), math.MaxInt)
-	if err != nil {
-		t.Fatal(err)
+	var b bytes.Buffer
+	w := io.WriteCloser(gzip.NewWriter(&b))
+	if c == Deflate {
+		w = zlib.NewWriter(&b)
 	}
-	return string(b)
+	_, err := io.WriteString(w, message)
+	check(t, errors.Join(err, w.Close()))
+	return b.String()
 }
 
 // TestCompression_Requests sends compressed requests, right and wrong ones.
@@ -144,8 +152,8 @@ func TestCompression_Responses(t *testing.T) {
 			for i, want := range []string{long, short} {
 				got := r.messages[i]
 				if r.flags[i] == 1 {
-					c, _ := compressionNamed(tt.encoding)
-					inflated, err := c.inflate([]byte(got), -1)
+					c, _ := wire.ParseEncoding(tt.encoding)
+					inflated, err := c.Inflate([]byte(got), -1)
 					if err != nil {
 						t.Fatal(err)
 					}

@@ -8,6 +8,7 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 	"github.com/gogreeter/gogreeter/runtime/internal/fields"
 	"github.com/gogreeter/gogreeter/runtime/internal/http2"
+	"github.com/gogreeter/gogreeter/runtime/internal/wire"
 )
 
 // connection is a client's connection: it makes RPCs of the streams of an http2.Conn. It implements
@@ -73,7 +74,7 @@ func (c *connection) NewStream(request *fields.Section) *http2.Stream {
 	}
 	r := &rpc{conn: c, def: def}
 	r.stream.Handler = r
-	if wanted := c.server.options.Compression; wanted != NoCompression && def.accepts[wanted] {
+	if wanted := c.server.options.Compression; wanted != NoCompression && def.accepts.Has(wire.Encoding(wanted)) {
 		r.compression.Store(uint32(wanted))
 	}
 	return &r.stream
@@ -150,7 +151,7 @@ func (c *connection) cancelAll() (n int) {
 }
 
 // end ends the connection, once its RPCs have been ended.
-func (c *connection) end() { c.h2.End(http2.ErrCodeNo, outcomeStopped.details) }
+func (c *connection) end() { c.h2.End(http2.ErrCodeNo, outcomeStopped.Message) }
 
 // Panicked implements http2.Application.
 func (c *connection) Panicked(reason any) { c.server.panicked("the transport of a connection", reason) }

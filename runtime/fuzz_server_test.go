@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
-	"math"
 	"net"
 	"strconv"
 	"strings"
@@ -124,8 +123,7 @@ func (p *fuzzPeer) step(op, on byte, argument []byte) {
 	case 4:
 		p.data(w, id, argument, len(argument) == 0)
 	case 5:
-		deflated, _ := Gzip.deflate(nil, bytes.Repeat(argument, 1000), math.MaxInt)
-		p.data(w, id, lpm(1, string(deflated)), false)
+		p.data(w, id, lpm(1, compress(p.t, Gzip, strings.Repeat(string(argument), 1000))), false)
 	case 6:
 		p.data(w, id, make([]byte, 64*len(argument)), false)
 	case 7:
@@ -219,7 +217,7 @@ func (p *fuzzPeer) check() {
 		}
 		for _, r := range rpcs {
 			r.mu.Lock()
-			kept := cap(r.in.current.data)
+			kept := cap(r.in.Data())
 			for _, m := range r.queue {
 				kept += cap(m.data)
 			}

@@ -3,62 +3,13 @@ package runtime
 import (
 	"context"
 	"fmt"
-	"strings"
 	"testing"
 	"testing/synctest"
 
 	"google.golang.org/grpc/codes"
 
-	"github.com/gogreeter/gogreeter/runtime/internal/buffer"
+	"github.com/gogreeter/gogreeter/runtime/internal/wire"
 )
-
-// TestMessageReader_Growth feeds messages in parts, and looks at the memory behind what has come. It must be no more than the
-// client pays for by sending, or may send unasked; and it must not be copied for each part.
-func TestMessageReader_Growth(t *testing.T) {
-	type part struct {
-		octets, window int // the window that is left behind it
-		capacity       int // of the memory, or of the class that is large enough
-	}
-	const whole = 65535 // a window that nothing has been sent into
-	for _, tt := range []struct {
-		name   string
-		length int
-		parts  []part
-	}{
-		{"Small", 100, []part{{1, whole, 100}, {99, whole, 100}}},
-		{"AtOnce", 5000, []part{{5000, whole, 5000}}},
-		{"FourTimesWhatHasCome", 60_000, []part{{300, whole, 1200}}},
-		{"TheFirstChunk", 1 << 20, []part{{whole, 1 << 20, firstChunk}}},
-		{"NoMoreThanTheWindow", 1 << 20, []part{{1000, 50, 1050}, {2000, 100, 3100}}},
-		{"NoMoreThanIsMissing", 30_000, []part{{10_000, whole, 30_000}, {10_000, whole, 30_000}}},
-		{"TheFirstChunkNext", 1 << 20, []part{{1, whole, 4}, {600, whole, firstChunk}}},
-		{"SixteenTimes", 4 << 20, []part{{16 << 10, 4 << 20, firstChunk}, {64 << 10, 4 << 20, 1 << 20}, {1 << 20, 4 << 20, 4 << 20}}},
-		{"AsMuchAsComes", 4 << 20, []part{{16 << 10, 4 << 20, firstChunk}, {2 << 20, 4 << 20, 16<<10 + 2<<20}}},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			var m messageReader
-			prefix := lpm(0, strings.Repeat("\x00", tt.length))[:prefixLen]
-			m.feed(prefix[:prefixLen-1], tt.length, NoCompression, nil)
-			content := make([]byte, tt.length)
-			for i, p := range tt.parts {
-				data := content[:p.octets]
-				if i == 0 {
-					data = append(prefix[prefixLen-1:], data...)
-				}
-				if _, _, bad := m.feed(data, tt.length, NoCompression, func() int { return p.window }); bad != nil {
-					t.Fatal(bad)
-				}
-				want := p.capacity
-				if tt.length > smallMessage {
-					want = buffer.Size(want)
-				}
-				if got := cap(m.current.data); got != want {
-					t.Errorf("part %d: %d octets have come, and there is memory for %d, want %d", i, len(m.current.data), got, want)
-				}
-			}
-		})
-	}
-}
 
 // TestWorkers_KeepSmallBuffers has responses of all sizes: a worker keeps its buffer for the next response, unless it is one
 // that hardly any other needs.
@@ -66,7 +17,7 @@ func TestWorkers_KeepSmallBuffers(t *testing.T) {
 	for _, tt := range []struct {
 		size int
 		kept bool
-	}{{1000, true}, {maxKeptBuffer - prefixLen, true}, {maxKeptBuffer, false}, {1 << 20, false}} {
+	}{{1000, true}, {maxKeptBuffer - wire.PrefixLen, true}, {maxKeptBuffer, false}, {1 << 20, false}} {
 		runInBubble(t, fmt.Sprint(tt.size), func(t *testing.T) {
 			s := newTestServer(t, Options{}, handlers{"M": UnaryUnary(func(context.Context, *raw) (*raw, error) {
 				return &raw{Data: make([]byte, tt.size)}, nil

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
+	"github.com/gogreeter/gogreeter/runtime/internal/wire"
 )
 
 // wantHeld fails unless the server holds so many octets of requests, beside what counts for each RPC and stream.
@@ -52,7 +53,7 @@ func TestAccount_HoldsWhatHasCome(t *testing.T) {
 			} else {
 				st.sendData(message[size/2:])
 				st.halfClose()
-				st.result().want(codes.OK, "", string(message[prefixLen:]))
+				st.result().want(codes.OK, "", string(message[wire.PrefixLen:]))
 			}
 			s.wantHeld("when the RPC has ended", 0, 0)
 		})
@@ -76,7 +77,7 @@ func TestAccount_HoldsWhatHasCome(t *testing.T) {
 			close(release)
 			first.result().want(codes.OK, "", "x")
 			if end != "Cancel" {
-				st.result().want(codes.OK, "", string(message[prefixLen:]))
+				st.result().want(codes.OK, "", string(message[wire.PrefixLen:]))
 			}
 			s.wantHeld("when the RPC has ended", 0, 0)
 		})
@@ -140,8 +141,8 @@ func TestAccount_QueuedRequests(t *testing.T) {
 		least, mostOfEach int64
 	}{
 		{"Small", 1, 2000, 6, 12}, // with its prefix; many to a pack
-		{"NotSmall", 600, 50, 1024 + queuedWeight, 1024 + queuedWeight},                 // each has a buffer of its own
-		{"LargestInAPack", freeRequest - prefixLen, 50, freeRequest, freeRequest + 128}, // up to eight to a pack
+		{"NotSmall", 600, 50, 1024 + queuedWeight, 1024 + queuedWeight},                      // each has a buffer of its own
+		{"LargestInAPack", freeRequest - wire.PrefixLen, 50, freeRequest, freeRequest + 128}, // up to eight to a pack
 	} {
 		runInBubble(t, tt.name, func(t *testing.T) {
 			s := newTestServer(t, Options{}, handlers{"M": StreamUnary(func(ctx context.Context, _ RequestIterator[raw]) (*raw, error) {
@@ -288,7 +289,7 @@ func TestAccount_LargeRequestIsCountedOnce(t *testing.T) {
 		}
 		st.sendPatiently(message[size:])
 		st.halfClose()
-		st.result().want(codes.OK, "", string(message[prefixLen:]))
+		st.result().want(codes.OK, "", string(message[wire.PrefixLen:]))
 		s.wantHeld("when the RPC has ended", 0, 0)
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
+	"github.com/gogreeter/gogreeter/runtime/internal/wire"
 )
 
 // Of heldBack's responses two fit into a connection's account, and then no RPC begins.
@@ -74,8 +75,8 @@ func (h *heldBack) begunOn(st *testStream) bool {
 func (h *heldBack) take(st *testStream) {
 	h.t.Helper()
 	h.client.do(func(f *http2.Framer) {
-		f.WriteWindowUpdate(0, heldBackResponse+prefixLen)
-		f.WriteWindowUpdate(st.id, heldBackResponse+prefixLen)
+		f.WriteWindowUpdate(0, heldBackResponse+wire.PrefixLen)
+		f.WriteWindowUpdate(st.id, heldBackResponse+wire.PrefixLen)
 	})
 	r := st.result()
 	if code, details := r.status(); code != codes.OK || len(r.messages[0]) != heldBackResponse {
@@ -168,7 +169,7 @@ func TestHoldback_EndsWhileHeld(t *testing.T) {
 				h.wantBegun(2)
 				switch end {
 				case "Deadline":
-					third.result().want(codes.DeadlineExceeded, outcomeDeadline.details)
+					third.result().want(codes.DeadlineExceeded, outcomeDeadline.Message)
 				case "Cancel":
 					third.cancel()
 				case "Reset": // of what is not read

@@ -105,7 +105,7 @@ func TestIntake_MakesRoom(t *testing.T) {
 			first.result().want(codes.Internal, "the request ended in the middle of a message")
 		}},
 		{"Deadline", "Unary", []string{"grpc-timeout", "1S"}, func(t *testing.T, s *testServer, first *testStream) {
-			first.result().want(codes.DeadlineExceeded, outcomeDeadline.details)
+			first.result().want(codes.DeadlineExceeded, outcomeDeadline.Message)
 		}},
 		{"TakenByItsHandler", "Reads", nil, func(t *testing.T, s *testServer, first *testStream) {
 			first.sendPatiently(message[len(part):])

@@ -246,21 +246,21 @@ func (c *Call) judge(err error) error {
 	}
 	c.rpc.conn.server.logger.Error("An interceptor returned nil without an answer", "method", excerpt.Of(c.path),
 		"called_next", c.entered)
-	return unanswered.err()
+	return unanswered.Err()
 }
 
-var unanswered = outcome{code: codes.Internal, details: "an interceptor returned neither a response nor an error"}
+var unanswered = outcome{Code: codes.Internal, Message: "an interceptor returned neither a response nor an error"}
 
 // callHandler is the innermost part of a chain.
 func callHandler(ctx context.Context, call *Call) error {
 	if call.ended.Load() {
-		return outcome{code: codes.Internal, details: "an interceptor called next after it had returned"}.err()
+		return outcome{Code: codes.Internal, Message: "an interceptor called next after it had returned"}.Err()
 	}
 	if call.method == nil {
-		return call.missing.outcome.err()
+		return call.missing.outcome.Err()
 	}
 	if call.entered {
-		return outcome{code: codes.Internal, details: "an interceptor called next twice: the requests have been consumed"}.err()
+		return outcome{Code: codes.Internal, Message: "an interceptor called next twice: the requests have been consumed"}.Err()
 	}
 	call.entered = true
 	call.settleMethod() // however the handler ends, or the RPC meanwhile, it counts for this method
@@ -354,7 +354,7 @@ func (r *rpc) onlyMessage() (message, error) {
 		}
 	}
 	if err == nil || errors.Is(err, io.EOF) {
-		err = notOneRequest(r.call.path).err()
+		err = notOneRequest(r.call.path).Err()
 	}
 	return message{}, err
 }

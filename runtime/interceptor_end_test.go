@@ -221,7 +221,7 @@ func TestNext_ReturnsWhetherTheResponseCanBeSent(t *testing.T) {
 		{
 			"Forgiven", answering(rawOf("abcd")),
 			func(context.Context, *Call, error) error { return nil },
-			codes.ResourceExhausted, codes.Internal, unanswered.details, nil,
+			codes.ResourceExhausted, codes.Internal, unanswered.Message, nil,
 		},
 	}
 	for _, tt := range tests {

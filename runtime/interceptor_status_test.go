@@ -110,7 +110,7 @@ func TestNext_ReturnsOtherInterceptorsStatus(t *testing.T) {
 	}{
 		{"Plain", func(context.Context, *Call, Next) error { return errOfTest }, codes.Unknown, "the disk is full"},
 		{"Context", func(context.Context, *Call, Next) error { return context.DeadlineExceeded }, codes.DeadlineExceeded, "context deadline exceeded"},
-		{"Nothing", func(context.Context, *Call, Next) error { return nil }, codes.Internal, unanswered.details},
+		{"Nothing", func(context.Context, *Call, Next) error { return nil }, codes.Internal, unanswered.Message},
 		{
 			"Late", func(ctx context.Context, call *Call, next Next) error {
 				err := next(ctx, call)
@@ -167,7 +167,7 @@ func TestInterceptor_ReturnsNothing(t *testing.T) {
 					return // its next fails
 				}
 				s := newTestServer(t, intercept(interceptor), methods)
-				s.dial().call("/t.S/"+method, "x").result().want(codes.Internal, unanswered.details)
+				s.dial().call("/t.S/"+method, "x").result().want(codes.Internal, unanswered.Message)
 				if lines := s.log.lines("An interceptor returned nil without an answer"); len(lines) != 1 {
 					t.Errorf("logged %q", lines)
 				}

@@ -134,7 +134,7 @@ func TestInterceptor_Behaviors(t *testing.T) {
 			"AnswersNothing", func(context.Context, *Call, Next) error { return nil },
 			"/t.S/Unary",
 			[]string{"x"},
-			codes.Internal, unanswered.details, nil,
+			codes.Internal, unanswered.Message, nil,
 		},
 		{
 			"AnswersNoMessage", func(ctx context.Context, call *Call, _ Next) error { return call.Respond(ctx, 17) },

@@ -2,19 +2,13 @@ package runtime
 
 import (
 	"context"
-	"encoding/binary"
-	"fmt"
-	"math"
 
 	"google.golang.org/grpc/codes"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/buffer"
 	"github.com/gogreeter/gogreeter/runtime/internal/logtext"
+	"github.com/gogreeter/gogreeter/runtime/internal/wire"
 )
-
-// prefixLen is the length of what precedes each message: the Compressed-Flag and the Message-Length (gRPC
-// PROTOCOL-HTTP2, "Length-Prefixed-Message").
-const prefixLen = 5
 
 // message is a request as it came: still encoded, and perhaps compressed.
 type message struct {
@@ -25,93 +19,12 @@ type message struct {
 	packed     bool // data is several small messages with their prefixes, in a queue
 }
 
-// messageReader cuts messages out of the content of a stream. "DATA frame boundaries have no relation to
-// Length-Prefixed-Message boundaries" (gRPC PROTOCOL-HTTP2). The zero value is ready for the first message.
-type messageReader struct {
-	prefix  [prefixLen]byte
-	have    uint8         // octets of the prefix
-	current message       // the message under way, once the prefix is complete
-	missing int           // octets of it that have not come
-	large   *largeRequest // nil: its rest has not been asked for
+// incoming is the request under way, as the reader cuts it out of content.
+type incoming struct {
+	wire.Cutter
+	paid  uint32        // octets that the account has for it
+	large *largeRequest // nil: its rest has not been asked for
 }
-
-// smallMessage is the size up to which a request gets memory of just its size. Most are smaller.
-const smallMessage = 128
-
-// firstChunk is the most that is allocated for a message of which only some has come. What a peer announces costs no
-// memory until it sends it.
-const firstChunk = 64 << 10
-
-// feed takes the next octets of content and returns what is left of them behind the first message that they complete.
-// done says that there is one, in m.current. window tells how much more the client may send before it is asked for more.
-func (m *messageReader) feed(data []byte, limit int, compression Compression, window func() int) (rest []byte, done bool, bad *outcome) {
-	if m.have < prefixLen {
-		n := copy(m.prefix[m.have:], data)
-		m.have += uint8(n)
-		data = data[n:]
-		if m.have < prefixLen {
-			return nil, false, nil
-		}
-		if bad := m.begin(len(data), limit, compression, window); bad != nil {
-			return nil, false, bad
-		}
-	}
-	n := min(m.missing, len(data))
-	for len(data) > 0 && cap(m.current.data)-len(m.current.data) < n {
-		m.grow(n, window())
-	}
-	m.current.data = append(m.current.data, data[:n]...)
-	m.missing -= n
-	if m.missing > 0 {
-		return nil, false, nil
-	}
-	m.have = 0
-	return data[n:], true, nil
-}
-
-// grow makes more room for the message under way, of which n octets have come: the first chunk, and then sixteen times what
-// there is; but no more than is missing, or than the client can send.
-func (m *messageReader) grow(n, window int) {
-	have := m.current.data
-	size := firstChunk
-	if cap(have) >= firstChunk {
-		size = 16 * cap(have)
-	}
-	m.current.data = append(buffer.Get(min(max(size, len(have)+n), len(have)+m.missing, len(have)+n+window)), have...)
-	buffer.Put(have)
-}
-
-// begin starts a message whose prefix is complete, with some octets behind it that have come. The length is judged before
-// a single one of them is kept.
-func (m *messageReader) begin(some, limit int, compression Compression, window func() int) *outcome {
-	announced := binary.BigEndian.Uint32(m.prefix[1:])
-	if limit < 0 {
-		limit = math.MaxInt32
-	}
-	switch flag := m.prefix[0]; {
-	case flag > 1:
-		return &outcome{code: codes.Internal, details: fmt.Sprintf("Compressed-Flag is %d; it is 0 or 1", flag)}
-	case flag == 1 && compression == NoCompression:
-		return &outcome{code: codes.Internal, details: "Compressed-Flag is set, but grpc-encoding is identity or missing"}
-	case int64(announced) > int64(limit):
-		return &outcome{code: codes.ResourceExhausted, details: fmt.Sprintf("Received message larger than max (%d vs. %d)", announced, limit)}
-	}
-	length := int(announced)
-	m.current = message{compressed: m.prefix[0] == 1}
-	switch {
-	case length <= smallMessage:
-		m.current.data = make([]byte, 0, length)
-	case length <= some:
-		m.current.data = buffer.Get(length)
-	default:
-		m.current.data = buffer.Get(min(length, firstChunk, 4*some, some+window()))
-	}
-	m.missing = length
-	return nil
-}
-
-// partial reports whether a message has begun and not ended.
-func (m *messageReader) partial() bool { return m.have > 0 }
 
 // encodeMessage encodes a response with its prefix, in b if it has the room. Its error carries the status that the RPC should
 // end with. paid is what has been reserved for it, which the caller gives back; wait says whether it may wait for that.
@@ -125,9 +38,9 @@ func (r *rpc) encodeMessage(ctx context.Context, b []byte, c *codec, response an
 	if err != nil {
 		return b, 0, r.unserializable(err)
 	}
-	size += prefixLen
+	size += wire.PrefixLen
 	compression := r.nextCompression()
-	paid, ok := r.reserveResponse(compression.mostMemory(size), wait)
+	paid, ok := r.reserveResponse(compression.Memory(size), wait)
 	if !ok {
 		return b, 0, r.endError()
 	}
@@ -143,61 +56,34 @@ func (r *rpc) encodeMessage(ctx context.Context, b []byte, c *codec, response an
 }
 
 // appendMessage does what is left when there is room for the message, of size octets with its prefix.
-func (r *rpc) appendMessage(b []byte, c *codec, response any, size int, compression Compression) (_ []byte, err error) {
+func (r *rpc) appendMessage(b []byte, c *codec, response any, size int, compression wire.Encoding) (_ []byte, err error) {
 	if size > cap(b) {
 		b = buffer.Get(size)
 	}
-	b = append(b, 0, 0, 0, 0, 0)
+	b = wire.AppendPrefix(b, false, 0)
 	if b, err = c.encode(b, response); err != nil {
 		return b, r.unserializable(err)
 	}
-	if compression != NoCompression {
+	if compression != wire.Identity {
 		if !deflating.take(r, &r.conn.deflations) {
 			return b, r.endError()
 		}
-		b = compression.smaller(b)
+		b = compression.Compress(b)
 		deflating.give()
 	}
-	size = len(b) - prefixLen
-	if limit := r.conn.server.options.MaxSendMessageBytes; limit > 0 && size > limit {
-		return b, outcome{code: codes.ResourceExhausted, details: fmt.Sprintf("Sent message larger than max (%d vs. %d)", size, limit)}.err()
+	if err := wire.CheckSent(len(b)-wire.PrefixLen, r.conn.server.options.MaxSendMessageBytes); err != nil {
+		return b, outcomeOf(err).Err()
 	}
-	binary.BigEndian.PutUint32(b[1:], uint32(size))
+	wire.SetLength(b)
 	return b, nil
 }
 
 // nextCompression returns how the next response is compressed.
-func (r *rpc) nextCompression() Compression {
+func (r *rpc) nextCompression() wire.Encoding {
 	if r.compression.Load() == 0 || r.plainNext.Swap(false) {
-		return NoCompression
+		return wire.Identity
 	}
-	return Compression(r.compression.Or(compressionFixed) &^ compressionFixed)
-}
-
-// mostMemory is what it takes to encode a message of size octets: compressed it is there twice for a moment.
-func (c Compression) mostMemory(size int) int {
-	if c == NoCompression {
-		return size
-	}
-	return 2 * size
-}
-
-// smaller returns a message compressed, if that makes it smaller. b is the caller's no more then; what is returned has little
-// more memory than it needs.
-func (c Compression) smaller(b []byte) []byte {
-	out := append(buffer.Get(max(len(b)/4, prefixLen)), 1, 0, 0, 0, 0)
-	out, err := c.deflate(out, b[prefixLen:], len(b))
-	if err != nil || len(out) >= len(b) {
-		buffer.Put(out)
-		return b
-	}
-	buffer.Put(b)
-	if buffer.Size(len(out)) < cap(out)/2 {
-		fitting := append(buffer.Get(len(out)), out...)
-		buffer.Put(out)
-		return fitting
-	}
-	return out
+	return wire.Encoding(r.compression.Or(compressionFixed) &^ compressionFixed)
 }
 
 // decodeRequest decodes the request of a method that has one.
@@ -235,9 +121,9 @@ func (r *rpc) maxRequest() int {
 // decode decodes a request. Its error carries the status that the RPC should end with.
 func (r *rpc) decode(ctx context.Context, c *codec, m message, into any) error {
 	limit := r.maxRequest()
-	if limit >= 0 && len(m.data) > limit {
+	if err := wire.CheckReceived(int64(len(m.data)), limit); err != nil {
 		buffer.Put(m.data)
-		return outcome{code: codes.ResourceExhausted, details: fmt.Sprintf("Received message larger than max (%d vs. %d)", len(m.data), limit)}.err()
+		return outcomeOf(err).Err()
 	}
 	var err error
 	if m.compressed {
@@ -261,10 +147,8 @@ func (r *rpc) decodeCompressed(c *codec, compressed []byte, limit int, into any)
 	switch {
 	case err == errOver:
 		return r.endError()
-	case err == errTooLarge:
-		return outcome{code: codes.ResourceExhausted, details: fmt.Sprintf("Received message larger than max (over %d inflated vs. %d)", limit, limit)}.err()
 	case err != nil:
-		return outcome{code: codes.Internal, details: fmt.Sprintf("the request is not valid %v: %v", r.def.compression, err)}.err()
+		return outcomeOf(err).Err()
 	}
 	return r.decodeOctets(c, data, into)
 }
@@ -277,7 +161,7 @@ func (r *rpc) decodeOctets(c *codec, data []byte, into any) error {
 	}
 	if err != nil {
 		r.undecodable(err)
-		return outcomeUndecodable.err()
+		return outcomeUndecodable.Err()
 	}
 	return nil
 }
@@ -293,4 +177,4 @@ func (r *rpc) undecodable(err error) {
 	logger.Debug("Exception deserializing message!", "method", path, "error", logtext.Of(err))
 }
 
-var outcomeUndecodable = outcome{code: codes.Internal, details: "Exception deserializing request!"}
+var outcomeUndecodable = outcome{Code: codes.Internal, Message: "Exception deserializing request!"}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -12,6 +11,8 @@ import (
 	"golang.org/x/net/http2"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/wire"
 )
 
 // drainAndCount is a method that answers with the requests it got, joined.
@@ -37,7 +38,7 @@ func drainAndCountAll() handlers {
 // TestMessage_CutAnywhere sends one message in two DATA frames, cut at every octet, and in frames of one octet.
 func TestMessage_CutAnywhere(t *testing.T) {
 	for _, c := range cardinalities {
-		for _, size := range []int{0, 1, 20, smallMessage, smallMessage + 1} {
+		for _, size := range []int{0, 1, 20, wire.SmallMessage, wire.SmallMessage + 1} {
 			runInBubble(t, fmt.Sprintf("%s/%d", c.name, size), func(t *testing.T) {
 				s := newTestServer(t, Options{}, handlers{"M": drainAndCount(c)})
 				client := s.dial()
@@ -252,19 +253,3 @@ func TestMessage_Undecodable(t *testing.T) {
 		})
 	}
 }
-
-// TestMessageReader_HugeLength is about lengths that are negative where int has 32 bits.
-func TestMessageReader_HugeLength(t *testing.T) {
-	for _, prefix := range []string{"\x00\x80\x00\x00\x00", "\x00\xff\xff\xff\xff"} {
-		for _, limit := range []int{-1, 0, 4 << 20, math.MaxInt32} {
-			var m messageReader
-			_, done, bad := m.feed([]byte(prefix), limit, NoCompression, wideOpen)
-			if done || bad == nil || bad.code != codes.ResourceExhausted {
-				t.Errorf("prefix %x with limit %d: done %v, %v; want RESOURCE_EXHAUSTED", prefix, limit, done, bad)
-			}
-		}
-	}
-}
-
-// wideOpen is a window that is as large as can be.
-func wideOpen() int { return math.MaxInt32 }

@@ -1,14 +1,12 @@
 package runtime
 
 import (
-	"encoding/base64"
 	"fmt"
 	"strings"
 
 	"google.golang.org/grpc/metadata"
 
-	"github.com/gogreeter/gogreeter/runtime/internal/excerpt"
-	"github.com/gogreeter/gogreeter/runtime/internal/fields"
+	"github.com/gogreeter/gogreeter/runtime/internal/wire"
 )
 
 // Pair is one entry of [Metadata].
@@ -71,76 +69,9 @@ func (md Metadata) MD() metadata.MD {
 // Validate reports what keeps the metadata from being sent.
 func (md Metadata) Validate() error {
 	for _, p := range md {
-		if err := p.validate(); err != nil {
+		if err := wire.Validate(p.Key, p.Value); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func (p Pair) validate() error {
-	if p.Key == "" {
-		return fmt.Errorf("gogreeter: metadata: empty key (its value is %q)", p.Value)
-	}
-	for i := 0; i < len(p.Key); i++ {
-		// gRPC PROTOCOL-HTTP2: Header-Name → 1*( %x30-39 / %x61-7A / "_" / "-" / ".")
-		if c := p.Key[i]; !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '_' || c == '-' || c == '.') {
-			return fmt.Errorf("gogreeter: metadata: key %q: %q is not allowed; keys are lower-case letters, digits, '_', '-' and '.'",
-				p.Key, c)
-		}
-	}
-	if reservedKey(p.Key) {
-		return fmt.Errorf("gogreeter: metadata: key %q is reserved for the protocol", p.Key)
-	}
-	if isBinary(p.Key) {
-		return nil
-	}
-	for i := 0; i < len(p.Value); i++ {
-		if c := p.Value[i]; c < 0x20 || c > 0x7e {
-			return fmt.Errorf("gogreeter: metadata: value of %q: octet 0x%02x is not printable ASCII; use a key that ends in \"-bin\"",
-				p.Key, c)
-		}
-	}
-	return nil
-}
-
-func isBinary(key string) bool { return strings.HasSuffix(key, "-bin") }
-
-// reservedKey reports whether a key means something to HTTP/2 or gRPC itself, so that an application cannot send it.
-func reservedKey(key string) bool {
-	switch key {
-	case "content-type", "te", "content-length", "connection", "keep-alive", "proxy-connection", "transfer-encoding",
-		"upgrade":
-		return true
-	case "grpc-retry-pushback-ms": // a server's advice to clients that retry (gRPC proposal A6)
-		return false
-	}
-	return strings.HasPrefix(key, "grpc-")
-}
-
-// appendMetadata appends metadata that has been validated to a field block.
-func appendMetadata(block []byte, md Metadata) []byte {
-	for _, p := range md {
-		value := p.Value
-		if isBinary(p.Key) {
-			value = base64.RawStdEncoding.EncodeToString([]byte(value))
-		}
-		block = fields.AppendField(block, p.Key, value)
-	}
-	return block
-}
-
-// appendBinary appends what a binary field's value encodes. gRPC PROTOCOL-HTTP2: implementations "MUST accept padded
-// and un-padded values", and may join several values by commas, in which case each is one of its own.
-func appendBinary(md Metadata, key, value string) (Metadata, error) {
-	var decoded []byte // of one value after the other
-	var err error
-	for part := range strings.SplitSeq(value, ",") {
-		decoded, err = base64.RawStdEncoding.AppendDecode(decoded[:0], []byte(strings.TrimRight(strings.Trim(part, " "), "=")))
-		if err != nil {
-			return nil, fmt.Errorf("malformed binary metadata %q: %v", excerpt.Of(key), err)
-		}
-		md = append(md, Pair{key, string(decoded)})
-	}
-	return md, nil
 }

@@ -12,6 +12,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/wire"
 )
 
 func TestMetadata_Accessors(t *testing.T) {
@@ -156,10 +158,10 @@ func wantMetadata(t *testing.T, what string, fields []hpack.HeaderField, want Me
 	t.Helper()
 	var got Metadata
 	for _, f := range fields {
-		if f.Name == ":status" || reservedKey(f.Name) {
+		if f.Name == ":status" || wire.IsReserved(f.Name) {
 			continue
 		}
-		if isBinary(f.Name) {
+		if wire.IsBinary(f.Name) {
 			if strings.HasSuffix(f.Value, "=") {
 				t.Errorf("%s: %s is padded", what, f.Name)
 			}

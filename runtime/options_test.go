@@ -51,8 +51,8 @@ func testExtremeOptions(t *testing.T, options Options) {
 		client := s.dial()
 		for _, c := range cardinalities {
 			for _, request := range []string{"x", strings.Repeat("y", 100_000)} {
-				compressed, _ := Gzip.deflate(nil, []byte(request), math.MaxInt)
-				for _, content := range [][]byte{lpm(0, request), lpm(1, string(compressed))} {
+				compressed := compress(t, Gzip, request)
+				for _, content := range [][]byte{lpm(0, request), lpm(1, compressed)} {
 					st := client.open("/t.S/"+c.name, "grpc-encoding", "gzip", "key", "value")
 					st.sendPatiently(content)
 					st.halfClose()

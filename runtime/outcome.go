@@ -8,11 +8,12 @@ import (
 )
 
 func init() {
-	carrier.Encodable, carrier.Outcome, carrier.Ended = encodable, statusOf, outcomeEnded.err()
+	carrier.Encodable, carrier.Ended = encodable, outcomeEnded.Err()
+	carrier.Outcome = func(err error) *status.Status { return outcomeOf(err).GRPC() }
 }
 
 // outcomeEnded is what an RPC that has ended well answers with.
-var outcomeEnded = outcome{code: codes.Internal, details: "the RPC has ended"}
+var outcomeEnded = outcome{Code: codes.Internal, Message: "the RPC has ended"}
 
 // encodable is what encodeMessage finds out of a response, without an RPC.
 func encodable(response any) error {
@@ -25,20 +26,7 @@ func encodable(response any) error {
 		_, err = c.encode(make([]byte, 0, size), response)
 	}
 	if err != nil {
-		return outcomeUnserializable.err()
+		return outcomeUnserializable.Err()
 	}
 	return nil
-}
-
-// statusOf returns an error's outcome as its client has it.
-func statusOf(err error) *status.Status {
-	o := outcomeOf(err)
-	st := status.New(o.code, string([]rune(o.details))) // U+FFFD for what is not UTF-8, as in percentEncode
-	if o.rich == nil {
-		return st
-	}
-	from, _ := status.FromError(err)
-	detailed := from.Proto()
-	detailed.Code, detailed.Message = int32(st.Code()), st.Message()
-	return status.FromProto(detailed)
 }

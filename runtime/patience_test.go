@@ -90,7 +90,7 @@ func TestWorkers_WaitForWhoTakes(t *testing.T) {
 		if took := ended.Load().Sub(began); took > 2*timeout {
 			t.Errorf("the RPC has occupied its worker for %v", took)
 		}
-		if code, details := st.result().status(); code != outcomeNotTaken.code || details != outcomeNotTaken.details {
+		if code, details := st.result().status(); code != outcomeNotTaken.Code || details != outcomeNotTaken.Message {
 			t.Errorf("the RPC has ended with %v %q", code, details)
 		}
 	})

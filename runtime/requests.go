@@ -1,9 +1,8 @@
 package runtime
 
 import (
-	"encoding/binary"
-
 	"github.com/gogreeter/gogreeter/runtime/internal/buffer"
+	"github.com/gogreeter/gogreeter/runtime/internal/wire"
 )
 
 // The queue of an RPC's requests: those that have come, and that its handler has not taken. All of it is guarded by rpc.mu.
@@ -40,7 +39,7 @@ func (r *rpc) chargeQueued(m *message, n int) {
 
 // packLocked puts a small request into the memory of those before it. It reports false if the request is not small.
 func (r *rpc) packLocked(m message) bool {
-	need := prefixLen + len(m.data)
+	need := wire.PrefixLen + len(m.data)
 	if need > freeRequest {
 		return false
 	}
@@ -55,11 +54,7 @@ func (r *rpc) packLocked(m message) bool {
 		r.queue = append(r.queue, pack)
 		last = &r.queue[len(r.queue)-1]
 	}
-	flag := byte(0)
-	if m.compressed {
-		flag = 1
-	}
-	last.data = append(binary.BigEndian.AppendUint32(append(last.data, flag), uint32(len(m.data))), m.data...)
+	last.data = append(wire.AppendPrefix(last.data, m.compressed, len(m.data)), m.data...)
 	buffer.Put(m.data)
 	return true
 }
@@ -86,9 +81,10 @@ func (r *rpc) dequeueLocked() message {
 // unpackLocked copies the next request out of a pack.
 func (r *rpc) unpackLocked(pack *message) message {
 	next := pack.data[r.unpacked:]
-	end := prefixLen + int(binary.BigEndian.Uint32(next[1:]))
-	r.unpacked += uint32(end)
-	return message{data: append(make([]byte, 0, end-prefixLen), next[prefixLen:end]...), compressed: next[0] == 1}
+	compressed, n := wire.ParsePrefix(next)
+	next = next[wire.PrefixLen:][:n]
+	r.unpacked += uint32(wire.PrefixLen + n)
+	return message{data: append(make([]byte, 0, n), next...), compressed: compressed}
 }
 
 // dropRequestsLocked drops the requests that no handler will take. What the reader has of the request under way stays until

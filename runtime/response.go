@@ -9,12 +9,12 @@ import (
 
 	"github.com/gogreeter/gogreeter/runtime/internal/buffer"
 	"github.com/gogreeter/gogreeter/runtime/internal/carrier"
-	"github.com/gogreeter/gogreeter/runtime/internal/fields"
 	"github.com/gogreeter/gogreeter/runtime/internal/http2"
 	"github.com/gogreeter/gogreeter/runtime/internal/logtext"
+	"github.com/gogreeter/gogreeter/runtime/internal/wire"
 )
 
-var outcomeUnserializable = outcome{code: codes.Internal, details: "Failed to serialize response!"}
+var outcomeUnserializable = outcome{Code: codes.Internal, Message: "Failed to serialize response!"}
 
 const noResponse = "the handler returned neither a response nor an error"
 
@@ -55,13 +55,14 @@ func (r *rpc) respond(w *worker, data []byte) {
 		w.putBuffer(data)
 		return
 	}
-	o := http2.Outgoing{Headers: r.headersLocked(), Data: data, Trailers: r.trailersLocked(nil, outcome{}), Paid: w.paid}
+	o := http2.Outgoing{Headers: r.headersLocked(), Data: data, Trailers: wire.Trailers(outcome{}, r.trailing, r.stream.MaxFieldSection()), Paid: w.paid}
 	if o.Trailers == nil {
 		r.resetLocked()
 		w.putBuffer(data)
 		return
 	}
 	kept, _ := r.stream.Write(o) // an error means that the stream is over, which HandleClose tells
+	buffer.Put(o.Trailers)
 	r.endLocked(outcome{}, context.Canceled)
 	if kept {
 		w.paid = 0
@@ -116,7 +117,7 @@ func (r *rpc) sendEncoded(data []byte, paid int64) (kept bool, err error) {
 // finishPatiently is finish for a status that may be large: its text, its details, and the trailing metadata.
 func (r *rpc) finishPatiently(o outcome, wait bool) {
 	r.mu.Lock()
-	size := trailersSize(o, r.trailing)
+	size := wire.TrailersSize(o, r.trailing)
 	r.mu.Unlock()
 	if size > freeResponse {
 		paid, ok := r.reserveResponse(2*size, wait) // the field block, and what the out-buffer has of it
@@ -144,36 +145,23 @@ func (r *rpc) finishWith(o outcome, discard bool, cause error) {
 		r.mu.Unlock()
 		return
 	}
-	var block []byte
-	if size := trailersSize(o, r.trailing) + responseHeadersSize; size > freeResponse {
-		block = buffer.Get(size)
-	}
+	out := http2.Outgoing{Finish: true, Discard: discard}
 	if r.headersSent {
-		if block = r.trailersLocked(block, o); block == nil {
-			r.resetLocked()
-			return
-		}
-		r.stream.Write(http2.Outgoing{Trailers: block, Discard: discard})
+		out.Trailers = wire.Trailers(o, r.trailing, r.stream.MaxFieldSection())
 	} else {
-		// gRPC PROTOCOL-HTTP2, "Trailers-Only": one HEADERS frame.
-		sent, ok := o.fitting(r.trailing, r.stream.MaxFieldSection()-responseHeadersSize)
-		if !ok {
-			r.resetLocked()
-			return
-		}
-		block = appendTrailers(appendResponseHeaders(block, NoCompression), sent, r.trailing)
-		r.stream.Write(http2.Outgoing{Headers: block, Finish: true})
+		out.Headers = wire.TrailersOnly(o, r.trailing, r.stream.MaxFieldSection())
 	}
-	if len(block) > freeResponse {
-		buffer.Put(block)
+	if out.Trailers == nil && out.Headers == nil {
+		r.resetLocked()
+		return
 	}
+	r.stream.Write(out)
+	buffer.Put(out.Trailers)
+	buffer.Put(out.Headers)
 	r.endLocked(o, cause)
 }
 
-// responseHeadersSize is how large the fields of appendResponseHeaders are at most, as RFC 9113, Section 6.5.2 counts.
-const responseHeadersSize = 3*fieldOverhead + len(":status200content-typeapplication/grpcgrpc-encodingdeflate")
-
-var outcomeOversize = outcome{code: codes.Internal, details: "the trailers are larger than the client permits"}
+var outcomeOversize = outcome{Code: codes.Internal, Message: "the trailers are larger than the client permits"}
 
 // usualFieldSection is what gRPC's clients permit at least unless they are told otherwise, in octets as RFC 9113, Section
 // 6.5.2 counts them.
@@ -183,7 +171,7 @@ const usualFieldSection = 8 << 10
 // RPCs of the connection to send them. Metadata that no client need take is the application's mistake; if it is less, the
 // limit is what is odd, and a client could fill the log with it.
 func (r *rpc) resetLocked() {
-	size, limit := metadataSize(r.trailing), r.stream.MaxFieldSection()
+	size, limit := wire.MetadataSize(r.trailing), r.stream.MaxFieldSection()
 	level := slog.LevelDebug
 	if size > usualFieldSection {
 		level = slog.LevelError
@@ -201,7 +189,7 @@ func (r *rpc) fail(err error) error {
 	o := outcomeOf(err)
 	r.finishPatiently(o, true)
 	r.conn.h2.Flush()
-	return o.err()
+	return o.Err()
 }
 
 // unserializable says that a response cannot be sent.
@@ -212,7 +200,7 @@ func (r *rpc) unserializable(why any) error {
 	} else {
 		logger.Error("Exception serializing message!", "method", path, "error", logtext.Of(why))
 	}
-	return outcomeUnserializable.err()
+	return outcomeUnserializable.Err()
 }
 
 func (r *rpc) endError() error {
@@ -226,11 +214,11 @@ func (r *rpc) endError() error {
 func (r *rpc) endErrorLocked() error {
 	switch {
 	case !r.isOver:
-		return outcomeCancelled.err()
-	case r.ending.code == codes.OK:
-		return outcomeEnded.err()
+		return outcomeCancelled.Err()
+	case r.ending.Code == codes.OK:
+		return outcomeEnded.Err()
 	}
-	return r.ending.err()
+	return r.ending.Err()
 }
 
 // endedWith is the end of an RPC that is over as interceptors see it, who have had err from further in.
@@ -250,8 +238,8 @@ func (r *rpc) endedWith(err error) error {
 // compressionFixed is set with rpc.compression once a response has been compressed, which grpc-encoding has to agree with.
 const compressionFixed = 1 << 8
 
-func (r *rpc) responseCompression() Compression {
-	return Compression(r.compression.Load() &^ compressionFixed)
+func (r *rpc) responseCompression() wire.Encoding {
+	return wire.Encoding(r.compression.Load() &^ compressionFixed)
 }
 
 // headersLocked returns the field block that precedes the first message, or nil if it has been sent.
@@ -260,34 +248,5 @@ func (r *rpc) headersLocked() []byte {
 		return nil
 	}
 	r.headersSent = true
-	return responseHeaders[r.responseCompression()]
-}
-
-// trailersLocked returns the field block that ends the RPC, in b if it has the room, or nil if it is larger than the client
-// permits.
-func (r *rpc) trailersLocked(b []byte, o outcome) []byte {
-	if o.code == codes.OK && len(r.trailing) == 0 {
-		return okTrailers
-	}
-	o, ok := o.fitting(r.trailing, r.stream.MaxFieldSection())
-	if !ok {
-		return nil
-	}
-	return appendTrailers(b, o, r.trailing)
-}
-
-// responseHeaders are the field blocks of responses without initial metadata. Indexed by Compression.
-var responseHeaders = [...][]byte{
-	NoCompression: appendResponseHeaders(nil, NoCompression),
-	Gzip:          appendResponseHeaders(nil, Gzip),
-	Deflate:       appendResponseHeaders(nil, Deflate),
-}
-
-// appendResponseHeaders appends what every response begins with (gRPC PROTOCOL-HTTP2, "Response-Headers").
-func appendResponseHeaders(block []byte, compression Compression) []byte {
-	block = fields.AppendField(fields.AppendStatus(block, 200), "content-type", "application/grpc")
-	if compression != NoCompression {
-		block = fields.AppendField(block, "grpc-encoding", compression.String())
-	}
-	return block
+	return wire.ResponseHeaders(r.responseCompression())
 }

@@ -11,6 +11,8 @@ import (
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 	"google.golang.org/grpc/codes"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/wire"
 )
 
 // testResult is how an RPC ended.
@@ -40,14 +42,14 @@ func (st *testStream) snapshot() *testResult {
 		t: st.c.t, headers: st.headers, trailers: st.trailers, ended: st.ended, reset: st.reset, code: st.code,
 		rest: st.data,
 	}
-	for len(r.rest) >= prefixLen {
+	for len(r.rest) >= wire.PrefixLen {
 		length := int(binary.BigEndian.Uint32(r.rest[1:]))
-		if len(r.rest) < prefixLen+length {
+		if len(r.rest) < wire.PrefixLen+length {
 			break
 		}
-		r.messages = append(r.messages, string(r.rest[prefixLen:prefixLen+length]))
+		r.messages = append(r.messages, string(r.rest[wire.PrefixLen:wire.PrefixLen+length]))
 		r.flags = append(r.flags, r.rest[0])
-		r.rest = r.rest[prefixLen+length:]
+		r.rest = r.rest[wire.PrefixLen+length:]
 	}
 	return r
 }
@@ -64,7 +66,7 @@ func (st *testStream) next(n int) string {
 			}
 			had = len(got.rest)
 			for _, m := range got.messages {
-				had += prefixLen + len(m)
+				had += wire.PrefixLen + len(m)
 			}
 		}
 		st.c.wait("a message", func() bool { return len(st.data) > had || st.ended || st.reset || st.c.ended })

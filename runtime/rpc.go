@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -17,6 +18,7 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/fields"
 	"github.com/gogreeter/gogreeter/runtime/internal/http2"
 	"github.com/gogreeter/gogreeter/runtime/internal/logtext"
+	"github.com/gogreeter/gogreeter/runtime/internal/wire"
 )
 
 // rpc is one RPC, from the field block of its request to the end of its handler. It is also the handler's context
@@ -47,7 +49,7 @@ type rpc struct {
 	some     bool // one message has come
 	finished bool // END_STREAM has come
 	deaf     bool // what still comes is thrown away
-	in       messageReader
+	in       incoming
 
 	begun       atomic.Bool                  // the RPC is counted; before, it cannot be ended from outside
 	compression atomic.Uint32                // of responses, and compressionFixed
@@ -143,18 +145,19 @@ func (r *rpc) refuse(why *refusal) {
 	r.isOver, r.dispatched = true, true // dispatched: there is nothing to release
 	r.mu.Unlock()
 	r.ends.Store(endOver)
-	r.conn.server.rejected.add(why.outcome.code)
+	r.conn.server.rejected.add(why.outcome.Code)
 	o := http2.Outgoing{Finish: true}
 	if why.httpStatus == 0 {
-		o.Headers = appendTrailers(appendResponseHeaders(nil, NoCompression), why.outcome, nil)
+		o.Headers = wire.TrailersOnly(why.outcome, Metadata(nil), math.MaxInt)
 		if r.def.badEncoding {
-			o.Headers = fields.AppendField(o.Headers, "grpc-accept-encoding", acceptedEncodings)
+			o.Headers = fields.AppendField(o.Headers, "grpc-accept-encoding", wire.AcceptEncoding)
 		}
 	} else {
 		o.Headers, o.Data = why.inHTTP()
 		o.Drain = true // a client that speaks no gRPC may know no other end of its request than its own
 	}
 	r.stream.Write(o)
+	buffer.Put(o.Headers)
 	r.conn.flush = true
 }
 
@@ -165,15 +168,15 @@ func (r *rpc) HandleData(data []byte, endStream bool) {
 	}
 	for len(data) > 0 && !r.deaf {
 		var done bool
-		var bad *outcome
-		data, done, bad = r.in.feed(data, r.conn.server.options.MaxReceiveMessageBytes, r.def.compression, r.stream.Window)
+		var err error
+		data, done, err = r.in.Feed(data, r.conn.server.options.MaxReceiveMessageBytes, r.def.compression, r.stream.Window)
 		r.payForRequest()
 		switch {
-		case bad != nil:
-			r.failFromReader(*bad)
+		case err != nil:
+			r.failFromReader(outcomeOf(err))
 		case done:
 			r.deliver(r.requestArrived())
-		case !endStream && r.in.missing > 0:
+		case !endStream && r.in.Missing() > 0:
 			r.expectRest()
 		}
 	}
@@ -205,7 +208,7 @@ func (r *rpc) deliver(m message) {
 		r.failFromReader(notOneRequest(r.def.path))
 	default:
 		r.request = m
-		if !intercepted && r.stream.Consumed(prefixLen+len(m.data)) {
+		if !intercepted && r.stream.Consumed(wire.PrefixLen+len(m.data)) {
 			r.conn.flush = true
 		}
 	}
@@ -242,8 +245,8 @@ func (r *rpc) endBatch() {
 func (r *rpc) endRequests() {
 	r.finished = true
 	switch {
-	case r.in.partial():
-		r.failFromReader(outcome{code: codes.Internal, details: "the request ended in the middle of a message"})
+	case r.in.Partial():
+		r.failFromReader(outcome{Code: codes.Internal, Message: "the request ended in the middle of a message"})
 	case r.requestStreaming:
 		r.mu.Lock()
 		r.noMore = true
@@ -259,7 +262,7 @@ func (r *rpc) endRequests() {
 
 // notOneRequest is grpc-python's answer, but for its spelling of the path, which shows as a Python literal.
 func notOneRequest(path string) outcome {
-	return outcome{code: codes.Unimplemented, details: `"` + excerpt.Of(path) + `" requires exactly one request message.`}
+	return outcome{Code: codes.Unimplemented, Message: `"` + excerpt.Of(path) + `" requires exactly one request message.`}
 }
 
 // failFromReader ends the RPC because of something wrong with the request.
@@ -279,12 +282,12 @@ func (r *rpc) HandleClose(err error) {
 // stopReading drops the request under way, once the RPC is over: its handler may go on for long, or not have begun.
 func (r *rpc) stopReading() {
 	r.deaf = true
-	buffer.Put(r.in.current.data)
-	r.uncharge(int64(r.in.current.paid))
+	r.in.Drop()
+	r.uncharge(int64(r.in.paid))
 	if v := r.large.Load(); v != nil {
 		r.conn.account.Drop(&v.claim)
 	}
-	r.in = messageReader{}
+	r.in = incoming{}
 }
 
 // dispatch hands the RPC to where its handler runs.
@@ -351,7 +354,7 @@ func (r *rpc) recovered(reason any) {
 	text := panicText(reason)
 	r.conn.server.logger.Error("Exception calling application", "method", logtext.Cut(r.def.path), "panic", logtext.Cut(text),
 		"stack", string(debug.Stack()))
-	r.finish(outcome{code: codes.Unknown, details: "Exception calling application: " + text})
+	r.finish(outcome{Code: codes.Unknown, Message: "Exception calling application: " + text})
 }
 
 // panicText describes what a handler panicked with, whatever that does when it is printed; nil stands for runtime.Goexit.
@@ -407,7 +410,7 @@ func (r *rpc) endLocked(o outcome, cause error) {
 	if afterwards != nil {
 		r.callAll(afterwards)
 	}
-	r.count(m, o.code)
+	r.count(m, o.Code)
 	if !dispatched {
 		r.release()
 	}
@@ -499,7 +502,7 @@ func (r *rpc) awaitMessage() (message, error) {
 	}
 	r.sending.Store(false)
 	m := r.dequeueLocked()
-	r.consumed += prefixLen + len(m.data)
+	r.consumed += wire.PrefixLen + len(m.data)
 	credit := 0
 	if r.consumed >= creditAtOnce {
 		credit, r.consumed = r.consumed, 0

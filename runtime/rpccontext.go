@@ -15,6 +15,7 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/carrier"
 	"github.com/gogreeter/gogreeter/runtime/internal/http2"
 	"github.com/gogreeter/gogreeter/runtime/internal/socket"
+	"github.com/gogreeter/gogreeter/runtime/internal/wire"
 )
 
 // The rpc is its handler's context. What costs something to make exists only once somebody has asked for it.
@@ -129,7 +130,7 @@ func (c *servicerContext) Peer() *peer.Peer {
 
 func (c *servicerContext) SendInitialMetadata(md Metadata) error {
 	r := c.rpc()
-	if size := metadataSize(md); size > freeResponse {
+	if size := wire.MetadataSize(md); size > freeResponse {
 		paid, ok := r.reserveResponse(2*size, r.mayWait())
 		if !ok {
 			return r.endError()
@@ -146,12 +147,12 @@ func (c *servicerContext) SendInitialMetadata(md Metadata) error {
 		//lint:ignore ST1005 grpc-python's words
 		return errors.New("Initial metadata no longer allowed!")
 	}
-	if size, limit := responseHeadersSize+metadataSize(md), r.stream.MaxFieldSection(); size > limit {
+	if size, limit := wire.ResponseHeadersSize+wire.MetadataSize(md), r.stream.MaxFieldSection(); size > limit {
 		r.mu.Unlock()
 		return fmt.Errorf("gogreeter: the initial metadata is larger than the client permits (%d vs. %d octets)", size, limit)
 	}
 	r.headersSent = true
-	block := appendMetadata(appendResponseHeaders(nil, r.responseCompression()), md)
+	block := wire.AppendMetadata(wire.AppendResponseHeaders(nil, r.responseCompression()), md)
 	r.stream.Write(http2.Outgoing{Headers: block})
 	r.mu.Unlock()
 	r.conn.h2.Flush()
@@ -183,7 +184,7 @@ func (c *servicerContext) SetCompression(compression Compression) error {
 	if c.headersSent {
 		return errors.New("gogreeter: the compression can no longer be set: initial metadata has been sent")
 	}
-	if !c.def.accepts[compression] {
+	if !c.def.accepts.Has(wire.Encoding(compression)) {
 		// gRPC compression.md: a server must not use what the client has not announced.
 		compression = NoCompression
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -39,45 +38,10 @@ func TestOutcomeOf(t *testing.T) {
 		{"StatusBeforeContext", errors.Join(context.Canceled, status.Error(codes.Aborted, "a")), codes.Aborted, "context canceled\nrpc error: code = Aborted desc = a"},
 	}
 	for _, tt := range tests {
-		if got := outcomeOf(tt.err); got.code != tt.code || got.details != tt.details || got.rich != nil {
-			t.Errorf("%s: got %v %q %q, want %v %q", tt.name, got.code, got.details, got.rich, tt.code, tt.details)
+		if got := outcomeOf(tt.err); got.Code != tt.code || got.Message != tt.details || got.Details != nil {
+			t.Errorf("%s: got %v %q %q, want %v %q", tt.name, got.Code, got.Message, got.Details, tt.code, tt.details)
 		}
 	}
-}
-
-func TestPercentEncode(t *testing.T) {
-	tests := []struct{ message, want string }{
-		{"", ""},
-		{"plain text ~!", "plain text ~!"},
-		{"100%", "100%25"},
-		{"é 100% \n~\x7f", "%C3%A9 100%25 %0A~%7F"}, // as C-core and grpc-go
-		{"\x00\x1f\x20\x7e", "%00%1F ~"},
-		{"日本", "%E6%97%A5%E6%9C%AC"},
-		{"\xff", "%EF%BF%BD"},
-		{"a\xc3", "a%EF%BF%BD"},
-		{"\xed\xa0\x80", "%EF%BF%BD%EF%BF%BD%EF%BF%BD"}, // a surrogate
-		{"\ufffd", "%EF%BF%BD"},
-	}
-	for _, tt := range tests {
-		if got := percentEncode(tt.message); got != tt.want {
-			t.Errorf("percentEncode(%q) = %q, want %q", tt.message, got, tt.want)
-		}
-	}
-}
-
-func FuzzPercentEncode(f *testing.F) {
-	for _, message := range []string{"", "plain", "%", "%25", "é\x00", "\xff\xc3", "日本\n"} {
-		f.Add(message)
-	}
-	f.Fuzz(func(t *testing.T, message string) {
-		want := message
-		if !utf8.ValidString(message) {
-			want = string([]rune(message)) // each octet that is not UTF-8 becomes U+FFFD
-		}
-		if got := percentDecode(t, percentEncode(message)); got != want {
-			t.Errorf("%q came back as %q, want %q", message, got, want)
-		}
-	})
 }
 
 // TestRPC_LongDetails checks that details of any length arrive.

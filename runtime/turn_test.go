@@ -253,9 +253,9 @@ func TestTurn_NotOneRequest(t *testing.T) {
 						}
 						client.uncork()
 						want := notOneRequest("/t.S/M")
-						st.result().want(want.code, want.details)
+						st.result().want(want.Code, want.Message)
 						synctest.Wait()
-						wantStatus(t, seen, want.code, want.details)
+						wantStatus(t, seen, want.Code, want.Message)
 					}
 					wantNoTurns(t, s)
 				})

@@ -222,30 +222,6 @@ func TestCompression_TakesTurns(t *testing.T) {
 	})
 }
 
-// TestCompression_KeepsInflaters checks that a message that is not compressed as it says does not cost the next one the
-// inflater.
-func TestCompression_KeepsInflaters(t *testing.T) {
-	if raceEnabled {
-		t.Skip("the race detector empties pools at will")
-	}
-	for _, c := range []Compression{Gzip, Deflate} {
-		valid := []byte(compress(t, c, "x"))
-		inflate := func(data []byte) {
-			if _, err := c.inflate(data, 100); (err == nil) != (len(data) == len(valid)) {
-				t.Errorf("%v: %v", c, err)
-			}
-		}
-		alone := testing.AllocsPerRun(100, func() { inflate(valid) })
-		both := testing.AllocsPerRun(100, func() {
-			inflate([]byte("garbage, and long enough for a header"))
-			inflate(valid)
-		})
-		if both > alone+2 { // a reader for each
-			t.Errorf("%v: %v allocations for each message, and %v if one before is not valid", c, alone, both)
-		}
-	}
-}
-
 // cores is before any test, or the flag -cpu, changes it.
 var cores = goruntime.GOMAXPROCS(0)
 

@@ -60,8 +60,8 @@ var tricks = []trick{
 	{
 		"the usual field blocks of responses are ready-made", unary10x10,
 		[]edit{
-			{rt + "response.go", "return okTrailers", "return appendTrailers(nil, o, r.trailing)"},
-			{rt + "response.go", "return responseHeaders[r.responseCompression()]", "return appendResponseHeaders(nil, r.responseCompression())"},
+			{rt + "internal/wire/sections.go", "return okTrailers", "return end(false, s, trailing, limit)"},
+			{rt + "internal/wire/sections.go", "return responseHeaders[encoding]", "return AppendResponseHeaders(nil, encoding)"},
 		},
 	},
 	{
