@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
 )
 
 var errOfTest = errors.New("the disk is full")
@@ -90,6 +92,24 @@ func TestNext_ReturnsTheStatus(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestNext_DetailsOfNoCode has a status with a number that is no code, and details. Its client gets UNKNOWN, and the details,
+// with interceptors as without.
+func TestNext_DetailsOfNoCode(t *testing.T) {
+	st, err := status.New(1000, "what").WithDetails(durationpb.New(1))
+	check(t, err)
+	pass := func(ctx context.Context, call *Call, next Next) error { return next(ctx, call) }
+	for name, options := range map[string]Options{"Bare": {}, "Intercepted": intercept(pass, pass)} {
+		runInBubble(t, name, func(t *testing.T) {
+			s := newTestServer(t, options, handlers{"M": UnaryUnary(func(context.Context, *raw) (*raw, error) { return nil, st.Err() })})
+			r := s.dial().call("/t.S/M", "x").result()
+			r.want(codes.Unknown, "what")
+			if value, _ := field(r.trailers, "grpc-status-details-bin"); !strings.Contains(decodeBinary(t, value), "google.protobuf.Duration") {
+				t.Errorf("the details are %q", value)
+			}
+		})
 	}
 }
 

@@ -76,5 +76,5 @@ func internal(err error) error {
 
 // carrying returns an error that stands for err, and carries the status of an outcome.
 func carrying(o outcome, err error) error {
-	return &carrier.Error{Status: status.New(o.Code, o.Message), Cause: err, Plain: carrier.Plain(err)}
+	return &carrier.Error{Status: o.GRPC(), Cause: err, Plain: carrier.Plain(err)}
 }
