@@ -92,11 +92,7 @@ func (d *callDefinition) readFields(request *fields.Section) *refusal {
 		case "grpc-accept-encoding":
 			d.accepts.Read(f.Value)
 		default:
-			if wire.IsBinary(f.Name) {
-				d.metadata, err = wire.AppendBinary(d.metadata, f.Name, f.Value)
-			} else {
-				d.metadata = append(d.metadata, Pair{f.Name, f.Value})
-			}
+			d.metadata, err = wire.ReadMetadata(d.metadata, f.Name, f.Value)
 		}
 		if err != nil {
 			return &refusal{outcome: outcomeOf(err)}

@@ -68,7 +68,7 @@ func (r *rpc) appendMessage(b []byte, c *codec, response any, size int, compress
 		if !deflating.take(r, &r.conn.deflations) {
 			return b, r.endError()
 		}
-		b = compression.Compress(b)
+		b = wire.Compress(b, compression)
 		deflating.give()
 	}
 	if err := wire.CheckSent(len(b)-wire.PrefixLen, r.conn.server.options.MaxSendMessageBytes); err != nil {

@@ -57,6 +57,13 @@ func Get(n int) []byte {
 	return make([]byte, 0, size)
 }
 
+// Move returns the octets of b in a slice with room for n, which are at least as many, and gives b back.
+func Move(b []byte, n int) []byte {
+	moved := append(Get(n), b...)
+	Put(b)
+	return moved
+}
+
 // Put gives a slice back, which must begin where Get made it begin. Nobody may use it any more. Slices that are not
 // Get's are left to the garbage collector.
 func Put(b []byte) {

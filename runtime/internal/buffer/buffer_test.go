@@ -1,6 +1,7 @@
 package buffer
 
 import (
+	"bytes"
 	"testing"
 	"unsafe"
 )
@@ -42,6 +43,18 @@ func TestPut_TakesItsOwnOnly(t *testing.T) {
 	for n := 1; n <= 8<<20; n += n/7 + 1 {
 		if got := cap(Get(n)); got != Size(n) || got < n {
 			t.Errorf("Get(%d) has room for %d, Size says %d", n, got, Size(n))
+		}
+	}
+}
+
+// What is moved has its octets, and room; and what it was in is used again.
+func TestMove(t *testing.T) {
+	for _, tt := range []struct{ octets, n int }{{0, 0}, {3, 3}, {600, 600}, {600, 5000}, {5000, 5001}} {
+		b := append(Get(tt.octets), bytes.Repeat([]byte("x"), tt.octets)...)
+		moved := Move(b, tt.n)
+		clear(b[:cap(b)])
+		if !bytes.Equal(moved, bytes.Repeat([]byte("x"), tt.octets)) || cap(moved) != Size(tt.n) {
+			t.Errorf("%d octets moved to room for %d: %d in room for %d", tt.octets, tt.n, len(moved), cap(moved))
 		}
 	}
 }

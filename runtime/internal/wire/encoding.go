@@ -59,7 +59,8 @@ func ParseEncoding(value string) (Encoding, error) {
 	return Identity, Unsupported.errorf("grpc-encoding %q is not supported", excerpt.Of(value))
 }
 
-// EncodingSet is a set of encodings, such as those that a peer accepts.
+// EncodingSet is a set of encodings, such as those that a peer accepts. compression.md: what a peer has not announced must not
+// be used for messages to it; Identity need not be announced.
 type EncodingSet uint8
 
 // Has reports whether e is in the set.
@@ -90,24 +91,6 @@ func (e Encoding) Memory(size int) int {
 	return 2 * size
 }
 
-// Compress returns a message, with its prefix, compressed, if that makes it smaller; otherwise b. b is the caller's no more
-// then; what is returned has little more memory than it needs. SetLength has to follow.
-func (e Encoding) Compress(b []byte) []byte {
-	out := AppendPrefix(buffer.Get(max(len(b)/4, PrefixLen)), true, 0)
-	out, err := e.deflate(out, b[PrefixLen:], len(b))
-	if err != nil || len(out) >= len(b) {
-		buffer.Put(out)
-		return b
-	}
-	buffer.Put(b)
-	if buffer.Size(len(out)) < cap(out)/2 {
-		fitting := append(buffer.Get(len(out)), out...)
-		buffer.Put(out)
-		return fitting
-	}
-	return out
-}
-
 // Deflaters and inflaters are what gzip and zlib have in common.
 type (
 	deflater interface {
@@ -125,7 +108,7 @@ type (
 func (i gzipInflater) restart(r io.Reader) error { return i.Reset(r) }
 func (i zlibInflater) restart(r io.Reader) error { return i.ReadCloser.(zlib.Resetter).Reset(r, nil) }
 
-// Deflaters and inflaters are large; each is kept for the next message. Indexed by Encoding.
+// Deflaters and inflaters are large, a deflater 800 KiB; each is kept for the next message. Indexed by Encoding.
 var (
 	deflaters = [encodings]*sync.Pool{
 		Gzip:    {New: func() any { return gzip.NewWriter(nil) }},
@@ -149,15 +132,14 @@ func (w *bufferWriter) Write(p []byte) (int, error) {
 		return 0, errLimit
 	}
 	if need > cap(w.b) {
-		old := w.b
-		w.b = append(buffer.Get(min(max(need, 2*cap(old)), w.limit)), old...)
-		buffer.Put(old)
+		w.b = buffer.Move(w.b, min(max(need, 2*cap(w.b)), w.limit))
 	}
 	w.b = append(w.b, p...)
 	return len(p), nil
 }
 
-// deflate appends data to b, compressed. It fails if that makes b longer than limit.
+// deflate appends data to b, compressed. It fails if that makes b longer than limit: a message that does not shrink
+// is sent as it is, and need not be compressed to its end.
 func (e Encoding) deflate(b, data []byte, limit int) ([]byte, error) {
 	w := deflaters[e].Get().(deflater)
 	defer deflaters[e].Put(w)
@@ -171,7 +153,8 @@ func (e Encoding) deflate(b, data []byte, limit int) ([]byte, error) {
 }
 
 // Inflate inflates a message to limit octets at most; a negative limit is none. The limit holds while inflating, so that a
-// small message cannot occupy more memory than a large one could.
+// small message cannot occupy more memory than a large one could. The result is in memory of package buffer; data stays the
+// caller's.
 func (e Encoding) Inflate(data []byte, limit int) ([]byte, error) {
 	in := bytes.NewReader(data)
 	r, reused := inflaters[e].Get().(inflater)
@@ -217,9 +200,7 @@ func readUpTo(r io.Reader, limit, expected int) ([]byte, error) {
 			buffer.Put(b)
 			return nil, err
 		case len(b) == cap(b):
-			old := b
-			b = append(buffer.Get(min(2*len(old), limit)+1), old...)
-			buffer.Put(old)
+			b = buffer.Move(b, min(2*len(b), limit)+1)
 		}
 	}
 }

@@ -58,8 +58,8 @@ func TestEncodingSet_Read(t *testing.T) {
 	}
 }
 
-// TestEncoding_Compress compresses messages that become smaller by it, and such that do not.
-func TestEncoding_Compress(t *testing.T) {
+// TestCompress compresses messages that become smaller by it, and such that do not.
+func TestCompress(t *testing.T) {
 	random := make([]byte, 10_000)
 	rand.NewChaCha8([32]byte{}).Read(random)
 	for _, e := range []Encoding{Gzip, Deflate} {
@@ -69,7 +69,7 @@ func TestEncoding_Compress(t *testing.T) {
 		}{
 			{"Empty", "", false}, {"Short", "x", false}, {"Long", strings.Repeat("abc", 10_000), true}, {"Random", string(random), false},
 		} {
-			b := e.Compress(append(AppendPrefix(nil, false, 0), tt.message...))
+			b := Compress(append(AppendPrefix(nil, false, 0), tt.message...), e)
 			SetLength(b)
 			var c Cutter
 			rest, done, err := c.Feed(b, -1, e, wideOpen)

@@ -20,13 +20,31 @@ func AppendPrefix(b []byte, compressed bool, length int) []byte {
 	return binary.BigEndian.AppendUint32(append(b, flag), uint32(length))
 }
 
-// SetLength makes the prefix that b begins with say how long the message behind it is.
+// SetLength completes a prefix once the message has been encoded: how long it becomes is not sure before. It makes the prefix that b begins with say how long the message behind it is.
 func SetLength(b []byte) { binary.BigEndian.PutUint32(b[1:], uint32(len(b)-PrefixLen)) }
 
 // ParsePrefix reads a prefix that AppendPrefix has made.
 func ParsePrefix(b []byte) (compressed bool, length int) {
 	return b[0] == 1, int(binary.BigEndian.Uint32(b[1:]))
 }
+
+// Compress returns a message, with its prefix, compressed, if that makes it smaller; otherwise b. The caller must not use b
+// any more. What is returned has little more memory than it needs. SetLength has to follow.
+func Compress(b []byte, encoding Encoding) []byte {
+	out := AppendPrefix(buffer.Get(max(len(b)/4, PrefixLen)), true, 0)
+	out, err := encoding.deflate(out, b[PrefixLen:], len(b))
+	if err != nil || len(out) >= len(b) {
+		buffer.Put(out)
+		return b
+	}
+	buffer.Put(b)
+	if buffer.Size(len(out)) < cap(out)/2 {
+		return buffer.Move(out, len(out))
+	}
+	return out
+}
+
+// The words of the two that follow are grpc-python's, with which its users look for the limits.
 
 // CheckSent checks a message of size octets, the prefix not counted, that is about to be sent. A limit that is not positive is
 // none.
@@ -123,13 +141,11 @@ func (c *Cutter) begin(arrived, limit int, encoding Encoding, window func() int)
 // grow makes more room for the message under way, of which n octets more have arrived: the first chunk, and then sixteen times
 // what there is; but no more than is missing, or than the peer can send.
 func (c *Cutter) grow(n, window int) {
-	have := c.data
-	size := FirstChunk
-	if cap(have) >= FirstChunk {
-		size = 16 * cap(have)
+	have, size := len(c.data), FirstChunk
+	if cap(c.data) >= FirstChunk {
+		size = 16 * cap(c.data)
 	}
-	c.data = append(buffer.Get(min(max(size, len(have)+n), len(have)+c.missing, len(have)+n+window)), have...)
-	buffer.Put(have)
+	c.data = buffer.Move(c.data, min(max(size, have+n), have+c.missing, have+n+window))
 }
 
 // Partial reports whether a message has begun and not ended.
@@ -138,16 +154,19 @@ func (c *Cutter) Partial() bool { return c.prefixed > 0 }
 // Missing returns how many octets of the message under way have not arrived, once its prefix is complete.
 func (c *Cutter) Missing() int { return c.missing }
 
-// Data returns what has arrived of the message under way, in the memory that has been allocated for it.
+// Data returns what has arrived of the message under way. Its capacity is the memory that has been allocated for the message
+// so far, which is what a budget has to count.
 func (c *Cutter) Data() []byte { return c.data }
 
-// Take returns the message that Feed has completed. It is the caller's, for package buffer in the end.
+// Take returns the message that Feed has completed, without its prefix. The memory is the caller's, and goes to package
+// buffer when the message has been decoded.
 func (c *Cutter) Take() (data []byte, compressed bool) {
 	data, c.data = c.data, nil
 	return data, c.compressed
 }
 
-// Drop gives the message under way up.
+// Drop gives up the message under way, and its memory. The Cutter is ready for the first message of a stream again; content of
+// the old one would be misread.
 func (c *Cutter) Drop() {
 	buffer.Put(c.data)
 	*c = Cutter{}

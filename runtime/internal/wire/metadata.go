@@ -13,7 +13,8 @@ import (
 // base64.
 type entry struct{ Key, Value string }
 
-// metadataEntry is any type that is declared as entry is: the type that applications see is another package's.
+// metadataEntry is any type that is declared as entry is: the type that applications see belongs to a public package, and
+// slices of it are to be used here without a copy.
 type metadataEntry interface{ ~struct{ Key, Value string } }
 
 // IsBinary reports whether the values of a key are arbitrary octets, which travel as base64.
@@ -31,7 +32,8 @@ func IsReserved(key string) bool {
 	return strings.HasPrefix(key, "grpc-")
 }
 
-// Validate reports what keeps an entry of metadata from being sent.
+// Validate reports what keeps an entry of metadata from being sent. AppendMetadata relies on it: one octet that
+// HTTP/2 does not permit makes the whole response malformed (RFC 9113, Section 8.2.1).
 func Validate(key, value string) error {
 	if key == "" {
 		return fmt.Errorf("gogreeter: metadata: empty key (its value is %q)", value)
@@ -89,9 +91,12 @@ func encodedSize(key string, n int) int {
 // fieldSize returns how large a field line is whose value has n octets.
 func fieldSize(name string, n int) int { return len(name) + n + fields.FieldOverhead }
 
-// AppendBinary appends to metadata what a binary field's value encodes. PROTOCOL-HTTP2: implementations "MUST accept padded
-// and un-padded values", and may join several values by commas, in which case each is one of its own.
-func AppendBinary[E metadataEntry](md []E, key, value string) ([]E, error) {
+// ReadMetadata appends to metadata what a field line says. PROTOCOL-HTTP2, of binary values: implementations "MUST accept
+// padded and un-padded values", and may join several values by commas, in which case each is one of its own.
+func ReadMetadata[E metadataEntry](md []E, key, value string) ([]E, error) {
+	if !IsBinary(key) {
+		return append(md, E(entry{key, value})), nil
+	}
 	var decoded []byte // of one value after the other
 	var err error
 	for part := range strings.SplitSeq(value, ",") {

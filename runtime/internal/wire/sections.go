@@ -31,7 +31,8 @@ func AppendResponseHeaders(block []byte, encoding Encoding) []byte {
 	return block
 }
 
-// The field blocks that most RPCs need, ready-made.
+// The field blocks that most RPCs need, ready-made. Literals without indexing depend on no state of a connection, so that one
+// block serves all.
 var (
 	responseHeaders = [encodings][]byte{
 		Identity: AppendResponseHeaders(nil, Identity),
@@ -61,7 +62,8 @@ func TrailersOnly[E metadataEntry](s Status, trailing []E, limit int) []byte {
 	return end(true, s, trailing, limit)
 }
 
-// end returns a field block that ends an RPC, with or without the fields that begin one.
+// end returns a field block that ends an RPC, with or without the fields that begin one. It has memory for the sizes that
+// RFC 9113 counts: a literal takes less than a field's overhead beside its octets.
 func end[E metadataEntry](headers bool, s Status, trailing []E, limit int) []byte {
 	others := MetadataSize(trailing)
 	if headers {
@@ -100,7 +102,7 @@ func (s Status) size() int {
 }
 
 // fit returns the status without the details, and the end of the message, for which there is no room. It reports false if
-// not even the code has room.
+// not even the code has room. A client whose limit is ignored may give the connection up, and with it all RPCs.
 func (s Status) fit(room int) (_ Status, ok bool) {
 	if s.size() <= room {
 		return s, true

@@ -25,7 +25,8 @@ type Status struct {
 	Details []byte // an encoded google.rpc.Status, or nil
 }
 
-// StatusOf returns what the trailers of an RPC say that ends with st.
+// StatusOf returns what the trailers of an RPC say that ends with st. The details repeat the code and the message: in them,
+// too, a code is one that is defined.
 func StatusOf(st *status.Status) Status {
 	s := Status{Code: defined(st.Code()), Message: st.Message()}
 	if p := st.Proto(); len(p.GetDetails()) > 0 {
@@ -43,7 +44,8 @@ func defined(code codes.Code) codes.Code {
 	return code
 }
 
-// GRPC returns the status in the form of package status, as the peer has it.
+// GRPC returns the status in the form of package status, as the peer has it: grpc-status and grpc-message are what counts, and
+// of grpc-status-details-bin the details. Details that cannot be decoded are none.
 func (s Status) GRPC() *status.Status {
 	message := s.Message
 	if !utf8.ValidString(message) {
@@ -64,7 +66,8 @@ func (s Status) GRPC() *status.Status {
 // Err returns the status as an error; OK is none.
 func (s Status) Err() error { return s.GRPC().Err() }
 
-// ReadField takes over what a field line of trailers says of the status. It reports false of others.
+// ReadField takes over what a field line of trailers says of the status. It reports false of a line that says nothing of it,
+// which is metadata. That there was a grpc-status at all is for the caller to check.
 func (s *Status) ReadField(name, value string) (ok bool, err error) {
 	switch name {
 	case codeField:
@@ -88,12 +91,13 @@ func (s *Status) ReadField(name, value string) (ok bool, err error) {
 // cleanInMessage reports whether an octet of a status message goes as it is.
 func cleanInMessage(c byte) bool { return c >= 0x20 && c <= 0x7e && c != '%' }
 
-// encodedLen is how long a status message is when it is percent-encoded, at most.
+// encodedLen is how long a status message is when it is percent-encoded, at most: it looks at octets, not at characters, and
+// takes each that is not clean for the worst.
 func encodedLen(message string) int {
 	n := len(message)
 	for i := range len(message) {
 		if !cleanInMessage(message[i]) {
-			n += len(replacement) - 1
+			n += len("%EF%BF%BD") - 1 // of U+FFFD, in place of an octet that is not UTF-8
 		}
 	}
 	return n
@@ -119,38 +123,26 @@ func cutEncoded(message string, room int) string {
 	return message
 }
 
-const (
-	hexDigits   = "0123456789ABCDEF"
-	replacement = "%EF%BF%BD" // U+FFFD in place of an octet that is not UTF-8
-)
-
 // percentEncode encodes a status message. PROTOCOL-HTTP2, "Status-Message": octets outside 0x20-0x7E and '%' are
-// percent-encoded UTF-8.
+// percent-encoded UTF-8. Each octet that is not UTF-8 becomes U+FFFD, so that the peer gets a text in any case.
 func percentEncode(message string) string {
-	i := 0
-	for i < len(message) && cleanInMessage(message[i]) {
-		i++
+	clean := 0
+	for clean < len(message) && cleanInMessage(message[clean]) {
+		clean++
 	}
-	if i == len(message) {
-		return message
+	if clean == len(message) {
+		return message // the usual one, as it is
 	}
-	out := append(make([]byte, 0, len(message)+16), message[:i]...)
-	for i < len(message) {
-		c := message[i]
-		if cleanInMessage(c) {
-			out = append(out, c)
-			i++
-			continue
-		}
-		r, size := utf8.DecodeRuneInString(message[i:])
-		if r == utf8.RuneError && size == 1 {
-			out = append(out, replacement...)
-			i++
-			continue
-		}
-		for ; size > 0; size-- {
-			out = append(out, '%', hexDigits[message[i]>>4], hexDigits[message[i]&0xf])
-			i++
+	const hexDigits = "0123456789ABCDEF"
+	out := append(make([]byte, 0, len(message)+16), message[:clean]...)
+	var octets [utf8.UTFMax]byte
+	for _, r := range message[clean:] {
+		for _, c := range utf8.AppendRune(octets[:0], r) {
+			if cleanInMessage(c) {
+				out = append(out, c)
+			} else {
+				out = append(out, '%', hexDigits[c>>4], hexDigits[c&0xf])
+			}
 		}
 	}
 	return string(out)

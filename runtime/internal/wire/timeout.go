@@ -41,7 +41,7 @@ func ParseTimeout(value string) (time.Duration, error) {
 // FormatTimeout returns the value of grpc-timeout for a duration: in the shortest unit in which it has eight digits, rounded
 // up, so that the server does not give up before the client does. One that has passed is 0.
 func FormatTimeout(timeout time.Duration) string {
-	const most = 99_999_999
+	const most = 99_999_999 // "at most 8 digits"
 	timeout = max(timeout, 0)
 	unit := 0
 	for timeout > most*units[unit] && unit < len(units)-1 {
