@@ -43,7 +43,7 @@ func outcomeOf(err error) outcome {
 	return outcome{Code: codes.Unknown, Message: err.Error()}
 }
 
-// outcomeOfWire returns what a client is told whose request is not as it has to be, or whose response is too large.
+// outcomeOfWire returns the outcome for a request that is malformed or beyond a limit, and for a response that is too long.
 func outcomeOfWire(err *wire.Error) outcome {
 	switch err.Kind {
 	case wire.TooLarge:

@@ -181,7 +181,8 @@ func (e Encoding) Inflate(data []byte, limit int) ([]byte, error) {
 }
 
 // readUpTo reads r to its end into memory of package buffer, limit octets at most; a negative limit is none. It expects about
-// so many octets. What it has read before an error goes back.
+// so many octets. What it has read before an error goes back. The memory has room for one octet beyond the limit, by which it sees that
+// there is more.
 func readUpTo(r io.Reader, limit, expected int) ([]byte, error) {
 	if limit < 0 {
 		limit = math.MaxInt32
@@ -205,6 +206,7 @@ func readUpTo(r io.Reader, limit, expected int) ([]byte, error) {
 	}
 }
 
+// newInflater returns an inflater that has read the header of in, or an error and one that must not be used.
 func (e Encoding) newInflater(in io.Reader) (inflater, error) {
 	if e == Gzip {
 		r, err := gzip.NewReader(in)

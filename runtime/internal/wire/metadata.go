@@ -80,7 +80,8 @@ func MetadataSize[E metadataEntry](md []E) (size int) {
 	return size
 }
 
-// encodedSize returns how many octets a value of n octets has on the wire.
+// encodedSize returns how many octets a value of n octets has on the wire. Base64 goes without padding, as PROTOCOL-HTTP2 wants
+// it ("should emit un-padded values").
 func encodedSize(key string, n int) int {
 	if IsBinary(key) {
 		return base64.RawStdEncoding.EncodedLen(n)

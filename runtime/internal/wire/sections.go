@@ -10,7 +10,8 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/fields"
 )
 
-// contentType is what messages in protobuf, the default, are.
+// contentType is what messages in protobuf are, which is the default. A server may answer with it whatever the client's suffix
+// was.
 const contentType = "application/grpc"
 
 // IsGRPC reports whether a content-type is one whose messages we can read: protobuf, which is also the default.

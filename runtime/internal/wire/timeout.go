@@ -15,7 +15,8 @@ const unitLetters = "numSMH"
 var units = [len(unitLetters)]time.Duration{time.Nanosecond, time.Microsecond, time.Millisecond, time.Second, time.Minute, time.Hour}
 
 // ParseTimeout reads the value of grpc-timeout. PROTOCOL-HTTP2: TimeoutValue is a "positive integer as ASCII string of at most
-// 8 digits". What no Duration can hold becomes the longest there is.
+// 8 digits". What no Duration can hold becomes the longest there is. 0, which is not positive, is taken all the same: clients send
+// it when the deadline has passed before the RPC begins.
 func ParseTimeout(value string) (time.Duration, error) {
 	digits := len(value) - 1
 	unit, n := -1, int64(0)
