@@ -8,8 +8,10 @@ var companions = []group{
 		{name: "children of the child take the descriptors for theirs", file: "handover.go", old: "		os.Unsetenv(name)\n", new: "		_ = name\n", tests: "TestCommand"},
 		{name: "descriptors for another process are taken", file: "handover.go", old: "os.Getenv(name) == \"\" && os.Getenv(systemdPID) == strconv.Itoa(os.Getpid())", new: "os.Getenv(name) == \"\"", tests: "TestInherited_Nothing"},
 		{name: "listeners stay open behind one that cannot be inherited", file: "handover.go", old: "				l.Close()\n", new: "				_ = l\n", tests: "TestTakeOver_FailureKeepsNothingOpen"},
+		{name: "listeners stay open behind what cannot be inherited", file: "handover.go", old: "			closePassed(fd+1, first+n)\n", new: "", tests: "TestTakeOver_FailureClosesAll"},
+		{name: "descriptors of the process itself are closed", file: "duplicate_unix.go", old: "if flags&unix.FD_CLOEXEC != 0 {", new: "if flags != flags {", tests: "TestTakeOver_LeavesWhatWasNotPassed"},
 		{name: "duplicates stay open behind a listener without a descriptor", file: "handover.go", old: "			release()\n			return nil, fmt.Errorf(\"handover: a %T", new: "			return nil, fmt.Errorf(\"handover: a %T", tests: "TestCommand_FailureKeepsNothingOpen"},
-		{name: "a negative number of descriptors is none", file: "handover.go", old: "if err != nil || n < 0 {", new: "if err != nil {", tests: "TestInherited_Nothing"},
+		{name: "a negative number of descriptors is none", file: "handover.go", old: "if err != nil || n < 0 ||", new: "if err != nil ||", tests: "TestInherited_Nothing"},
 		{name: "ExtraFiles are replaced", file: "handover.go", old: "if len(command.ExtraFiles) > 0 {", new: "if false {", tests: "TestCommand_Refuses"},
 	}},
 	{"runtime/interceptor", []mutant{

@@ -3,6 +3,7 @@
 package handover
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -65,6 +66,61 @@ func TestTakeOver_FailureKeepsNothingOpen(t *testing.T) {
 	file.Close()
 	tcp.Close()
 	nobodyListens(t, tcp.Addr())
+}
+
+// TestTakeOver_FailureClosesAll has listeners behind a descriptor that is no socket, and a number without a descriptor
+// between them. Nothing else can close them, and clients would wait in their queues.
+func TestTakeOver_FailureClosesAll(t *testing.T) {
+	first := duplicateAt(t, os.Stderr, 100)
+	var behind []net.Addr
+	for _, fd := range []int{first + 1, first + 3} {
+		tcp, _ := listeners(t)
+		file, err := tcp.(*net.TCPListener).File()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if at := duplicateAt(t, file, fd); at != fd {
+			t.Fatalf("descriptor %d is not free", fd)
+		}
+		file.Close()
+		tcp.Close()
+		behind = append(behind, tcp.Addr())
+	}
+	t.Setenv(fromParent, "4")
+	if _, err := takeOver(first); err == nil {
+		t.Fatal("what is no socket was inherited")
+	}
+	for _, address := range behind {
+		nobodyListens(t, address)
+	}
+}
+
+// TestTakeOver_LeavesWhatWasNotPassed has a number of descriptors that is too large. Those of this process stay open: one of
+// them is what the runtime waits for the network with.
+func TestTakeOver_LeavesWhatWasNotPassed(t *testing.T) {
+	tcp, _ := listeners(t)
+	file, err := tcp.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	first := duplicateAt(t, file, 100)
+	for fd := first + 1; fd < first+3; fd++ {
+		if own := duplicateAt(t, file, fd); own != fd {
+			t.Fatalf("descriptor %d is not free", fd)
+		}
+		unix.CloseOnExec(fd)
+		defer unix.Close(fd)
+	}
+	t.Setenv(fromParent, "3")
+	if _, err := takeOver(first); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("descriptor %d: it was not passed", first+1)) {
+		t.Errorf("a descriptor of this process was inherited: %v", err)
+	}
+	for fd := first + 1; fd < first+3; fd++ {
+		if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil {
+			t.Errorf("descriptor %d of this process is closed: %v", fd, err)
+		}
+	}
 }
 
 // duplicateAt returns a duplicate of a descriptor, of the number at or above the lowest that is free.

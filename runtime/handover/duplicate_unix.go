@@ -3,6 +3,7 @@
 package handover
 
 import (
+	"errors"
 	"os"
 	"syscall"
 
@@ -42,4 +43,17 @@ func dup(from int) (fd int, err error) {
 		unix.CloseOnExec(fd)
 	}
 	return fd, err
+}
+
+// passed fails unless a descriptor came from another process. One that is closed on exec did not: Go opens all of its own
+// like that. If the number of descriptors is too large, the next may be the runtime's, which cannot do without.
+func passed(fd int) error {
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+	if err != nil {
+		return os.NewSyscallError("fcntl", err)
+	}
+	if flags&unix.FD_CLOEXEC != 0 {
+		return errors.New("it was not passed to this process")
+	}
+	return nil
 }

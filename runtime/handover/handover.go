@@ -28,6 +28,9 @@ import (
 // firstDescriptor is SD_LISTEN_FDS_START of sd_listen_fds(3): where passed descriptors begin.
 const firstDescriptor = 3
 
+// maxDescriptors is more than a process can have on any system as it comes.
+const maxDescriptors = 1 << 20
+
 // The environment in which a process learns how many descriptors it has been passed: by systemd, which says to whom, or by
 // [Command].
 const (
@@ -48,6 +51,9 @@ var inherited struct {
 // Inherited returns the listeners that were passed to this process, by systemd or by [Command], in the order in which
 // they were passed; none if there are none. Each call returns the same ones. The environment is cleared, so that children of
 // this process do not take them for theirs.
+//
+// After an error, all that was passed is closed: nothing else in the process can reach it, and clients would wait in the
+// queue of a socket that nobody serves. Only if the environment does not say how many descriptors there are, they stay open.
 func Inherited() ([]net.Listener, error) {
 	inherited.once.Do(func() { inherited.listeners, inherited.err = takeOver(firstDescriptor) })
 	return slices.Clone(inherited.listeners), inherited.err
@@ -67,7 +73,7 @@ func takeOver(first int) (listeners []net.Listener, err error) {
 		return nil, nil
 	}
 	n, err := strconv.Atoi(count)
-	if err != nil || n < 0 {
+	if err != nil || n < 0 || n > maxDescriptors {
 		return nil, fmt.Errorf("handover: %s is %q; it is the number of descriptors", name, count)
 	}
 	for fd := first; fd < first+n; fd++ {
@@ -76,6 +82,7 @@ func takeOver(first int) (listeners []net.Listener, err error) {
 			for _, l := range listeners {
 				l.Close()
 			}
+			closePassed(fd+1, first+n)
 			return nil, fmt.Errorf("handover: descriptor %d: %w", fd, err)
 		}
 		listeners = append(listeners, l)
@@ -85,12 +92,21 @@ func takeOver(first int) (listeners []net.Listener, err error) {
 
 // fileListener makes a listener of a descriptor, which is closed: the listener has a duplicate that is closed on exec.
 func fileListener(fd int) (net.Listener, error) {
-	file := os.NewFile(uintptr(fd), "listener")
-	if file == nil {
-		return nil, errors.New("there is no such descriptor")
+	if err := passed(fd); err != nil {
+		return nil, err
 	}
+	file := os.NewFile(uintptr(fd), "listener")
 	defer file.Close()
 	return net.FileListener(file)
+}
+
+// closePassed closes the descriptors in a range, but for those that this process opened itself.
+func closePassed(first, end int) {
+	for fd := first; fd < end; fd++ {
+		if passed(fd) == nil {
+			os.NewFile(uintptr(fd), "listener").Close()
+		}
+	}
 }
 
 // Command has a process that is to be started inherit listeners, of the types of package net, as [Inherited] expects

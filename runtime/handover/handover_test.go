@@ -323,11 +323,12 @@ func TestInherited_FromSystemd(t *testing.T) {
 
 func TestInherited_Nothing(t *testing.T) {
 	for env, want := range map[string]string{
-		"":                         "0 0 <nil>",
-		"LISTEN_FDS=1":             "0 0 <nil>", // without LISTEN_PID
-		"GOGREETER_LISTEN_FDS=one": `0 0 handover: GOGREETER_LISTEN_FDS is "one"; it is the number of descriptors`,
-		"GOGREETER_LISTEN_FDS=-1":  `0 0 handover: GOGREETER_LISTEN_FDS is "-1"; it is the number of descriptors`,
-		"GOGREETER_LISTEN_FDS=9":   `0 0 handover: descriptor `,
+		"":                                "0 0 <nil>",
+		"LISTEN_FDS=1":                    "0 0 <nil>", // without LISTEN_PID
+		"GOGREETER_LISTEN_FDS=one":        `0 0 handover: GOGREETER_LISTEN_FDS is "one"; it is the number of descriptors`,
+		"GOGREETER_LISTEN_FDS=-1":         `0 0 handover: GOGREETER_LISTEN_FDS is "-1"; it is the number of descriptors`,
+		"GOGREETER_LISTEN_FDS=2000000000": `0 0 handover: GOGREETER_LISTEN_FDS is "2000000000"; it is the number of descriptors`,
+		"GOGREETER_LISTEN_FDS=9":          `0 0 handover: descriptor `,
 	} {
 		command := child("parent")
 		command.Env = append(command.Env, env)
