@@ -49,6 +49,43 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// TestServicer_Zero has servicers that are not of NewServicer, and do the same. Each is used by another method first.
+func TestServicer_Zero(t *testing.T) {
+	for name, use := range map[string]func(t *testing.T, s *stage){
+		"Check": func(t *testing.T, s *stage) {
+			if got := s.check(health.Overall); got != serving {
+				t.Errorf("got %v", got)
+			}
+		},
+		"Set": func(t *testing.T, s *stage) {
+			s.servicer.Set("t.S", health.NotServing)
+			if one, whole := s.check("t.S"), s.check(health.Overall); one != notServing || whole != serving {
+				t.Errorf("got %v, and %v of the whole", one, whole)
+			}
+		},
+		"Watch": func(t *testing.T, s *stage) {
+			w := s.watch("t.S")
+			w.want(serviceUnknown)
+			s.servicer.Set("t.S", health.Serving)
+			w.want(serving)
+		},
+		"List": func(t *testing.T, s *stage) {
+			list, err := s.client.List(t.Context(), &healthpb.HealthListRequest{})
+			if err != nil || list.GetStatuses()[health.Overall].GetStatus() != serving {
+				t.Errorf("got %v, %v", list, err)
+			}
+		},
+		"EnterGracefulShutdown": func(t *testing.T, s *stage) {
+			s.servicer.EnterGracefulShutdown()
+			if got := s.check(health.Overall); got != notServing {
+				t.Errorf("got %v", got)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) { use(t, newStageOf(t, runtime.Options{}, new(health.Servicer))) })
+	}
+}
+
 // TestCheck_LongNames bounds the names that clients ask for.
 func TestCheck_LongNames(t *testing.T) {
 	s := newStage(t, runtime.Options{})

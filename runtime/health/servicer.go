@@ -25,23 +25,19 @@ const serviceUnknown = Status(healthv1.HealthCheckResponse_SERVICE_UNKNOWN)
 // String returns the name that the status has in the .proto file.
 func (s Status) String() string { return healthv1.HealthCheckResponse_ServingStatus(s).String() }
 
-// Servicer knows the statuses of services. Its methods may be called by any goroutine, and don't wait for clients.
+// Servicer knows the statuses of services. Its methods may be called by any goroutine, and don't wait for clients. The zero
+// value is ready for use. It must not be copied after that.
 type Servicer struct {
 	mu sync.Mutex
 	// Guarded by mu.
-	statuses map[string]Status                     // by service
+	statuses map[string]Status                     // by service; read with statusesLocked
 	watchers map[string]map[chan struct{}]struct{} // by service; each has room for one value
 	shutdown bool                                  // statuses no longer change
 	revision uint64                                // of statuses
 }
 
-// NewServicer returns a servicer that knows of nothing but [Overall], which is Serving.
-func NewServicer() *Servicer {
-	return &Servicer{
-		statuses: map[string]Status{Overall: Serving},
-		watchers: map[string]map[chan struct{}]struct{}{},
-	}
-}
+// NewServicer returns a servicer that knows of nothing but [Overall], which is Serving. So does the zero value.
+func NewServicer() *Servicer { return &Servicer{} }
 
 // Set sets the status of a service, and tells those who watch it. After EnterGracefulShutdown it does nothing. The service
 // need not be one of the server's: any name does that clients and server have agreed on, up to 256 octets of UTF-8. A client
@@ -58,7 +54,7 @@ func (s *Servicer) Set(service string, status Status) {
 func (s *Servicer) Get(service string) (status Status, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	status, ok = s.statuses[service]
+	status, ok = s.statusesLocked()[service]
 	return status, ok
 }
 
@@ -71,13 +67,13 @@ func (s *Servicer) EnterGracefulShutdown() {
 		return
 	}
 	s.shutdown = true
-	for service := range s.statuses {
+	for service := range s.statusesLocked() {
 		s.setLocked(service, NotServing)
 	}
 }
 
 func (s *Servicer) setLocked(service string, status Status) {
-	s.statuses[service] = status
+	s.statusesLocked()[service] = status
 	s.revision++
 	for changed := range s.watchers[service] {
 		select {
@@ -87,11 +83,19 @@ func (s *Servicer) setLocked(service string, status Status) {
 	}
 }
 
+// statusesLocked returns the statuses. It is what makes the zero value work.
+func (s *Servicer) statusesLocked() map[string]Status {
+	if s.statuses == nil {
+		s.statuses = map[string]Status{Overall: Serving}
+	}
+	return s.statuses
+}
+
 // all returns the statuses of all services.
 func (s *Servicer) all() map[string]Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return maps.Clone(s.statuses)
+	return maps.Clone(s.statusesLocked())
 }
 
 // revised returns a number that is another one whenever a status has been set.
@@ -106,6 +110,9 @@ func (s *Servicer) watch(service string) (changed <-chan struct{}, forget func()
 	c := make(chan struct{}, 1)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.watchers == nil {
+		s.watchers = map[string]map[chan struct{}]struct{}{}
+	}
 	if s.watchers[service] == nil {
 		s.watchers[service] = map[chan struct{}]struct{}{}
 	}
