@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -31,6 +32,27 @@ func TestSecurity_NamesTestsThatExist(t *testing.T) {
 	for _, name := range options {
 		if !regexp.MustCompile(`(?m)^\t(\w+, )*` + name[1] + `\b`).MatchString(server) {
 			t.Errorf("there is no option %s", name[1])
+		}
+	}
+}
+
+// TestSecurity_NamesTheTestsOfFloods has security.md name, for each frame that costs a client something, a test that fails
+// where the frame is free. Which do, internal/mutants knows.
+func TestSecurity_NamesTheTestsOfFloods(t *testing.T) {
+	text, err := os.ReadFile("security.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	free := regexp.MustCompile(`name: "([^"]+ (?:is|are) free)".* tests: "([^"]+)"`)
+	mutants := free.FindAllStringSubmatch(sources(t, "internal/mutants", "*.go"), -1)
+	if len(mutants) < 7 {
+		t.Errorf("only %d mutants have a frame that is free", len(mutants))
+	}
+	for _, mutant := range mutants {
+		if !slices.ContainsFunc(strings.Split(mutant[2], "|"), func(name string) bool {
+			return strings.Contains(string(text), "`runtime/internal/http2."+name+"`")
+		}) {
+			t.Errorf("%q is noticed by %s, which security.md does not name", mutant[1], mutant[2])
 		}
 	}
 }
