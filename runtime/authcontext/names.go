@@ -96,11 +96,12 @@ const (
 )
 
 // validSPIFFEID reports whether an identifier is one as SPIFFE-ID, Section 2, has it: no port, query, fragment, user,
-// percent-encoding, and no segment of the path that is empty, "." or "..". That of a workload has a path.
+// percent-encoding, and no segment of the path that is empty, "." or "..". That of a workload has a path: one without is a
+// path with an empty segment.
 func validSPIFFEID(id string) bool {
 	rest, ok := strings.CutPrefix(id, "spiffe://")
-	domain, path, hasPath := strings.Cut(rest, "/")
-	if !ok || !hasPath || len(id) > 2048 || domain == "" || len(domain) > 255 || strings.Trim(domain, trustDomainCharacters) != "" {
+	domain, path, _ := strings.Cut(rest, "/")
+	if !ok || len(id) > 2048 || domain == "" || len(domain) > 255 || strings.Trim(domain, trustDomainCharacters) != "" {
 		return false
 	}
 	for segment := range strings.SplitSeq(path, "/") {
