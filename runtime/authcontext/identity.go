@@ -12,16 +12,16 @@ import (
 	"github.com/gogreeter/gogreeter/runtime"
 )
 
-// PeerIdentityKey returns the key of the auth context whose values are the client's identities, or "" if it has none:
-// X509SubjectAlternativeName if its certificate has such names, or else X509CommonName.
+// PeerIdentityKey returns the key of the auth context whose values are the client's identities, or "" if it has none. The
+// key is X509SubjectAlternativeName if the certificate has such names, or else X509CommonName.
 func PeerIdentityKey(ctx context.Context) string {
 	key, _ := identities(ctx)
 	return key
 }
 
 // PeerIdentities returns the client's identities, those of PeerIdentityKey; nil if it has none. It is for logs: it has names
-// of several kinds without saying which is which, and an authority that may certify names of one kind can have a name look
-// like another. To decide what a client may do, use the functions that begin with HasPeer.
+// of several kinds without saying which is which. An authority that may certify names of one kind can have a name look like
+// another. To decide what a client may do, use the functions that begin with HasPeer.
 func PeerIdentities(ctx context.Context) []string {
 	_, values := identities(ctx)
 	return values

@@ -65,8 +65,8 @@ func alternativeNames(certificate *x509.Certificate) (names []alternativeName) {
 	return names
 }
 
-// commonName returns the common name of a certificate that has no extension for subject alternative names: one whose
-// names cannot be read must not have another in their place.
+// commonName returns the common name of a certificate that has no extension for subject alternative names. A certificate
+// whose alternative names cannot be read must not have another name in their place.
 func commonName(certificate *x509.Certificate) (name string, ok bool) {
 	for _, extension := range certificate.Extensions {
 		if extension.Id.Equal(subjectAltName) {
@@ -78,8 +78,8 @@ func commonName(certificate *x509.Certificate) (name string, ok bool) {
 
 var subjectAltName = asn1.ObjectIdentifier{2, 5, 29, 17}
 
-// spiffeID returns the SPIFFE ID of a certificate. SPIFFE X509-SVID, Section 2: "An X.509 SVID MUST contain exactly one
-// URI SAN"; Section 5.2: a leaf certificate has neither the CA flag nor the key usages of one.
+// spiffeID returns the SPIFFE ID of a certificate. SPIFFE X509-SVID, Section 2: "An X.509 SVID MUST contain exactly one URI
+// SAN". Section 5.2: a leaf certificate has neither the CA flag nor the key usages of one.
 func spiffeID(certificate *x509.Certificate) (id string, ok bool) {
 	const signing = x509.KeyUsageCertSign | x509.KeyUsageCRLSign
 	if len(certificate.URIs) != 1 || certificate.IsCA || certificate.KeyUsage&signing != 0 {
@@ -95,9 +95,9 @@ const (
 	pathCharacters        = trustDomainCharacters + "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 )
 
-// validSPIFFEID reports whether an identifier is one as SPIFFE-ID, Section 2, has it: no port, query, fragment, user,
-// percent-encoding, and no segment of the path that is empty, "." or "..". That of a workload has a path: one without is a
-// path with an empty segment.
+// validSPIFFEID reports whether an identifier is one as SPIFFE-ID, Section 2, has it. It has no port, query, fragment, user
+// or percent-encoding, and no segment of its path is empty, "." or "..". That of a workload has a path; without one, it has
+// an empty segment.
 func validSPIFFEID(id string) bool {
 	rest, ok := strings.CutPrefix(id, "spiffe://")
 	domain, path, _ := strings.Cut(rest, "/")

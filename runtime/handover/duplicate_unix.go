@@ -11,7 +11,7 @@ import (
 )
 
 // duplicate returns a listener's socket as a file for exec.Cmd. The file that package net makes does not do: package os/exec
-// has it made blocking, and with it the listener itself, since descriptors of one socket share that.
+// makes it blocking. Descriptors of one socket share that, so the listener itself would be blocking too.
 func duplicate(source interface{ File() (*os.File, error) }) (*os.File, error) {
 	file, err := source.File()
 	if err != nil {

@@ -1,14 +1,15 @@
-// Package handover makes listeners that outlive a process, so that a new version of a server can take over from the old
-// one without refusing a connection. What it returns is for [runtime.Server.AddListener].
+// Package handover makes listeners that outlive a process. A new version of a server takes over from the old one with them,
+// without refusing a connection. What the package returns is for [runtime.Server.AddListener].
 //
-// There are two ways. With the first, the listening socket itself passes from process to process: systemd holds it
-// (socket activation), or the old process gives it to the new one, which it starts ([Command]). [Inherited] finds it. At
-// no moment does nobody listen, and connections that wait in the socket's queue are served by whoever accepts them.
+// There are two ways. With the first, the listening socket itself passes from process to process. Either systemd holds it
+// (socket activation), or the old process starts the new one and gives it the socket ([Command]). [Inherited] finds it. The
+// socket never stops listening, and each connection in its queue is served by the process that accepts it.
 //
-// With the second, each process has a socket of its own at the same address ([Listen], with SO_REUSEPORT), and the kernel
-// distributes new connections among them. The old process serves what is in its socket's queue before it closes it
-// (runtime.Server.Stop does), but a connection that arrives between the last look at the queue and the close is reset.
-// That takes microseconds; Linux closes the gap if the sysctl net.ipv4.tcp_migrate_req is 1, or one uses the first way.
+// With the second, each process has a socket of its own at the same address ([Listen], with SO_REUSEPORT). The kernel
+// distributes new connections among them. The old process serves the connections in its socket's queue before it closes the
+// socket (runtime.Server.Stop does). But a connection that arrives between the last look at the queue and the close is
+// reset. That takes microseconds; Linux closes the gap if the sysctl net.ipv4.tcp_migrate_req is 1, or one uses the first
+// way.
 //
 // docs/operation.md shows both.
 package handover
@@ -31,8 +32,8 @@ const firstDescriptor = 3
 // maxDescriptors is more than a process can have on any system as it comes.
 const maxDescriptors = 1 << 20
 
-// The environment in which a process learns how many descriptors it has been passed: by systemd, which says to whom, or by
-// [Command].
+// The environment in which a process learns how many descriptors it has been passed: by systemd, which names the process, or
+// by [Command].
 const (
 	fromSystemd = "LISTEN_FDS"
 	systemdPID  = "LISTEN_PID"
@@ -48,12 +49,11 @@ var inherited struct {
 	err       error
 }
 
-// Inherited returns the listeners that were passed to this process, by systemd or by [Command], in the order in which
-// they were passed; none if there are none. Each call returns the same ones. The environment is cleared, so that children of
-// this process do not take them for theirs.
+// Inherited returns the listeners that systemd or [Command] passed to this process, in that order; none if there are none.
+// Each call returns the same ones. The environment is cleared, so that children of this process do not take them for theirs.
 //
-// After an error, all that was passed is closed: nothing else in the process can reach it, and clients would wait in the
-// queue of a socket that nobody serves. Only if the environment does not say how many descriptors there are, they stay open.
+// An error closes all that was passed. Nothing else in the process can reach it, and clients would wait for a process that
+// does not serve them. Only if the environment does not say how many descriptors there are, they stay open.
 func Inherited() ([]net.Listener, error) {
 	inherited.once.Do(func() { inherited.listeners, inherited.err = takeOver(firstDescriptor) })
 	return slices.Clone(inherited.listeners), inherited.err
@@ -109,12 +109,12 @@ func closePassed(first, end int) {
 	}
 }
 
-// Command has a process that is to be started inherit listeners, of the types of package net, as [Inherited] expects
-// it. Each of the two processes has the sockets then: the parent closes its own when it likes, which Server.Stop does, and
-// does not end the other's. The command must have no ExtraFiles yet; after it was started, release closes the duplicates
-// that were made for it. An error leaves the command and the listeners as they were. It is for Unix systems.
+// Command has a process that is to be started inherit listeners, of the types of package net, as [Inherited] expects it.
+// Each of the two processes has the sockets then. The parent closes its own when it likes, which Server.Stop does; the
+// child's stay open. The command must have no ExtraFiles yet; after it was started, release closes the duplicates that were
+// made for it. An error leaves the command and the listeners as they were. It is for Unix systems.
 //
-// A socket file of a Unix listener is left where it is from now on, whoever closes the listener.
+// From now on, closing a Unix listener leaves its socket file where it is, in either process.
 func Command(command *exec.Cmd, listeners ...net.Listener) (release func(), err error) {
 	if len(command.ExtraFiles) > 0 {
 		return nil, errors.New("handover: the command has ExtraFiles already")

@@ -82,7 +82,7 @@ func start(t *testing.T, command *exec.Cmd) (firstLine string, wait func()) {
 	}
 }
 
-// wantChild checks that it is the child who answers.
+// wantChild checks that it is the child that answers.
 func wantChild(t *testing.T, waiting net.Conn) {
 	t.Helper()
 	answer, err := io.ReadAll(waiting)
@@ -188,7 +188,7 @@ func TestCommand_FailureChangesNothing(t *testing.T) {
 	}
 }
 
-// TestCommand_KeepsSocketFiles for the child, whoever closes the parent's listener.
+// TestCommand_KeepsSocketFiles has the parent's listener closed, in either way. The child needs its file.
 func TestCommand_KeepsSocketFiles(t *testing.T) {
 	for name, wrap := range map[string]func(l *net.UnixListener) net.Listener{
 		"AsItIs":   func(l *net.UnixListener) net.Listener { return l },
@@ -210,7 +210,7 @@ func TestCommand_KeepsSocketFiles(t *testing.T) {
 	}
 }
 
-// TestCommand_FailureLeavesSocketFiles to who closes the listener, as before.
+// TestCommand_FailureLeavesSocketFiles has closing the listener remove its file, as before.
 func TestCommand_FailureLeavesSocketFiles(t *testing.T) {
 	tcp, unix := listeners(t)
 	if _, err := Command(child("parent"), unix, struct{ net.Listener }{tcp}); err == nil {

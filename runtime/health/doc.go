@@ -1,5 +1,5 @@
-// Package health tells clients, load balancers and orchestrators whether a server, and each of its services, is ready: it
-// is the service grpc.health.v1.Health, and the counterpart of grpcio-health-checking.
+// Package health tells clients, load balancers and orchestrators whether a server, and each of its services, is ready. It is
+// the service grpc.health.v1.Health, and the counterpart of grpcio-health-checking.
 //
 //	servicer := health.NewServicer()
 //	if err := health.AddToServer(servicer, server); err != nil {
@@ -7,8 +7,8 @@
 //	}
 //	servicer.Set("helloworld.Greeter", health.Serving)
 //
-// When the server begins to stop ([runtime.Server.Draining]), all its services are NOT_SERVING, without anything to be
-// called for it; [runtime.Options].DrainDelay gives those who watch the time to see it.
+// When the server begins to stop ([runtime.Server.Draining]), all its services are NOT_SERVING; nothing has to be called for
+// it. [runtime.Options].DrainDelay gives the watching clients the time to see it.
 //
 // Clients may watch as many services as [runtime.Options].MaxConcurrentStreams lets them have RPCs. A watch holds a
 // goroutine and the name of its service, of 256 octets at most, whatever else its request had.

@@ -20,11 +20,11 @@ import (
 // ServiceName is the full name of the service.
 const ServiceName = "grpc.health.v1.Health"
 
-// AddToServer adds the service to a server. Its RPCs never wait for one of Options.Workers: those who watch would occupy
-// them, and a server that is busy is not one that is not ready.
+// AddToServer adds the service to a server. Its RPCs never wait for one of Options.Workers. Clients that watch would occupy
+// them, and a server that is busy is still ready.
 //
-// Several servers may share a servicer; each turns NOT_SERVING when it drains itself. A registrar other than a server of
-// package runtime has a method Draining too, or no end that is known.
+// Several servers may share a servicer; each turns NOT_SERVING when it drains itself. If the registrar is not a server of
+// package runtime, it needs a method Draining for that. Without one, its services stay as they were set.
 func AddToServer(servicer *Servicer, server runtime.Registrar) error {
 	if servicer == nil {
 		return errors.New("gogreeter: health.AddToServer: the servicer is nil")
@@ -84,8 +84,8 @@ func (s *served) Check(_ context.Context, request *healthv1.HealthCheckRequest) 
 }
 
 // List implements healthv1.HealthServicer. A request has no octets but its headers', and there may be many services. So
-// unless somebody wants to see the message, it is one whose octets are there already: protobuf writes the fields of a
-// message that it does not know as they are.
+// unless an interceptor looks at the message, the answer reuses octets that are encoded already. They are unknown fields of
+// the message, which protobuf writes as they are.
 func (s *served) List(ctx context.Context, _ *healthv1.HealthListRequest) (*healthv1.HealthListResponse, error) {
 	if !carrier.IsUnobserved(ctx) {
 		return s.list(), nil
@@ -134,8 +134,8 @@ func (s *served) Watch(ctx context.Context, request *healthv1.HealthCheckRequest
 	return s.follow(ctx, strings.Clone(request.GetService()), responses)
 }
 
-// follow sends the status of a service if it is another than the last, and ends when the server stops: nobody who just
-// watches is to hold that up.
+// follow sends the status of a service whenever it changes. It ends when the server stops, which a client that only watches
+// must not delay.
 func (s *served) follow(ctx context.Context, service string, responses runtime.ResponseStream[healthv1.HealthCheckResponse]) error {
 	changed, forget := s.watch(service)
 	defer forget()

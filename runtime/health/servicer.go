@@ -19,7 +19,7 @@ const (
 	NotServing = Status(healthv1.HealthCheckResponse_NOT_SERVING)
 )
 
-// serviceUnknown is what those are told who watch a service that has no status.
+// serviceUnknown is the status that a watching client gets of a service without one.
 const serviceUnknown = Status(healthv1.HealthCheckResponse_SERVICE_UNKNOWN)
 
 // String returns the name that the status has in the .proto file.
@@ -39,9 +39,9 @@ type Servicer struct {
 // NewServicer returns a servicer that knows of nothing but [Overall], which is Serving. So does the zero value.
 func NewServicer() *Servicer { return &Servicer{} }
 
-// Set sets the status of a service, and tells those who watch it. After EnterGracefulShutdown it does nothing. The service
-// need not be one of the server's: any name does that clients and server have agreed on, up to 256 octets of UTF-8. A client
-// that asks for a longer one gets INVALID_ARGUMENT.
+// Set sets the status of a service, and tells the clients that watch it. After EnterGracefulShutdown it does nothing. The
+// service does not have to be one of the server's. Any name will do that clients and server agree on, of at most 256 octets
+// of UTF-8. A client that asks for a longer one gets INVALID_ARGUMENT.
 func (s *Servicer) Set(service string, status Status) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -58,8 +58,8 @@ func (s *Servicer) Get(service string) (status Status, ok bool) {
 	return status, ok
 }
 
-// EnterGracefulShutdown sets all statuses to NotServing, for good. A server that drains answers as if it had been called,
-// so it is for those who know before their server that they are going to stop. Further calls do nothing.
+// EnterGracefulShutdown sets all statuses to NotServing, for good. A server that drains answers as if it had been called. So
+// it is for programs that know before their server does that they are going to stop. Further calls do nothing.
 func (s *Servicer) EnterGracefulShutdown() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

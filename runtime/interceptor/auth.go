@@ -14,15 +14,15 @@ import (
 type AuthOptions struct {
 	// Check decides whether the RPC may go on. It finds what the client presents by runtime.InvocationMetadata,
 	// [BearerToken], runtime.Peer, and package runtime/authcontext. The context that it returns is the handler's, and may
-	// carry who the client is; nil is the one it was given. An error that carries a status ends the RPC with it; any other
-	// ends it with UNAUTHENTICATED, and its text is kept from the client. Without a check, no RPC goes on.
+	// carry the client's identity; nil is the one it was given. An error that carries a status ends the RPC with it; any
+	// other ends it with UNAUTHENTICATED, and its text does not reach the client. Without a check, no RPC goes on.
 	Check func(ctx context.Context, call *runtime.Call) (context.Context, error)
 }
 
-// Auth has RPCs go on only if a check allows it. It is asked for methods that do not exist too, and before the request has
-// come or the handler's turn, so that a client without authority does not learn which methods exist: neither from an answer
-// nor from what it takes to get one. That holds as far as the check, and interceptors listed before, do not look at
-// whether the method is known.
+// Auth has RPCs go on only if a check allows it. It is asked for methods that do not exist too, and before the request or
+// the handler's turn comes. So a client without authority does not learn which methods exist, neither from an answer nor
+// from what it takes to get one. That holds as far as the check, and interceptors listed before, do not look at whether the
+// method is known.
 func Auth(options AuthOptions) runtime.Interceptor {
 	return func(ctx context.Context, call *runtime.Call, next runtime.Next) error {
 		if options.Check == nil {

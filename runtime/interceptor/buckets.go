@@ -74,7 +74,7 @@ func (l *rateLimiter) take(key string, now time.Time) bool {
 	return true
 }
 
-// nameOf returns what a key is kept under: itself, or a digest if it is long. The two do not meet.
+// nameOf returns the name of a key's bucket: the key itself, or a digest if it is long. The two do not meet.
 func nameOf(key string) string {
 	if len(key) <= maxKeyOctets && !strings.HasPrefix(key, "\x00") {
 		return key

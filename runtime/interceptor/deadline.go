@@ -16,10 +16,9 @@ type DeadlineOptions struct {
 	Max time.Duration
 }
 
-// Deadline bounds the time of RPCs, from when the interceptor is called: the time until the request has come, and in line
-// for a worker, is part of it. An RPC that takes longer ends with
-// DEADLINE_EXCEEDED at that moment, even if its handler does not heed the context. To give methods bounds of their own,
-// use it several times with [Select].
+// Deadline bounds the time of RPCs, from when the interceptor is called. The waits for the request and for a worker are part
+// of it. An RPC that takes longer ends with DEADLINE_EXCEEDED at that moment, even if its handler does not heed the context.
+// To give methods bounds of their own, use it several times with [Select].
 func Deadline(options DeadlineOptions) runtime.Interceptor {
 	return func(ctx context.Context, call *runtime.Call, next runtime.Next) error {
 		bound := options.Max

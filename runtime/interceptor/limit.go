@@ -33,9 +33,8 @@ type ConcurrencyLimitOptions struct {
 }
 
 // ConcurrencyLimit answers RPCs with RESOURCE_EXHAUSTED beyond a number that there are at a time. An RPC counts from its
-// field block, also while it waits for its request or for a worker, until its handler has returned, even if the client has
-// long given up. To have RPCs wait instead, give their method an executor:
-// runtime.NewExecutor.
+// field block until its handler has returned, even if the client has long given up. It counts while it waits for its request
+// or for a worker, too. To have RPCs wait instead, give their method an executor: runtime.NewExecutor.
 func ConcurrencyLimit(options ConcurrencyLimitOptions) runtime.Interceptor {
 	if options.Key == nil {
 		options.Key = byMethod
@@ -99,13 +98,13 @@ type RateLimitOptions struct {
 }
 
 // RateLimit answers RPCs with RESOURCE_EXHAUSTED that come too fast. It keeps a token bucket for each key until that is full
-// again, and of a key longer than 128 octets no more than a digest.
+// again. Of a key longer than 128 octets it keeps a digest only.
 //
 // Where clients choose keys, they can choose more than MaxKeys. Those keys that come when there is no room share 256
-// buckets, by their hash, until there is. That lifts no limit: a bucket is thrown away only when it is full, and a key that
-// gets one of its own begins with what is left in the shared one. Keys that are known keep their buckets. Those that come
-// late are limited more than need be, by what others with the same bucket do; to lock one out, a client has to exceed the
-// limits of MaxKeys and 256 keys all the time. So let keys be what clients cannot choose, such as who they are, and list
+// buckets, by their hash, until there is. That lifts no limit: a bucket is thrown away only when it is full. A key that gets
+// one of its own begins with what is left in the shared one. Keys that are known keep their buckets. Keys that come late are
+// limited more than they need to be, by other keys with the same bucket. To lock one out, a client has to exceed the limits
+// of MaxKeys and 256 keys all the time. So let keys be what clients cannot choose, such as their identity, and list
 // RateLimit behind [Auth].
 func RateLimit(options RateLimitOptions) runtime.Interceptor {
 	if options.Key == nil {

@@ -69,8 +69,8 @@ func (o *LoggingOptions) log(ctx context.Context, call *runtime.Call, duration t
 	logger.LogAttrs(ctx, level, "RPC", attributes...)
 }
 
-// Level is the level at which Logging reports a code: Error for those that tell of a mistake in the server, Warn for
-// those that may, Info for those that are the client's affair.
+// Level is the level at which Logging reports a code. Codes that tell of a mistake in the server are Error, codes that may
+// are Warn, and codes that are the client's affair are Info.
 func Level(code codes.Code) slog.Level {
 	switch code {
 	case codes.OK, codes.Canceled, codes.InvalidArgument, codes.NotFound, codes.AlreadyExists, codes.Unauthenticated:

@@ -41,8 +41,8 @@ func Recovery(options RecoveryOptions) runtime.Interceptor {
 
 // ErrorsOptions configures [Errors].
 type ErrorsOptions struct {
-	// Map turns an error that carries no status into what the RPC ends with. Default: an error with the code INTERNAL,
-	// or that of a context's error, and a text that tells nothing; Seen is how to find out more.
+	// Map turns an error that carries no status into what the RPC ends with. Default: an error with the code INTERNAL, or
+	// that of a context's error, and a text that tells nothing. Seen is how to find out more.
 	Map func(ctx context.Context, call *runtime.Call, err error) error
 
 	// Seen is called with each error before it is mapped, as the handler returned it. Default nothing.

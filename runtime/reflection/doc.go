@@ -7,7 +7,7 @@
 //	}
 //
 // No names have to be listed: what the server's dispatch dictionary has when a client asks is what the client is told. A
-// service is described by its Descriptor; what that does not lead to is looked up among the files and extensions that are
+// service is described by its Descriptor. What that does not lead to is looked up among the files and extensions that are
 // linked into the process.
 //
 // The messages of the services are not those of grpc-go's packages grpc_reflection_v1 and grpc_reflection_v1alpha, with

@@ -13,8 +13,9 @@ import (
 	"github.com/gogreeter/gogreeter/runtime"
 )
 
-// files finds declarations: in the files that describe a server's services and in what those import, or else among all
-// that are linked into the process. What the services say has precedence, since it is what they serve.
+// files finds declarations in the files that describe a server's services and in what those import. What is not there, it
+// looks up among all files that are linked into the process. What the services say has precedence, since it is what they
+// serve.
 type files struct {
 	// Immutable after newFiles.
 	services   map[string]runtime.Service // which it was made for
@@ -36,7 +37,7 @@ type encodedFile struct {
 
 func newFiles(services map[string]runtime.Service) *files {
 	names := slices.Sorted(maps.Keys(services))
-	listed, _ := proto.Marshal(namesOf(names)) // an error is for the one who is answered
+	listed, _ := proto.Marshal(namesOf(names)) // an error is for the caller that is answered
 	f := &files{
 		services:   services,
 		names:      names,

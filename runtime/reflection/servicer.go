@@ -99,8 +99,8 @@ func numbersOf(message string, numbers []int32) *reflectionv1.ServerReflectionRe
 }
 
 // listOf answers a request of two octets. To encode the names anew, once for each, would make it as expensive as there are
-// many. Unless somebody wants to see the message, it is one whose octets are there already: protobuf writes the fields of a
-// message that it does not know as they are.
+// many. Unless an interceptor looks at the message, the answer reuses octets that are encoded already. They are unknown
+// fields of the message, which protobuf writes as they are.
 func listOf(ctx context.Context, files *files) *reflectionv1.ServerReflectionResponse {
 	if files.listed == nil || !carrier.IsUnobserved(ctx) {
 		return namesOf(files.names)

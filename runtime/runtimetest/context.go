@@ -24,14 +24,14 @@ type RPC struct {
 	// Method is the full path of the method, "/package.Service/Method".
 	Method string
 
-	// Authority is the host that the client is said to have asked for, which grpc-go's handlers find in the incoming metadata
-	// as ":authority". Default "localhost".
+	// Authority is the host that the client asks for. grpc-go's handlers find it in the incoming metadata as ":authority".
+	// Default "localhost".
 	Authority string
 
-	// InvocationMetadata is what the client is said to have sent.
+	// InvocationMetadata is the client's metadata.
 	InvocationMetadata runtime.Metadata
 
-	// Peer is who the client is said to be. Default: a client in memory, without TLS.
+	// Peer is the client. Default: a client in memory, without TLS.
 	Peer *peer.Peer
 
 	// Timeout is the time that the client gives the RPC. Default: no deadline.
@@ -45,9 +45,9 @@ func (rpc *RPC) incoming() metadata.MD {
 	return md
 }
 
-// NewContext returns a context that stands for an RPC, to call a servicer's method with, and the recorder of what the
-// method does to its RPC. The functions of package runtime that take a context work with it as they do with a server's,
-// and so do those of grpc-go's packages metadata and peer. The recorder's End has to be called, or parent cancelled.
+// NewContext returns a context to call a servicer's method with, which stands for an RPC. The recorder tells what the method
+// does to its RPC. The functions of package runtime that take a context work with it as they do with a server's. So do those
+// of grpc-go's packages metadata and peer. The recorder's End has to be called, or parent cancelled.
 func NewContext(parent context.Context, rpc RPC) (context.Context, *Recorder) {
 	if rpc.Peer == nil {
 		rpc.Peer = &peer.Peer{Addr: Addr{}, LocalAddr: Addr{}}
@@ -93,13 +93,13 @@ type Recorder struct {
 // Format implements fmt.Formatter: it prints the method. Package fmt would read all fields, while the handler writes them.
 func (r *Recorder) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "recorder of %q", r.rpc.Method) }
 
-// End ends the RPC, as a client does that gives up: the context is done, the callbacks are called, and End returns when the
+// End ends the RPC, as a client does that gives up. The context is done, the callbacks are called, and End returns when the
 // last of them has returned. Further calls do nothing. It must not be called by a callback.
 func (r *Recorder) End() { r.end(status.Error(codes.Canceled, "CANCELLED")) }
 
-// Return ends the RPC with what the method has returned, as a server does, and returns what the client gets: nil, or an error
-// with the status. That is CANCELLED, for example, if the RPC was over already, and INTERNAL if the response is a nil pointer
-// or cannot be encoded. For a method with a stream of responses, response is nil. Like End, it calls the callbacks.
+// Return ends the RPC with what the method has returned, as a server does. It returns what the client gets: nil, or an error
+// with the status. That is CANCELLED, for example, if the RPC was over already, and INTERNAL if the response is a nil
+// pointer or cannot be encoded. For a method with a stream of responses, response is nil. Like End, it calls the callbacks.
 func (r *Recorder) Return(response any, err error) error {
 	if err != nil {
 		err = carrier.Outcome(err).Err()

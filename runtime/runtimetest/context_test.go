@@ -300,7 +300,7 @@ func TestRecorder_SharesNoMetadata(t *testing.T) {
 	defer recorder.End()
 	_ = append(runtime.InvocationMetadata(ctx), runtime.Pair{Key: "a", Value: "1"})
 	if got := invocation[:2][1].Key; got != "" {
-		t.Errorf("who appends to the invocation metadata writes %q into the test's", got)
+		t.Errorf("an append to the invocation metadata writes %q into the test's", got)
 	}
 	if err := runtime.SendInitialMetadata(ctx, runtime.Pairs("i", "1")); err != nil {
 		t.Fatal(err)

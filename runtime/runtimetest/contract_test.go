@@ -39,7 +39,7 @@ func TestContract_Print(t *testing.T) {
 	printing.Wait()
 }
 
-// TestContract_Append appends to what is handed out, and changes it: whoever asks next gets what was there.
+// TestContract_Append appends to what is handed out, and changes it. The next call returns what was there.
 func TestContract_Append(t *testing.T) {
 	sent := append(make(runtime.Metadata, 0, 5), runtime.Pairs("k", "v")...)
 	ctx, recorder := runtimetest.NewContext(context.Background(), runtimetest.RPC{InvocationMetadata: sent})

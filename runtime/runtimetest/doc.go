@@ -1,12 +1,12 @@
 // Package runtimetest helps to test servicers, and whatever else stands on package runtime, without a network.
 //
-// There are two ways. A servicer's method is a function of a context: [NewContext] makes one that stands for an RPC of
-// the test's own making, [Requests] and [Responses] stand for its streams, and the [Recorder] tells what the method did
-// to its RPC, and what the client gets. The streams are of that RPC if their field Recorder says so. No goroutine runs but for
-// the callbacks.
+// There are two ways. A servicer's method is a function of a context. [NewContext] makes a context that stands for an RPC of
+// the test's own making; [Requests] and [Responses] stand for its streams. The [Recorder] tells what the method did to its
+// RPC, and what the client gets. The streams are of that RPC if their field Recorder says so. No goroutine runs but for the
+// callbacks.
 //
-// What the method can do has the results that it has with a server: the same errors, in the same order, until and after the
-// RPC is over. What a server and a client do around the method is not there, and differs by design:
+// What the method does has the results that it has with a server. The errors are the same, in the same order, before and
+// after the RPC's end. What a server and a client do around the method is not there, and differs by design:
 //
 //   - Streams do not wait. All requests have come when the method is called, and Send has no flow control. Requests.Err and
 //     Responses.Err say how a stream breaks off.
@@ -18,11 +18,11 @@
 //     Recorder.End, its deadline, or the parent of its context.
 //   - Metadata and Peer are what the test says, also if no client could send it.
 //
-// The other way is the whole server: [NewServer] starts one on connections in memory ([Listener], [Pipe]), which
-// behave as a socket's do: they have buffers, bounds, and deadlines. Any gRPC client that can be given a dialer can
-// call it; that of grpc-go takes [Listener.DialContext] as it is.
+// The other way is the whole server. [NewServer] starts one on connections in memory ([Listener], [Pipe]), which behave as a
+// socket's do: they have buffers, bounds, and deadlines. Any gRPC client that can be given a dialer can call it; that of
+// grpc-go takes [Listener.DialContext] as it is.
 //
-// Both work inside the bubbles of package testing/synctest, where time is fake: a deadline of an hour passes at once,
+// Both work inside the bubbles of package testing/synctest, where time is fake. A deadline of an hour passes at once there,
 // and only when everything else waits. grpc-python's grpc_testing has a clock of its own for that.
 //
 // This package makes no stubs and no mocks.

@@ -44,7 +44,7 @@ func newDirection() *direction {
 	return d
 }
 
-// update changes a direction, and wakes those who wait.
+// update changes a direction, and wakes all that wait for it.
 func (d *direction) update(change func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

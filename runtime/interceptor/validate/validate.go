@@ -28,12 +28,12 @@ type Options struct {
 	Responses bool
 }
 
-// Requests checks each request, those of streams too, before the handler sees it. One that is not valid ends the RPC
-// with INVALID_ARGUMENT, a text that lists the violations, and two details that say the same: a google.rpc.BadRequest,
-// which any client can read, and a buf.validate.Violations. If the rules themselves are wrong, the RPC ends with
-// INTERNAL. Messages that are not protobuf's pass.
+// Requests checks each request, those of streams too, before the handler sees it. One that is not valid ends the RPC with
+// INVALID_ARGUMENT and a text that lists the violations. Two details say the same: a google.rpc.BadRequest, which any client
+// can read, and a buf.validate.Violations. If the rules themselves are wrong, the RPC ends with INTERNAL. Messages that are
+// not protobuf's pass.
 //
-// No more than 16 violations are listed, and only the first of a message larger than 16 KiB: two octets of a message can
+// No more than 16 violations are listed, and only the first of a message larger than 16 KiB. Two octets of a message can
 // make a violation, which takes half a KiB.
 func Requests(options Options) runtime.Interceptor {
 	if options.Validator == nil {
