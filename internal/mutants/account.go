@@ -13,7 +13,6 @@ var account = []group{
 		{name: "inflating waits for no room", file: "compression.go", old: "if r.conn.account.MayBegin() || !r.mayWait() {", new: "if true {", tests: "TestAccount_FullBehindInflation"},
 		{name: "an RPC waits for room to inflate on a worker that others need", file: "compression.go", old: "r.conn.boundOf(m) == nil && (", new: "(", tests: "TestAccount_FullBehindInflation"},
 		{name: "a reader waits for room to inflate", file: "compression.go", old: "(r.conn.server.chain != nil || !m.inline.Load())", new: "true", tests: "TestAccount_FullBehindInflation"},
-		{name: "behind interceptors an inline method inflates without room", file: "compression.go", old: "(r.conn.server.chain != nil || !m.inline.Load())", new: "!m.inline.Load()", tests: "TestAccount_FullBehindInflation"},
 		{name: "a response waits for room and its connection is not watched", file: "account.go", old: "	r.conn.stalls()\n	r.conn.h2.Flush() // what", new: "	r.conn.h2.Flush() // what", tests: "TestAccount_FullForLong"},
 		{name: "an RPC begins although there is no room", file: "account.go", old: "	if account.MayBegin() && (r.waited || account.Waiting(budget.ForBeginning) == 0) {", new: "	if account != nil {", tests: "TestAccount_HeldRPCsShareWorkers"},
 		{name: "an RPC that ended in line is never released", file: "rpc.go", old: "		r.redispatch() // it has waited", new: "		// it has waited", tests: "TestAccount_PatientClients"},
