@@ -63,8 +63,8 @@ func hello(name string) *helloworld.HelloReply {
 	return &helloworld.HelloReply{Message: "Hello, " + name + "!"}
 }
 
-// work takes its time, but no longer than somebody waits for the result: ctx ends when the client cancels the RPC, when
-// the RPC's deadline passes, and when the server's grace is over.
+// work takes its time, but no longer than the RPC needs its result. ctx ends when the client cancels the RPC, when the RPC's
+// deadline passes, and when the server's grace is over.
 func work(ctx context.Context, delay time.Duration) error {
 	if delay == 0 {
 		return nil

@@ -28,8 +28,8 @@ func (g *routeGuide) GetFeature(ctx context.Context, point *routeguide.Point) (*
 
 // ListFeatures is unary-stream: it sends the features in a rectangle as it finds them.
 //
-// It also shows metadata: the initial metadata arrives before the first feature, and the trailing metadata, which may
-// depend on how the RPC went, after the last one.
+// It also shows metadata. The initial metadata arrives before the first feature. The trailing metadata, which may depend on
+// how the RPC went, arrives after the last one.
 func (g *routeGuide) ListFeatures(ctx context.Context, area *routeguide.Rectangle, features runtime.ResponseStream[routeguide.Feature]) error {
 	total := strconv.Itoa(len(g.features))
 	if err := runtime.SendInitialMetadata(ctx, runtime.Metadata{{Key: "features-known", Value: total}}); err != nil {
