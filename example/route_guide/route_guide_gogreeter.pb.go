@@ -51,7 +51,7 @@ type RouteGuideServicer interface {
 	// Takes the points of a route while it is being walked, and sums the route up once it has ended.
 	RecordRoute(ctx context.Context, requests runtime.RequestIterator[Point]) (*RouteSummary, error)
 
-	// Exchanges notes: whoever leaves a note at a point receives those that were left there before.
+	// Exchanges notes: a note is answered with those that were left at the same point before.
 	RouteChat(ctx context.Context, requests runtime.RequestIterator[RouteNote], replies runtime.ResponseStream[RouteNote]) error
 }
 

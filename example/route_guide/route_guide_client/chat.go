@@ -11,7 +11,7 @@ import (
 
 // routeChat leaves notes while it hears what was left at the same place before: one goroutine sends, this one receives.
 func routeChat(ctx context.Context, stub routeGuideStub, features []*routeguide.Feature) error {
-	fmt.Println("RouteChat, stream-stream: what did they say who were here before?")
+	fmt.Println("RouteChat, stream-stream: what did others say here before?")
 	chat, err := stub.RouteChat(ctx)
 	if err != nil {
 		return err
