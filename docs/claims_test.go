@@ -295,7 +295,7 @@ func TestReadme_Size(t *testing.T) {
 	}
 }
 
-// TestLogTexts looks in the runtime for the texts that the page for those who come from grpc-python lists.
+// TestLogTexts looks in the runtime for the texts that coming-from-grpc-python.md lists.
 func TestLogTexts(t *testing.T) {
 	_, section, _ := strings.Cut(read(t, "docs/coming-from-grpc-python.md"), "\n## Logging\n")
 	section, _, _ = strings.Cut(section, "\n## ")
@@ -314,8 +314,8 @@ func TestLogTexts(t *testing.T) {
 	}
 }
 
-// TestVersions compares the versions of what others have written, of which documents have results, with those that the tests
-// use: newer ones need a new run.
+// TestVersions compares versions of others' programs, of which documents have results, with those that the tests use: newer
+// ones need a new run.
 func TestVersions(t *testing.T) {
 	modules := read(t, "interop/go.mod")
 	for _, tt := range []struct{ document, text, module string }{

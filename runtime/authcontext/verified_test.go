@@ -46,8 +46,8 @@ func newConstrained(t testing.TB) *constrained {
 
 var oidAlternativeNames = asn1.ObjectIdentifier{2, 5, 29, 17}
 
-// verify signs a certificate with these octets for its alternative names, and returns what a handshake establishes of it,
-// or false if package x509 does not accept it.
+// verify signs a certificate with these octets for its alternative names. It returns what a handshake establishes of it, or
+// false if package x509 does not accept it.
 func (c *constrained) verify(t testing.TB, names []byte, commonName string) (tls.ConnectionState, bool) {
 	t.Helper()
 	template := &x509.Certificate{
@@ -194,7 +194,7 @@ func TestNames_OddEncodings(t *testing.T) {
 	}
 }
 
-// TestNames_Constrained shows that the authority of these tests is constrained: what it certifies in plain encodings is
+// TestNames_Constrained shows that the authority of these tests is constrained. What it certifies in plain encodings is
 // accepted if it may, and refused if it may not.
 func TestNames_Constrained(t *testing.T) {
 	c := newConstrained(t)
@@ -261,8 +261,8 @@ func TestNames_RandomEncodings(t *testing.T) {
 	}
 }
 
-// FuzzNames has the same for any octets: what a handler learns is what package x509 has read, and no more than what the
-// authority may certify.
+// FuzzNames has the same for any octets. A handler learns what package x509 has read, and no more than what the authority
+// may certify.
 func FuzzNames(f *testing.F) {
 	c := newConstrained(f)
 	for _, names := range [][]byte{

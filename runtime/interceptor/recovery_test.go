@@ -110,8 +110,8 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestErrors_BetweenOthers has an interceptor further in put words around errors, which does not make them fit for clients,
-// and one that ends the RPC, whose handler's error nobody has to hear of.
+// TestErrors_BetweenOthers has an interceptor further in put words around errors, which does not make them fit for clients.
+// Another one ends the RPC, and nobody has to hear of its handler's error.
 func TestErrors_BetweenOthers(t *testing.T) {
 	words := func(ctx context.Context, call *runtime.Call, next runtime.Next) error {
 		if err := next(ctx, call); err != nil {

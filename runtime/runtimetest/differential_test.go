@@ -23,8 +23,8 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/runtimetest"
 )
 
-// The tests of this file have a handler make the same moves twice, in an RPC of runtimetest's own and in one that a grpc-go
-// client makes to a server. What each move returns, and what the client gets, has to be the same.
+// The tests of this file have a handler make the same moves twice. One RPC is runtimetest's own; the other is a grpc-go
+// client's, to a server. What each move returns, and what the client gets, has to be the same.
 
 type text = wrapperspb.StringValue
 

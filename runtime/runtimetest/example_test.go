@@ -84,7 +84,7 @@ func ExampleRequests() {
 	// Canceled
 }
 
-// A method that answers with a stream of responses has them kept, and, if the test wants it, refused.
+// The test keeps the responses of a method that has a stream of them, and can refuse one.
 func ExampleResponses() {
 	var replies runtimetest.Responses[helloworld.HelloReply]
 	err := new(greeter).SayHelloStreamReply(context.Background(), &helloworld.HelloRequest{Name: "Ada"}, &replies)

@@ -19,7 +19,7 @@ func TestRecorder_TrailingMetadataIsNobodysElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	set[0].Value = "changed by the handler"
-	runtime.TrailingMetadata(ctx)[0].Value = "changed by who asks the context"
+	runtime.TrailingMetadata(ctx)[0].Value = "changed by the caller"
 	recorder.TrailingMetadata()[0].Value = "changed by the test"
 	if got := recorder.TrailingMetadata().Get("k"); got != "v" {
 		t.Errorf("the trailing metadata was %s", got)
