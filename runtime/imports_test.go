@@ -25,7 +25,7 @@ func TestSource_ImportsPointDownwards(t *testing.T) {
 		},
 		"socket":  {"buffer"},
 		"logtext": {"excerpt"},
-		"h2test":  {"golang.org/x/net/http2/hpack"},
+		"h2test":  {"golang.org/x/net/http2", "golang.org/x/net/http2/hpack"},
 		"carrier": {"google.golang.org/grpc/codes", "google.golang.org/grpc/status"},
 	}
 	seen := make(map[string]bool)

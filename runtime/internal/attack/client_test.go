@@ -11,62 +11,13 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"golang.org/x/net/http2"
-	"golang.org/x/net/http2/hpack"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/h2test"
 )
-
-// Frame types.
-const (
-	data byte = iota
-	headers
-	priority
-	rstStream
-	settings
-	pushPromise
-	ping
-	goAway
-	windowUpdate
-	continuation
-)
-
-// Flags.
-const (
-	endStream  byte = 0x1
-	endHeaders byte = 0x4
-	padded     byte = 0x8
-)
-
-// frame makes a frame by hand. Integers stand for four octets, strings and slices for themselves.
-func frame(kind, flags byte, id uint32, payload ...any) []byte {
-	b := make([]byte, 9, 64)
-	for _, part := range payload {
-		switch part := part.(type) {
-		case int:
-			b = binary.BigEndian.AppendUint32(b, uint32(part))
-		case uint32:
-			b = binary.BigEndian.AppendUint32(b, part)
-		case string:
-			b = append(b, part...)
-		case []byte:
-			b = append(b, part...)
-		default:
-			panic(fmt.Sprintf("no idea how to write a %T", part))
-		}
-	}
-	n := len(b) - 9
-	b[0], b[1], b[2], b[3], b[4] = byte(n>>16), byte(n>>8), byte(n), kind, flags
-	binary.BigEndian.PutUint32(b[5:], id)
-	return b
-}
-
-// setting is one parameter of SETTINGS.
-func setting(id http2.SettingID, value uint32) []byte {
-	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint16(nil, uint16(id)), value)
-}
 
 // field is a field line as a literal that leaves the dynamic table alone.
 func field(name, value string) []byte {
@@ -113,7 +64,8 @@ func lpm(flag byte, message []byte) []byte {
 
 // client is an HTTP/2 client of which each frame is told.
 type client struct {
-	t    testing.TB
+	t testing.TB
+	*h2test.Inbox
 	nc   net.Conn
 	next uint32 // stream
 
@@ -122,14 +74,9 @@ type client struct {
 	settings int  // frames sent
 	stuck    bool // the server has stopped reading
 	broken   bool // nothing more can be sent
+	started  bool // reading
 
-	reading sync.WaitGroup
-
-	mu sync.Mutex
-	// Guarded by mu.
-	changed *sync.Cond
-	started bool // reading
-	over    bool // nothing more will be read
+	// Guarded by the inbox.
 	goAways []string
 	acks    int               // of SETTINGS
 	credits map[uint32]int    // by stream; 0: the connection's
@@ -154,15 +101,16 @@ func dial(t testing.TB, port int) *client {
 		}
 		nc = secure
 	}
-	c := &client{t: t, nc: nc, next: 1, credits: map[uint32]int{0: 65535}, ends: map[uint32]string{}, status: map[uint32]string{}}
-	c.changed = sync.NewCond(&c.mu)
-	return c
+	return &client{
+		t: t, Inbox: h2test.NewInbox(), nc: nc, next: 1,
+		credits: map[uint32]int{0: 65535}, ends: map[uint32]string{}, status: map[uint32]string{},
+	}
 }
 
 // greet sends the preface with SETTINGS.
 func (c *client) greet(parameters ...[]byte) {
 	c.send([]byte(http2.ClientPreface))
-	c.send(frame(settings, 0, 0, bytes.Join(parameters, nil)))
+	c.send(h2test.Raw(h2test.Settings, 0, 0, bytes.Join(parameters, nil)))
 }
 
 // patience is how long a client waits for what must happen, and a write for a server that does not read.
@@ -175,7 +123,7 @@ func (c *client) send(all ...[]byte) {
 		return
 	}
 	for _, f := range all {
-		if len(f) >= 9 && f[3] == settings && f[4] == 0 {
+		if len(f) >= 9 && f[3] == h2test.Settings && f[4] == 0 {
 			c.settings++ // as far as it is sent by itself, which is good enough: one that is not counted is not waited for
 		}
 	}
@@ -206,18 +154,18 @@ func (c *client) sendData(id uint32, content []byte, patient bool) (left []byte)
 		if patient {
 			c.wait("flow-control window", open)
 		} else {
-			c.mu.Lock()
+			c.Lock()
 			open()
-			c.mu.Unlock()
+			c.Unlock()
 		}
 		if n <= 0 {
 			return content
 		}
-		c.send(frame(data, 0, id, content[:n]))
-		c.mu.Lock()
+		c.send(h2test.Raw(h2test.Data, 0, id, content[:n]))
+		c.Lock()
 		c.credits[0] -= n
 		c.credits[id] -= n
-		c.mu.Unlock()
+		c.Unlock()
 		content = content[n:]
 	}
 	return content
@@ -238,38 +186,17 @@ func (c *client) repeat(n int, all ...[]byte) {
 func (c *client) id() uint32 {
 	id := c.next
 	c.next += 2
-	c.mu.Lock()
+	c.Lock()
 	c.credits[id] = 65535
-	c.mu.Unlock()
+	c.Unlock()
 	return id
 }
 
 // read begins to read.
 func (c *client) read() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if !c.started {
 		c.started = true
-		c.reading.Go(c.readLoop)
-	}
-}
-
-func (c *client) readLoop() {
-	framer := http2.NewFramer(nil, c.nc)
-	framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
-	for {
-		f, err := framer.ReadFrame()
-		c.mu.Lock()
-		if err != nil {
-			c.over = true
-		} else {
-			c.process(f)
-		}
-		c.changed.Broadcast()
-		c.mu.Unlock()
-		if err != nil {
-			return
-		}
+		c.Start(c.nc, c.process)
 	}
 }
 
@@ -314,23 +241,10 @@ func (c *client) process(f http2.Frame) {
 	}
 }
 
-// wait waits until holds reports true, or the connection is over; holds is called with mu held.
+// wait waits until holds reports true, or the connection is over.
 func (c *client) wait(what string, holds func() bool) {
 	c.t.Helper()
-	expired := false
-	timer := time.AfterFunc(patience, func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		expired = true
-		c.changed.Broadcast()
-	})
-	defer timer.Stop()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for !holds() && !c.over && !expired {
-		c.changed.Wait()
-	}
-	if expired {
+	if !c.Wait(patience, func() bool { return holds() || c.Err != nil }) {
 		c.t.Errorf("waited in vain for %s", what)
 	}
 }
@@ -338,7 +252,7 @@ func (c *client) wait(what string, holds func() bool) {
 // sync waits until the server has processed what was sent.
 func (c *client) sync() {
 	c.t.Helper()
-	c.send(frame(settings, 0, 0))
+	c.send(h2test.Raw(h2test.Settings, 0, 0))
 	if !c.broken {
 		c.wait("an acknowledgement", func() bool { return c.acks >= c.settings })
 	}
@@ -354,10 +268,10 @@ func (c *client) waitEnds(n int) {
 func (c *client) call(method string, message []byte) string {
 	c.t.Helper()
 	id := c.id()
-	c.send(frame(headers, endHeaders, id, block(method)), frame(data, endStream, id, lpm(0, message)))
+	c.send(h2test.Raw(h2test.Headers, h2test.EndHeaders, id, block(method)), h2test.Raw(h2test.Data, h2test.EndStream, id, lpm(0, message)))
 	c.wait("an answer", func() bool { return c.ends[id] != "" })
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.Lock()
+	defer c.Unlock()
 	end := c.ends[id]
 	delete(c.ends, id)
 	if c.called == nil {
@@ -372,9 +286,9 @@ func (c *client) reaction() string {
 	c.t.Helper()
 	c.read()
 	var parts []string
-	c.mu.Lock()
-	gone := len(c.goAways) > 0 || c.over
-	c.mu.Unlock()
+	c.Lock()
+	gone := len(c.goAways) > 0 || c.Err != nil
+	c.Unlock()
 	if c.stuck {
 		parts = append(parts, "reads no more")
 	}
@@ -386,14 +300,14 @@ func (c *client) reaction() string {
 		}
 	}
 	if c.broken || gone {
-		c.wait("the end of the connection", func() bool { return c.over })
+		c.wait("the end of the connection", func() bool { return c.Err != nil })
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.Lock()
+	defer c.Unlock()
 	switch {
 	case len(c.goAways) > 0:
 		parts = append(parts, "GOAWAY "+c.goAways[len(c.goAways)-1])
-	case c.over:
+	case c.Err != nil:
 		parts = append(parts, "closed")
 	}
 	counts := map[string]int{}
@@ -408,5 +322,5 @@ func (c *client) reaction() string {
 
 func (c *client) close() {
 	c.nc.Close()
-	c.reading.Wait()
+	c.Join()
 }

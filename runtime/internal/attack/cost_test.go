@@ -103,15 +103,15 @@ func (g *genome) spendOnce(t testing.TB, v *victim) cost {
 
 // fate says briefly what has become of the connection.
 func (c *client) fate() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.Lock()
+	defer c.Unlock()
 	switch {
 	case len(c.goAways) > 0:
 		code, _, _ := strings.Cut(c.goAways[len(c.goAways)-1], ":")
 		return "GOAWAY " + code
 	case c.stuck:
 		return "reads no more"
-	case c.over || c.broken:
+	case c.Err != nil || c.broken:
 		return "closed"
 	}
 	return "goes on"

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/net/http2"
+	"github.com/gogreeter/gogreeter/runtime/internal/h2test"
 )
 
 // genome is an attack on one connection as data, so that a search can change it, and one that was found can be played again.
@@ -205,45 +205,51 @@ func (c content) octets() int {
 
 // floods are the frames that are not of requests. They get the number of the frame, a stream that was opened, and a size.
 var floods = map[string]func(i int, id uint32, size int) []byte{
-	"PING":                      func(int, uint32, int) []byte { return frame(ping, 0, 0, "12345678") },
-	"acknowledgement of a PING": func(int, uint32, int) []byte { return frame(ping, 0x1, 0, "12345678") },
-	"SETTINGS":                  func(int, uint32, int) []byte { return frame(settings, 0, 0) },
-	"SETTINGS of a window":      func(i int, _ uint32, size int) []byte { return frame(settings, 0, 0, windows(size)) },
+	"PING":                      func(int, uint32, int) []byte { return h2test.Raw(h2test.Ping, 0, 0, "12345678") },
+	"acknowledgement of a PING": func(int, uint32, int) []byte { return h2test.Raw(h2test.Ping, 0x1, 0, "12345678") },
+	"SETTINGS":                  func(int, uint32, int) []byte { return h2test.Raw(h2test.Settings, 0, 0) },
+	"SETTINGS of a window":      func(i int, _ uint32, size int) []byte { return h2test.Raw(h2test.Settings, 0, 0, windows(size)) },
 	"SETTINGS of the table": func(i int, _ uint32, _ int) []byte {
-		return frame(settings, 0, 0, setting(http2.SettingHeaderTableSize, uint32(i%2)))
+		return h2test.Raw(h2test.Settings, 0, 0, h2test.Parameters(h2test.HeaderTableSize, uint32(i%2)))
 	},
-	"PRIORITY":                   func(_ int, id uint32, _ int) []byte { return frame(priority, 0, id, 0, "\x10") },
-	"RST_STREAM":                 func(_ int, id uint32, _ int) []byte { return cancel(id) },
-	"WINDOW_UPDATE":              func(int, uint32, int) []byte { return frame(windowUpdate, 0, 0, 1) },
-	"WINDOW_UPDATE of a stream":  func(_ int, id uint32, _ int) []byte { return frame(windowUpdate, 0, id, 1) },
-	"WINDOW_UPDATE of 0":         func(_ int, id uint32, _ int) []byte { return frame(windowUpdate, 0, id, 0) },
-	"CONTINUATION":               func(i int, id uint32, size int) []byte { return inOneBlock(i, id, size) },
-	"GOAWAY":                     func(_ int, _ uint32, size int) []byte { return frame(goAway, 0, 0, 0, 0, make([]byte, size)) },
-	"PUSH_PROMISE":               func(_ int, id uint32, _ int) []byte { return frame(pushPromise, endHeaders, id, 2) },
-	"a frame of an unknown type": func(i int, id uint32, size int) []byte { return frame(byte(10+i%200), 0xff, id, make([]byte, size)) },
-	"DATA without content":       func(_ int, id uint32, _ int) []byte { return frame(data, 0, id) },
+	"PRIORITY":                  func(_ int, id uint32, _ int) []byte { return h2test.Raw(h2test.Priority, 0, id, 0, "\x10") },
+	"RST_STREAM":                func(_ int, id uint32, _ int) []byte { return cancel(id) },
+	"WINDOW_UPDATE":             func(int, uint32, int) []byte { return h2test.Raw(h2test.WindowUpdate, 0, 0, 1) },
+	"WINDOW_UPDATE of a stream": func(_ int, id uint32, _ int) []byte { return h2test.Raw(h2test.WindowUpdate, 0, id, 1) },
+	"WINDOW_UPDATE of 0":        func(_ int, id uint32, _ int) []byte { return h2test.Raw(h2test.WindowUpdate, 0, id, 0) },
+	"CONTINUATION":              func(i int, id uint32, size int) []byte { return inOneBlock(i, id, size) },
+	"GOAWAY": func(_ int, _ uint32, size int) []byte {
+		return h2test.Raw(h2test.GoAway, 0, 0, 0, 0, make([]byte, size))
+	},
+	"PUSH_PROMISE": func(_ int, id uint32, _ int) []byte { return h2test.Raw(h2test.PushPromise, h2test.EndHeaders, id, 2) },
+	"a frame of an unknown type": func(i int, id uint32, size int) []byte {
+		return h2test.Raw(byte(10+i%200), 0xff, id, make([]byte, size))
+	},
+	"DATA without content": func(_ int, id uint32, _ int) []byte { return h2test.Raw(h2test.Data, 0, id) },
 	"DATA of padding": func(_ int, id uint32, size int) []byte {
-		return frame(data, padded, id, []byte{byte(size)}, make([]byte, size&0xff))
+		return h2test.Raw(h2test.Data, h2test.Padded, id, []byte{byte(size)}, make([]byte, size&0xff))
 	},
 	"DATA on a stream that has ended": func(_ int, id uint32, size int) []byte {
-		return frame(data, 0, id, make([]byte, size))
+		return h2test.Raw(h2test.Data, 0, id, make([]byte, size))
 	},
-	"HEADERS without content": func(_ int, id uint32, _ int) []byte { return frame(headers, endHeaders|endStream, id) },
+	"HEADERS without content": func(_ int, id uint32, _ int) []byte {
+		return h2test.Raw(h2test.Headers, h2test.EndHeaders|h2test.EndStream, id)
+	},
 }
 
 // inOneBlock is a HEADERS frame without END_HEADERS on the stream after one, and then its CONTINUATION frames.
 func inOneBlock(i int, id uint32, size int) []byte {
-	kind := continuation
+	kind := h2test.Continuation
 	if i == 0 {
-		kind = headers
+		kind = h2test.Headers
 	}
-	return frame(kind, 0, id+2, bytes.Repeat([]byte{0x83}, size))
+	return h2test.Raw(kind, 0, id+2, bytes.Repeat([]byte{0x83}, size))
 }
 
 // windows are values of SETTINGS_INITIAL_WINDOW_SIZE, up and down in turn.
 func windows(size int) (b []byte) {
 	for i := range min(max(size/6, 1), 64) {
-		b = append(b, setting(http2.SettingInitialWindowSize, uint32(i%2)*(1<<30))...)
+		b = append(b, h2test.Parameters(h2test.InitialWindowSize, uint32(i%2)*(1<<30))...)
 	}
 	return b
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/net/http2"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/h2test"
 )
 
 // A step is how far a client comes that then says nothing any more.
@@ -27,8 +29,8 @@ var preface = http2.ClientPreface
 const hello = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
 
 func steps() []step {
-	greeting := preface + string(frame(settings, 0, 0))
-	request := string(frame(headers, endHeaders, 1, block("Wait")))
+	greeting := preface + string(h2test.Raw(h2test.Settings, 0, 0))
+	request := string(h2test.Raw(h2test.Headers, h2test.EndHeaders, 1, block("Wait")))
 	return []step{
 		{name: "nothing", want: "closed"},
 		{name: "half of the preface", says: preface[:12], want: "closed"},
@@ -37,9 +39,9 @@ func steps() []step {
 		{name: "half a SETTINGS frame", says: greeting[:28], want: "closed"},
 		{name: "the preface with SETTINGS", says: greeting, want: "PING"},
 		{name: "half a HEADERS frame", says: greeting + request[:20], want: "PING"},
-		{name: "HEADERS without END_HEADERS", says: greeting + string(frame(headers, 0, 1, block("Wait"))), want: "GOAWAY ENHANCE_YOUR_CALM: field block takes too long"},
+		{name: "HEADERS without END_HEADERS", says: greeting + string(h2test.Raw(h2test.Headers, 0, 1, block("Wait"))), want: "GOAWAY ENHANCE_YOUR_CALM: field block takes too long"},
 		{name: "a request without its message", says: greeting + request, want: "PING"},
-		{name: "half a message", says: greeting + request + string(frame(data, 0, 1, lpm(0, make([]byte, 9000))[:4000])), want: "PING"},
+		{name: "half a message", says: greeting + request + string(h2test.Raw(h2test.Data, 0, 1, lpm(0, make([]byte, 9000))[:4000])), want: "PING"},
 		{name: "TLS: nothing", tls: true, want: "closed"},
 		{name: "TLS: half a ClientHello", tls: true, says: hello, want: "closed"},
 		{name: "TLS: the handshake alone", tls: true, secured: true, want: "closed"},

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/h2test"
 )
 
 // victim is the process that is attacked.
@@ -77,7 +79,7 @@ func (v *victim) friend(profile string) *client {
 	c := dial(v.t, v.ports[profile].port())
 	c.bodies = map[uint32][]byte{}
 	c.greet()
-	c.send(frame(windowUpdate, 0, 0, 1<<30))
+	c.send(h2test.Raw(h2test.WindowUpdate, 0, 0, 1<<30))
 	c.read()
 	return c
 }
@@ -102,8 +104,8 @@ func (v *victim) ask(q question) (m measurement) {
 	c := v.controls[q.Profile]
 	id := c.next
 	end := c.call("Measure", message)
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.Lock()
+	defer c.Unlock()
 	body := c.bodies[id]
 	delete(c.bodies, id)
 	if end != "grpc-status 0" || len(body) < 5 || json.Unmarshal(body[5:], &m) != nil {
@@ -135,10 +137,10 @@ func (v *victim) watch(profile string) *bystander {
 			}
 			id := c.next
 			end := c.call("Echo", []byte("bystander"))
-			c.mu.Lock()
+			c.Lock()
 			body := string(c.bodies[id])
 			delete(c.bodies, id)
-			c.mu.Unlock()
+			c.Unlock()
 			if want := string(lpm(0, []byte("bystander"))); end != "grpc-status 0" || body != want {
 				v.t.Errorf("a bystander was answered with %q and %q", end, body)
 				return

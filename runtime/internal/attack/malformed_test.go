@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/h2test"
 )
 
 // TestMalformed sends requests that are wrong in one way each, all on one connection, which has to serve a request after
@@ -92,21 +94,21 @@ func playMalformed(t *testing.T, v *victim) {
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
 			id := c.id()
-			c.send(frame(headers, endHeaders, id, row.block))
+			c.send(h2test.Raw(h2test.Headers, h2test.EndHeaders, id, row.block))
 			switch {
 			case row.data == nil:
-				c.send(frame(data, 0, id, hi[:6]))
+				c.send(h2test.Raw(h2test.Data, 0, id, hi[:6]))
 			case len(row.data) > 16384:
 				c.sendData(id, row.data, true)
-				c.send(frame(data, endStream, id))
+				c.send(h2test.Raw(h2test.Data, h2test.EndStream, id))
 			default:
-				c.send(frame(data, endStream, id, row.data))
+				c.send(h2test.Raw(h2test.Data, h2test.EndStream, id, row.data))
 			}
 			c.wait("an answer", func() bool { return c.ends[id] != "" })
-			c.mu.Lock()
+			c.Lock()
 			got, goAways := c.ends[id], c.goAways
 			delete(c.bodies, id)
-			c.mu.Unlock()
+			c.Unlock()
 			if got != row.want || len(goAways) > 0 {
 				t.Errorf("answered with %q, want %q; GOAWAY %q", got, row.want, goAways)
 			}

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"testing"
 
-	"golang.org/x/net/http2"
+	"github.com/gogreeter/gogreeter/runtime/internal/h2test"
 )
 
 // most is how many streams the attacks on memory open: one less than the server allows, for what comes after. With the
@@ -29,12 +29,12 @@ func gzipped(n int) []byte {
 
 // zeroWindow has the server send nothing that flow control is for.
 func zeroWindow(c *client) {
-	c.send(frame(settings, 0, 0, setting(http2.SettingInitialWindowSize, 0)))
+	c.send(h2test.Raw(h2test.Settings, 0, 0, h2test.Parameters(h2test.InitialWindowSize, 0)))
 }
 
 // openWindow lets the server send as much as it likes.
 func openWindow(c *client) {
-	c.send(frame(settings, 0, 0, setting(http2.SettingInitialWindowSize, 1<<31-1)), frame(windowUpdate, 0, 0, 1<<31-1-65535))
+	c.send(h2test.Raw(h2test.Settings, 0, 0, h2test.Parameters(h2test.InitialWindowSize, 1<<31-1)), h2test.Raw(h2test.WindowUpdate, 0, 0, 1<<31-1-65535))
 }
 
 // ask makes calls of a method, and does not wait for the answers.
@@ -42,7 +42,7 @@ func ask(n int, method string) func(c *client) {
 	return func(c *client) {
 		for range n {
 			id := c.id()
-			c.send(frame(headers, endHeaders, id, block(method)), frame(data, endStream, id, call))
+			c.send(h2test.Raw(h2test.Headers, h2test.EndHeaders, id, block(method)), h2test.Raw(h2test.Data, h2test.EndStream, id, call))
 		}
 	}
 }
@@ -84,12 +84,12 @@ func playMemory(t *testing.T, v *victim) {
 	run(t, v, "memory", []attack{
 		{name: "4 MiB announced, not sent", send: func(c *client) {
 			for range most() {
-				c.send(frame(data, 0, c.opened("Wait"), lpm(0, make([]byte, 4<<20))[:5]))
+				c.send(h2test.Raw(h2test.Data, 0, c.opened("Wait"), lpm(0, make([]byte, 4<<20))[:5]))
 			}
 		}, want: "served"},
 		{name: "4 GiB announced (CVE-2024-37168)", send: func(c *client) {
 			for range most() {
-				c.send(frame(data, 0, c.opened("Wait"), "\x00\xff\xff\xff\xff"))
+				c.send(h2test.Raw(h2test.Data, 0, c.opened("Wait"), "\x00\xff\xff\xff\xff"))
 			}
 			c.waitEnds(most())
 		}, want: fmt.Sprintf("served; %d × grpc-status 8", most())},
@@ -107,7 +107,7 @@ func playMemory(t *testing.T, v *victim) {
 			b := block("Echo", "grpc-encoding", "gzip")
 			for range bombs {
 				id := c.id()
-				c.send(frame(headers, endHeaders, id, b), frame(data, endStream, id, bomb))
+				c.send(h2test.Raw(h2test.Headers, h2test.EndHeaders, id, b), h2test.Raw(h2test.Data, h2test.EndStream, id, bomb))
 			}
 			c.waitEnds(bombs)
 		}, want: fmt.Sprintf("served; %d × grpc-status 8", bombs)},
@@ -116,22 +116,22 @@ func playMemory(t *testing.T, v *victim) {
 		{name: "streams of responses, zero window", send: both(zeroWindow, ask(calls, "Stream")), want: slow, heap: mostHeld >> 20},
 		{name: "streams of responses, not read", unread: true, send: both(openWindow, ask(calls, "Stream")), want: ".*", heap: mostHeld >> 20},
 		{name: "responses in windows of one octet (CVE-2019-9511)", send: func(c *client) {
-			c.send(frame(settings, 0, 0, setting(http2.SettingInitialWindowSize, 1)))
+			c.send(h2test.Raw(h2test.Settings, 0, 0, h2test.Parameters(h2test.InitialWindowSize, 1)))
 			ask(1, "Large")(c)
-			c.repeat(count(100_000), frame(windowUpdate, 0, 1, 1))
+			c.repeat(count(100_000), h2test.Raw(h2test.WindowUpdate, 0, 1, 1))
 		}, want: "served(; 1 × grpc-status 0)?"}, // compressed, it may be that small
 		{name: "DATA on streams that were refused", send: func(c *client) {
 			for i := 0; i < count(10_000); i++ {
 				id := c.id()
-				c.send(frame(headers, endHeaders, id, block("Nope")))
+				c.send(h2test.Raw(h2test.Headers, h2test.EndHeaders, id, block("Nope")))
 				if i%100 == 0 {
 					c.sync()
 				}
 				c.wait("the connection's window", func() bool { return c.credits[0] >= 16384 })
-				c.send(frame(data, 0, id, make([]byte, 16384)))
-				c.mu.Lock()
+				c.send(h2test.Raw(h2test.Data, 0, id, make([]byte, 16384)))
+				c.Lock()
 				c.credits[0] -= 16384
-				c.mu.Unlock()
+				c.Unlock()
 			}
 		}, want: "served.*"},
 	})

@@ -4,8 +4,9 @@ import (
 	"bytes"
 	"slices"
 
-	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/h2test"
 )
 
 // player plays a genome on a connection.
@@ -31,9 +32,9 @@ const atOnce = 32 << 10
 func (g *genome) play(c *client, enough func() bool) {
 	p := &player{c: c, enough: enough}
 	p.encoder = hpack.NewEncoder(&p.encoded)
-	c.greet(setting(http2.SettingInitialWindowSize, g.Window))
+	c.greet(h2test.Parameters(h2test.InitialWindowSize, g.Window))
 	if g.Window > 0 {
-		c.send(frame(windowUpdate, 0, 0, 1<<31-1-65535))
+		c.send(h2test.Raw(h2test.WindowUpdate, 0, 0, 1<<31-1-65535))
 	}
 	if g.Unread {
 		c.credits[0] = 1 << 20 // as the server will have said
@@ -55,7 +56,7 @@ func (g *genome) play(c *client, enough func() bool) {
 func (p *player) add(frames ...[]byte) {
 	for _, f := range frames {
 		p.batch = append(p.batch, f...)
-		if f[3] == settings && f[4] == 0 {
+		if f[3] == h2test.Settings && f[4] == 0 {
 			p.c.settings++
 		}
 	}
@@ -85,9 +86,9 @@ func (p *player) requests(s *gene, unread bool) {
 		}
 		id := p.c.id()
 		p.opened = append(p.opened, id)
-		flags := endHeaders
+		flags := h2test.EndHeaders
 		if len(content) == 0 && s.End == ended {
-			flags |= endStream
+			flags |= h2test.EndStream
 		}
 		p.headers(id, flags, p.block(s, i))
 		rest := p.content(s, id, content)
@@ -113,12 +114,12 @@ func (p *player) requests(s *gene, unread bool) {
 
 // headers adds a field block, which may need several frames.
 func (p *player) headers(id uint32, flags byte, block []byte) {
-	kind := headers
+	kind := h2test.Headers
 	for len(block) > 16384 {
-		p.add(frame(kind, flags&^endHeaders, id, block[:16384]))
-		kind, flags, block = continuation, flags&endHeaders, block[16384:]
+		p.add(h2test.Raw(kind, flags&^h2test.EndHeaders, id, block[:16384]))
+		kind, flags, block = h2test.Continuation, flags&h2test.EndHeaders, block[16384:]
 	}
-	p.add(frame(kind, flags, id, block))
+	p.add(h2test.Raw(kind, flags, id, block))
 }
 
 // block is the field block of a gene's request.
@@ -168,7 +169,7 @@ func (p *player) content(s *gene, id uint32, content []byte) (left []byte) {
 		if s.Content.Pad > 0 {
 			extra = 1 + s.Content.Pad
 		}
-		c.mu.Lock()
+		c.Lock()
 		n := min(len(content), size, c.credits[0]-extra, c.credits[id]-extra)
 		if c.ends[id] != "" {
 			n, content = 0, nil
@@ -177,19 +178,19 @@ func (p *player) content(s *gene, id uint32, content []byte) (left []byte) {
 			c.credits[0] -= n + extra
 			c.credits[id] -= n + extra
 		}
-		c.mu.Unlock()
+		c.Unlock()
 		if n <= 0 {
 			return content
 		}
 		flags, parts := byte(0), []any{content[:n]}
 		if content = content[n:]; len(content) == 0 && s.End == ended {
-			flags = endStream
+			flags = h2test.EndStream
 		}
 		if extra > 0 {
-			flags |= padded
+			flags |= h2test.Padded
 			parts = []any{[]byte{byte(s.Content.Pad)}, parts[0], make([]byte, s.Content.Pad)}
 		}
-		p.add(frame(data, flags, id, parts...))
+		p.add(h2test.Raw(h2test.Data, flags, id, parts...))
 	}
 	return nil
 }

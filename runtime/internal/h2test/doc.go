@@ -5,4 +5,7 @@
 // A [Peer] writes and reads single frames, for one goroutine. In a bubble of testing/synctest, on a [Pipe], it looks at what
 // has come without waiting for more; on other connections it waits. Either role is possible: a test begins with
 // [Peer.GreetServer] as a client, or with [Peer.GreetClient] as a server.
+//
+// An [Inbox] reads by itself, for peers that have more to do than to wait for the next frame. It has field blocks decoded by
+// golang.org/x/net/http2, which refuses what is no HTTP/2.
 package h2test

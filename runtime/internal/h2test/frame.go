@@ -28,6 +28,13 @@ const (
 	HasPriority byte = 0x20
 )
 
+// Settings that tests change (RFC 9113, Section 6.5.2).
+const (
+	HeaderTableSize   uint32 = 0x1
+	InitialWindowSize uint32 = 0x4
+	MaxHeaderListSize uint32 = 0x6
+)
+
 // Cancel is the error code CANCEL (RFC 9113, Section 7).
 const Cancel uint32 = 0x8
 

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"golang.org/x/net/http2"
 )
 
 func TestRaw(t *testing.T) {
@@ -90,6 +92,61 @@ func TestPeer_BothRoles(t *testing.T) {
 		t.Errorf("half a frame: %v", err)
 	}
 	client.WantNothing()
+}
+
+func TestPeer_Together(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := NewPipe()
+		p := NewPeer(t, a)
+		p.Together(func() {
+			p.Preface()
+			p.WriteHeaders(1, true, "large", strings.Repeat("\x00", 20_000)) // of which Huffman coding makes more
+			if n := a.Unread(); n != 0 {
+				t.Errorf("%d octets have left", n)
+			}
+		})
+		got, ok := bytes.CutPrefix(b.Take(), []byte(ClientPreface))
+		var kinds, flags []byte
+		for f, rest, ok := Cut(got); ok; f, rest, ok = Cut(rest) {
+			kinds, flags = append(kinds, f.Type), append(flags, f.Flags)
+		}
+		if !ok || string(kinds) != "\x04\x01\x09" || string(flags) != "\x00\x01\x04" {
+			t.Errorf("the preface %v, frames of the types %v with the flags %v", ok, kinds, flags)
+		}
+		b.Close()
+		p.MayFail = true
+		p.WriteData(1, true, "to nobody")
+	})
+}
+
+func TestInbox(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := NewPipe()
+		in, p := NewInbox(), NewPeer(t, b)
+		var got []string
+		in.Start(a, func(f http2.Frame) { got = append(got, f.Header().Type.String()) })
+		go func() {
+			time.Sleep(time.Second)
+			p.WriteFrame(Headers, EndStream, 1, "\x88")
+			p.WriteFrame(Continuation, EndHeaders, 1)
+			p.WriteFrame(Ping, 0, 0, "12345678")
+		}()
+		if in.Wait(time.Millisecond, func() bool { return len(got) > 0 }) {
+			t.Errorf("%v has come too early", got)
+		}
+		if !in.Wait(time.Minute, func() bool { return len(got) == 2 }) || strings.Join(got, " ") != "HEADERS PING" {
+			t.Errorf("got %v", got)
+		}
+		go in.Change(func() { got = nil })
+		if !in.Wait(time.Minute, func() bool { return got == nil }) {
+			t.Error("a change wakes nobody")
+		}
+		b.Close()
+		in.Join()
+		if in.Err != io.EOF {
+			t.Errorf("the end is %v", in.Err)
+		}
+	})
 }
 
 func TestPipe(t *testing.T) {

@@ -19,8 +19,12 @@ type Peer struct {
 	Conn    net.Conn
 	Encoder *hpack.Encoder // of the field blocks that the peer writes
 
+	// MayFail says that writes may fail: what matters is what comes back, if anything does.
+	MayFail bool
+
 	t       testing.TB
-	blocks  bytes.Buffer // what Encoder writes to
+	blocks  bytes.Buffer  // what Encoder writes to
+	batch   *bytes.Buffer // what is written now leaves together; nil: at once
 	decoder *hpack.Decoder
 	input   []byte // received and not looked at
 }
@@ -40,6 +44,13 @@ func (p *Peer) GreetServer(settings ...uint32) {
 	p.t.Helper()
 	p.Write([]byte(ClientPreface))
 	p.greet(settings...)
+}
+
+// Preface writes what a client sends first, and reads nothing.
+func (p *Peer) Preface(settings ...uint32) {
+	p.t.Helper()
+	p.Write([]byte(ClientPreface))
+	p.WriteSettings(settings...)
 }
 
 // GreetClient exchanges prefaces as a server does. The client has sent its own, or is about to.
@@ -76,9 +87,23 @@ func (p *Peer) greet(settings ...uint32) {
 // Write writes octets as they are.
 func (p *Peer) Write(b []byte) {
 	p.t.Helper()
-	if _, err := p.Conn.Write(b); err != nil {
+	if p.batch != nil {
+		p.batch.Write(b)
+		return
+	}
+	if _, err := p.Conn.Write(b); err != nil && !p.MayFail {
 		p.t.Fatalf("the connection is closed already: %v", err)
 	}
+}
+
+// Together has all that write writes leave in one piece.
+func (p *Peer) Together(write func()) {
+	p.t.Helper()
+	var batch bytes.Buffer
+	p.batch = &batch
+	write()
+	p.batch = nil
+	p.Write(batch.Bytes())
 }
 
 // WriteFrame writes a frame: see [Raw].
@@ -93,10 +118,14 @@ func (p *Peer) WriteSettings(settings ...uint32) {
 	p.WriteFrame(Settings, 0, 0, Parameters(settings...))
 }
 
-// WriteHeaders writes a HEADERS frame with field lines: name, value, name, value…
+// WriteHeaders writes field lines: name, value, name, value… It cuts a large block into HEADERS and CONTINUATION.
 func (p *Peer) WriteHeaders(id uint32, endStream bool, fields ...string) {
 	p.t.Helper()
-	p.WriteFrame(Headers, EndHeaders|flagIf(endStream), id, p.Block(fields...))
+	kind, flags, block := Headers, flagIf(endStream), p.Block(fields...)
+	for ; len(block) > maxFrameSize; kind, flags, block = Continuation, 0, block[maxFrameSize:] {
+		p.WriteFrame(kind, flags, id, block[:maxFrameSize])
+	}
+	p.WriteFrame(kind, flags|EndHeaders, id, block)
 }
 
 // Block encodes a field block. The encoder is the connection's: blocks have to be written in the order of encoding.
@@ -188,6 +217,13 @@ func (p *Peer) Next() Frame {
 		p.t.Fatal("no frame has come")
 	}
 	return f
+}
+
+// Until takes frames until one is wanted.
+func (p *Peer) Until(wanted func(f Frame) bool) {
+	p.t.Helper()
+	for !wanted(p.Next()) {
+	}
 }
 
 // Want takes the next frame, which must be of a type.
