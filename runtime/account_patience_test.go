@@ -105,7 +105,7 @@ func (c *testClient) callAtRandom(t *testing.T, random *rand.Rand) {
 			continue
 		}
 		st.halfClose()
-		st.await(func() bool { return st.ended || st.reset || c.ended })
+		st.await(func() bool { return st.ended || st.reset || c.Err != nil })
 		if r := st.snapshot(); r.reset && r.code == http2.ErrCodeRefusedStream {
 			continue
 		} else if code, details := r.status(); code != codes.OK {
@@ -120,7 +120,7 @@ func (st *testStream) sendSlowly(data []byte) {
 		n := 0
 		st.await(func() bool {
 			n = min(len(data), 16384, st.c.credits, st.credits)
-			return n > 0 || st.ended || st.reset || st.c.ended
+			return n > 0 || st.ended || st.reset || st.c.Err != nil
 		})
 		if n <= 0 {
 			return
@@ -135,9 +135,9 @@ func (st *testStream) await(holds func() bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 	defer cancel()
 	for ctx.Err() == nil {
-		st.c.mu.Lock()
+		st.c.Lock()
 		held := holds()
-		st.c.mu.Unlock()
+		st.c.Unlock()
 		if held {
 			return
 		}

@@ -434,11 +434,11 @@ func TestAccount_StreamPinsNoWorker(t *testing.T) {
 		synctest.Wait() // for the client's reader
 		ended := 0
 		for _, st := range streams {
-			client.mu.Lock()
+			client.Lock()
 			if st.ended {
 				ended++
 			}
-			client.mu.Unlock()
+			client.Unlock()
 		}
 		if ended == 0 {
 			t.Error("no stream has ended")
@@ -676,8 +676,8 @@ func TestAccount_InitialMetadataWaits(t *testing.T) {
 		})})
 		nc := s.listener.dial()
 		all := &sink{}
-		w := &frames{t: t, nc: all}
-		w.greet()
+		w := newFramePeer(t, all)
+		w.Preface()
 		for i := range uint32(400) {
 			w.call(2*i+1, "/t.S/M")
 		}

@@ -11,17 +11,19 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/h2test"
 )
 
 // testClient is a gRPC client that is told frame by frame what to do. What it sends is queued and written by a
 // goroutine of its own, so that neither side can block the other over a net.Pipe.
 type testClient struct {
-	t  testing.TB
-	nc net.Conn
+	*h2test.Inbox
+	t       testing.TB
+	nc      net.Conn
+	writing sync.WaitGroup
 
-	mu sync.Mutex
-	// Guarded by mu.
-	changed   *sync.Cond
+	// Guarded by the inbox.
 	out       bytes.Buffer
 	framer    *http2.Framer // writes to out
 	corked    bool          // what is written stays in out
@@ -34,9 +36,7 @@ type testClient struct {
 	pings     int      // acknowledged
 	credits   int      // flow-control window for requests
 	thrifty   bool     // gives no flow-control credit of its own accord
-	ended     bool     // nothing more will be read
 	abandoned bool     // nothing more will be written
-	wg        sync.WaitGroup
 }
 
 // testStream is one RPC of a testClient.
@@ -44,7 +44,7 @@ type testStream struct {
 	c  *testClient
 	id uint32
 
-	// Guarded by c.mu.
+	// Guarded by c.
 	headers  []hpack.HeaderField
 	trailers []hpack.HeaderField
 	blocks   int // field blocks received
@@ -59,70 +59,44 @@ type testStream struct {
 // newTestClient speaks HTTP/2 on nc until the test ends. It sends the preface.
 func newTestClient(t testing.TB, nc net.Conn, settings ...http2.Setting) *testClient {
 	t.Helper()
-	c := &testClient{t: t, nc: nc, streams: make(map[uint32]*testStream), nextID: 1, credits: 65535}
-	c.changed = sync.NewCond(&c.mu)
+	c := &testClient{Inbox: h2test.NewInbox(), t: t, nc: nc, streams: make(map[uint32]*testStream), nextID: 1, credits: 65535}
 	c.framer = http2.NewFramer(&c.out, nil)
 	c.framer.AllowIllegalWrites = true
 	c.encoder = hpack.NewEncoder(&c.block)
 	c.out.WriteString(http2.ClientPreface)
 	c.framer.WriteSettings(settings...)
-	c.wg.Add(2)
-	go c.writeLoop()
-	go c.readLoop()
+	c.writing.Go(c.writeLoop)
+	c.Start(nc, c.process)
 	t.Cleanup(c.close)
 	return c
 }
 
 // close drops the connection.
 func (c *testClient) close() {
-	c.mu.Lock()
-	c.abandoned = true
-	c.changed.Broadcast()
-	c.mu.Unlock()
+	c.Change(func() { c.abandoned = true })
 	c.nc.Close()
-	c.wg.Wait()
+	c.writing.Wait()
+	c.Join()
 }
 
 func (c *testClient) writeLoop() {
-	defer c.wg.Done()
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.Lock()
+	defer c.Unlock()
 	for !c.abandoned {
 		if c.corked || c.out.Len() == 0 {
-			c.changed.Wait()
+			c.Changed.Wait()
 			continue
 		}
 		b := bytes.Clone(c.out.Bytes())
 		c.out.Reset()
-		c.mu.Unlock()
+		c.Unlock()
 		_, err := c.nc.Write(b)
-		c.mu.Lock()
+		c.Lock()
 		c.abandoned = c.abandoned || err != nil
 	}
 }
 
-func (c *testClient) readLoop() {
-	defer c.wg.Done()
-	framer := http2.NewFramer(nil, c.nc)
-	framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
-	framer.SetMaxReadFrameSize(1<<24 - 1)
-	for {
-		f, err := framer.ReadFrame()
-		c.mu.Lock()
-		if err != nil {
-			c.ended = true
-		} else {
-			c.process(f)
-		}
-		c.changed.Broadcast()
-		c.mu.Unlock()
-		if err != nil {
-			return
-		}
-	}
-}
-
-// process processes a frame of the server's; c.mu is held.
+// process processes a frame of the server's; the mutex is held.
 func (c *testClient) process(f http2.Frame) {
 	st := c.streams[f.Header().StreamID]
 	switch f := f.(type) {
@@ -164,7 +138,7 @@ func (c *testClient) process(f http2.Frame) {
 	}
 }
 
-// credit gives back what a stream has received; c.mu is held.
+// credit gives back what a stream has received; the mutex is held.
 func (c *testClient) credit(st *testStream) {
 	if st.window == 0 {
 		return
@@ -178,54 +152,33 @@ func (c *testClient) credit(st *testStream) {
 
 // do sends what write writes.
 func (c *testClient) do(write func(framer *http2.Framer)) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	write(c.framer)
-	c.changed.Broadcast()
+	c.Change(func() { write(c.framer) })
 }
 
 // cork keeps back what is sent until uncork, so that it arrives in one piece.
 func (c *testClient) cork() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.corked = true
+	c.Change(func() { c.corked = true })
 }
 
 func (c *testClient) uncork() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.corked = false
-	c.changed.Broadcast()
+	c.Change(func() { c.corked = false })
 }
 
 // patience is how long a client waits for what must happen: for ever, as far as a test is concerned.
 const patience = 5 * time.Minute
 
-// wait waits until holds reports true; it is called with c.mu held.
+// wait waits until holds reports true; it is called with the mutex held.
 func (c *testClient) wait(what string, holds func() bool) {
 	c.t.Helper()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	expired := false
-	timer := time.AfterFunc(patience, func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		expired = true
-		c.changed.Broadcast()
-	})
-	defer timer.Stop()
-	for !holds() {
-		if expired {
-			c.t.Fatalf("waited in vain for %s", what)
-		}
-		c.changed.Wait()
+	if !c.Wait(patience, holds) {
+		c.t.Fatalf("waited in vain for %s", what)
 	}
 }
 
 // waitEnd waits until the server has closed the connection.
 func (c *testClient) waitEnd() {
 	c.t.Helper()
-	c.wait("the end of the connection", func() bool { return c.ended })
+	c.wait("the end of the connection", func() bool { return c.Err != nil })
 }
 
 // ping waits until everything sent so far has been read by the server.
@@ -294,7 +247,7 @@ func (c *testClient) openCut(fields []hpack.HeaderField, endStream bool, size in
 	return st
 }
 
-// writeFields writes a field block in frames of at most size octets; c.mu is held.
+// writeFields writes a field block in frames of at most size octets; the mutex is held.
 func (st *testStream) writeFields(framer *http2.Framer, fields []hpack.HeaderField, endStream bool, size int) {
 	st.c.block.Reset()
 	for _, f := range fields {
@@ -353,7 +306,7 @@ func (st *testStream) sendPatiently(data []byte) {
 		n := 0
 		st.c.wait("flow-control window", func() bool {
 			n = min(len(data), 16384, st.c.credits, st.credits)
-			return n > 0 || st.ended || st.reset || st.c.ended
+			return n > 0 || st.ended || st.reset || st.c.Err != nil
 		})
 		if n == 0 {
 			return

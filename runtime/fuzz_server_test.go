@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
+	"github.com/gogreeter/gogreeter/runtime/internal/h2test"
 )
 
 // fuzzLimit is the largest message that the servers in FuzzServer take.
@@ -112,40 +113,34 @@ func (p *fuzzPeer) play(script []byte) {
 
 func (p *fuzzPeer) step(op, on byte, argument []byte) {
 	id := 2*uint32(on) + 1
-	w := &frames{t: p.t, nc: p.nc}
+	w := newFramePeer(p.t, p.nc)
 	switch op {
 	case 0, 1: // a request; of 1 there is nothing more
 		p.request(w, on, argument, op == 1)
 	case 2:
-		p.data(w, id, lpm(0, string(argument)), false)
+		w.WriteData(id, false, lpm(0, string(argument)))
 	case 3:
-		p.data(w, id, lpm(0, string(argument)), true)
+		w.WriteData(id, true, lpm(0, string(argument)))
 	case 4:
-		p.data(w, id, argument, len(argument) == 0)
+		w.WriteData(id, len(argument) == 0, argument)
 	case 5:
-		p.data(w, id, lpm(1, compress(p.t, Gzip, strings.Repeat(string(argument), 1000))), false)
+		w.WriteData(id, false, lpm(1, compress(p.t, Gzip, strings.Repeat(string(argument), 1000))))
 	case 6:
-		p.data(w, id, make([]byte, 64*len(argument)), false)
+		w.WriteData(id, false, make([]byte, 64*len(argument)))
 	case 7:
-		w.do(func(framer *http2.Framer) { framer.WriteRSTStream(id, http2.ErrCodeCancel) })
+		w.WriteFrame(h2test.RSTStream, 0, id, h2test.Cancel)
 		delete(p.open, id)
 	case 8:
-		w.do(func(framer *http2.Framer) { framer.WriteWindowUpdate(id, 1<<(uint32(len(argument))%31)) })
+		w.WriteWindowUpdate(id, 1<<(len(argument)%31))
 	case 9:
-		w.do(func(framer *http2.Framer) { framer.WriteWindowUpdate(0, 1<<(uint32(len(argument))%31)) })
+		w.WriteWindowUpdate(0, 1<<(len(argument)%31))
 	case 10:
 		p.resized = true
-		w.do(func(framer *http2.Framer) {
-			framer.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: uint32(len(argument)) << (on % 24)})
-		})
+		w.WriteSettings(h2test.InitialWindowSize, uint32(len(argument))<<(on%24))
 	case 11:
-		w.do(func(framer *http2.Framer) {
-			framer.WritePing(on%2 == 0, [8]byte{'s', 'h', 'u', 't', 'd', 'o', 'w', 'n'})
-		})
+		w.WriteFrame(h2test.Ping, 1-on%2, 0, "shutdown")
 	case 12:
-		w.do(func(framer *http2.Framer) {
-			framer.WriteRawFrame(http2.FrameType(on%16), http2.Flags(on/16), p.next, argument)
-		})
+		w.WriteFrame(on%16, on/16, p.next, argument)
 		p.requests++
 		p.resized = true
 	case 13:
@@ -166,7 +161,7 @@ func (p *fuzzPeer) step(op, on byte, argument []byte) {
 }
 
 // request sends a field block: the first octet of the argument says which method.
-func (p *fuzzPeer) request(w *frames, more byte, argument []byte, endStream bool) {
+func (p *fuzzPeer) request(w framePeer, more byte, argument []byte, endStream bool) {
 	path := fuzzPaths[0]
 	if len(argument) > 0 {
 		path = fuzzPaths[int(argument[0])%len(fuzzPaths)]
@@ -180,26 +175,12 @@ func (p *fuzzPeer) request(w *frames, more byte, argument []byte, endStream bool
 	if len(argument) > 1 {
 		fields = append(fields, "c", strings.Repeat("c", 10*len(argument)))
 	}
-	var block bytes.Buffer
-	encoder := hpack.NewEncoder(&block)
-	encoder.SetMaxDynamicTableSize(0)
-	for _, f := range request(path, fields...) {
-		encoder.WriteField(f)
-	}
 	p.requests++
 	if !p.stopped && (more&(1<<6) == 0 || endStream) { // or it is let finish its request, for it does not speak gRPC
 		p.open[p.next] = true
 	}
-	w.do(func(framer *http2.Framer) {
-		framer.WriteHeaders(http2.HeadersFrameParam{
-			StreamID: p.next, BlockFragment: block.Bytes(), EndHeaders: true, EndStream: endStream,
-		})
-	})
+	w.open(p.next, endStream, path, fields...)
 	p.next += 2
-}
-
-func (p *fuzzPeer) data(w *frames, id uint32, data []byte, endStream bool) {
-	w.do(func(framer *http2.Framer) { framer.WriteData(id, endStream, data) })
 }
 
 // check looks at what the server keeps while nothing happens.
@@ -358,7 +339,7 @@ func serveScript(t *testing.T, how, script []byte) {
 	s := newTestServer(t, options, fuzzMethods())
 	p := &fuzzPeer{t: t, s: s, nc: s.listener.dial(), next: 1, open: map[uint32]bool{}}
 	p.wg.Go(p.read)
-	(&frames{t: t, nc: p.nc}).greet()
+	newFramePeer(t, p.nc).Preface()
 	p.play(script)
 	synctest.Wait()
 	p.check()

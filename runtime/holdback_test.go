@@ -66,8 +66,8 @@ func (h *heldBack) wantBegun(want int32) {
 
 // begunOn reports whether a response has begun.
 func (h *heldBack) begunOn(st *testStream) bool {
-	h.client.mu.Lock()
-	defer h.client.mu.Unlock()
+	h.client.Lock()
+	defer h.client.Unlock()
 	return st.headers != nil
 }
 
@@ -363,9 +363,9 @@ func TestHoldback_OtherDispatchers(t *testing.T) {
 		a.do(func(f *http2.Framer) { f.WriteWindowUpdate(h.id, 1000) })
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		a.mu.Lock()
+		a.Lock()
 		ended := h.ended
-		a.mu.Unlock()
+		a.Unlock()
 		if !ended {
 			t.Error("the RPC has not been answered")
 		}

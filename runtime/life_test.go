@@ -124,9 +124,9 @@ func (l *life) step(name string) {
 // send sends the next n octets of the request, as far as there is window: like a client that has given up waiting for it, or
 // cut its request.
 func (l *life) send(n int) {
-	l.client.mu.Lock()
+	l.client.Lock()
 	n = max(0, min(n, l.client.credits, l.st.credits))
-	l.client.mu.Unlock()
+	l.client.Unlock()
 	l.st.sendData(l.rest[:n])
 	l.rest = l.rest[n:]
 }

@@ -157,7 +157,7 @@ func countResult(counts *sync.Map, st *testStream) {
 
 // refused reports whether the server has said that it has not looked at the RPC.
 func (st *testStream) refused() bool {
-	st.c.mu.Lock()
-	defer st.c.mu.Unlock()
+	st.c.Lock()
+	defer st.c.Unlock()
 	return st.reset && st.code == http2.ErrCodeRefusedStream || len(st.c.goAways) > 0 && st.id > st.c.lastID
 }

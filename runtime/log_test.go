@@ -11,9 +11,10 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"golang.org/x/net/http2"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/h2test"
 )
 
 // badLog is a slog.Handler with mistakes in it.
@@ -185,11 +186,11 @@ func TestLog_SmallFieldSections(t *testing.T) {
 		runInBubble(t, tt.name, func(t *testing.T) {
 			s := newTestServer(t, tt.options, handlers{"M": tt.method})
 			p := newProbe(t, s)
-			p.do(func(framer *http2.Framer) {
-				framer.WriteSettings(http2.Setting{ID: http2.SettingMaxHeaderListSize, Val: 1})
+			p.Together(func() {
+				p.WriteSettings(h2test.MaxHeaderListSize, 1)
 				for id := uint32(1); id < 6; id += 2 {
-					p.headers(framer, id, false, "/t.S/M")
-					framer.WriteData(id, true, lpm(0, "x"))
+					p.open(id, false, "/t.S/M")
+					p.WriteData(id, true, lpm(0, "x"))
 				}
 			})
 			synctest.Wait()
@@ -199,7 +200,7 @@ func TestLog_SmallFieldSections(t *testing.T) {
 			if lines := s.log.lines("level=ERROR"); len(lines) != tt.want {
 				t.Errorf("the log is %q", lines)
 			}
-			p.nc.Close()
+			p.Conn.Close()
 		})
 	}
 }

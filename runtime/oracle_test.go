@@ -1,21 +1,20 @@
 package runtime
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	goruntime "runtime"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"golang.org/x/net/http2"
-	"golang.org/x/net/http2/hpack"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/h2test"
 )
 
 // An oracle answers what its asker should not know. To a client that the interceptors refuse, methods that exist and those
@@ -24,13 +23,9 @@ import (
 
 // probe is a connection that sends frames in steps and notes what comes back.
 type probe struct {
-	frames
-	block   bytes.Buffer
-	encoder *hpack.Encoder
-
-	mu sync.Mutex
-	// Guarded by mu.
-	seen []seenFrame
+	framePeer
+	*h2test.Inbox
+	seen []seenFrame // guarded by the inbox
 }
 
 // seenFrame is a frame of the server's.
@@ -40,36 +35,13 @@ type seenFrame struct {
 }
 
 func newProbe(t *testing.T, s *testServer) *probe {
-	p := &probe{frames: frames{t: t, nc: s.listener.dial()}}
-	p.encoder = hpack.NewEncoder(&p.block)
-	go p.read()
-	p.greet()
+	p := &probe{framePeer: framePeer{h2test.NewPeer(t, s.listener.dial())}, Inbox: h2test.NewInbox()}
+	p.MayFail = true
+	p.Start(p.Conn, func(f http2.Frame) { p.seen = append(p.seen, seenFrame{f.Header().StreamID, describe(f)}) })
+	p.Preface()
 	synctest.Wait()
 	p.take()
 	return p
-}
-
-// read notes all frames until the connection ends.
-func (p *probe) read() {
-	framer := http2.NewFramer(nil, p.nc)
-	framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
-	for {
-		f, err := framer.ReadFrame()
-		text := fmt.Sprint("the end: ", err)
-		if err == nil {
-			text = describe(f)
-		}
-		p.mu.Lock()
-		if err == nil {
-			p.seen = append(p.seen, seenFrame{f.Header().StreamID, text})
-		} else {
-			p.seen = append(p.seen, seenFrame{0, text})
-		}
-		p.mu.Unlock()
-		if err != nil {
-			return
-		}
-	}
 }
 
 // describe says all that a client can see in a frame.
@@ -93,8 +65,11 @@ func describe(f http2.Frame) string {
 
 // take returns what has come since the last call, stream by stream: workers may answer streams of one batch in any order.
 func (p *probe) take() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.Lock()
+	defer p.Unlock()
+	if p.Err != nil {
+		p.seen = append(p.seen, seenFrame{0, fmt.Sprint("the end: ", p.Err)})
+	}
 	slices.SortStableFunc(p.seen, func(a, b seenFrame) int { return int(a.stream) - int(b.stream) })
 	var out strings.Builder
 	for _, f := range p.seen {
@@ -104,71 +79,49 @@ func (p *probe) take() string {
 	return out.String()
 }
 
-// headers appends the field block of a request.
-func (p *probe) headers(framer *http2.Framer, id uint32, endStream bool, path string, fields ...string) {
-	p.block.Reset()
-	for _, f := range request(path, fields...) {
-		p.encoder.WriteField(f)
-	}
-	fragment := p.block.Bytes()
-	first := fragment[:min(len(fragment), 16384)]
-	framer.WriteHeaders(http2.HeadersFrameParam{
-		StreamID: id, BlockFragment: first, EndStream: endStream, EndHeaders: len(first) == len(fragment),
-	})
-	for rest := fragment[len(first):]; len(rest) > 0; {
-		next := rest[:min(len(rest), 16384)]
-		rest = rest[len(next):]
-		framer.WriteContinuation(id, len(rest) == 0, next)
-	}
-}
-
 // A step is what a client sends in one write. The server reads it as one batch, since it fits into the read buffer: 32 KiB.
-type step func(p *probe, framer *http2.Framer, path string)
+type step func(p *probe, path string)
 
 // open sends a field block, and content if there is any.
 func open(data string, endStream bool, fields ...string) step {
-	return func(p *probe, framer *http2.Framer, path string) {
-		p.headers(framer, 1, endStream && data == "", path, fields...)
+	return func(p *probe, path string) {
+		p.open(1, endStream && data == "", path, fields...)
 		if data != "" {
-			framer.WriteData(1, endStream, []byte(data))
+			p.WriteData(1, endStream, data)
 		}
 	}
 }
 
 // more sends content.
 func more(data string, endStream bool) step {
-	return func(_ *probe, framer *http2.Framer, _ string) {
-		rest := []byte(data)
-		for len(rest) > 16384 {
-			framer.WriteData(1, false, rest[:16384])
-			rest = rest[16384:]
+	return func(p *probe, _ string) {
+		for ; len(data) > 16384; data = data[16384:] {
+			p.WriteData(1, false, data[:16384])
 		}
-		framer.WriteData(1, endStream, rest)
+		p.WriteData(1, endStream, data)
 	}
 }
 
-func cancel(_ *probe, framer *http2.Framer, _ string) { framer.WriteRSTStream(1, http2.ErrCodeCancel) }
+func cancel(p *probe, _ string) { p.WriteFrame(h2test.RSTStream, 0, 1, h2test.Cancel) }
 
-func pinging(_ *probe, framer *http2.Framer, _ string) { framer.WritePing(false, [8]byte{1}) }
+func pinging(p *probe, _ string) { p.WriteFrame(h2test.Ping, 0, 0, "\x01\x00\x00\x00\x00\x00\x00\x00") }
 
 // trailers ends the request by a trailer section.
-func trailers(p *probe, framer *http2.Framer, _ string) {
-	p.block.Reset()
-	p.encoder.WriteField(hpack.HeaderField{Name: "x", Value: "y"})
-	framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: p.block.Bytes(), EndStream: true, EndHeaders: true})
+func trailers(p *probe, _ string) {
+	p.WriteHeaders(1, true, "x", "y")
 }
 
 // other makes a request on another stream, for a method that no server has.
-func other(p *probe, framer *http2.Framer, _ string) {
-	p.headers(framer, 3, false, "/t.S/Nowhere")
-	framer.WriteData(3, true, lpm(0, "x"))
+func other(p *probe, _ string) {
+	p.open(3, false, "/t.S/Nowhere")
+	p.WriteData(3, true, lpm(0, "x"))
 }
 
 // together sends steps in one write.
 func together(steps ...step) step {
-	return func(p *probe, framer *http2.Framer, path string) {
+	return func(p *probe, path string) {
 		for _, s := range steps {
-			s(p, framer, path)
+			s(p, path)
 		}
 	}
 }
@@ -354,14 +307,14 @@ func newOracleServer(t *testing.T, limit oracleLimit, refuse Interceptor) *testS
 func transcript(t *testing.T, s *testServer, shape oracleShape, path string) string {
 	p := newProbe(t, s)
 	defer func() {
-		p.nc.Close()
+		p.Conn.Close()
 		synctest.Wait()
 		time.Sleep(2 * time.Second) // interceptors go home
 		synctest.Wait()
 	}()
 	var out strings.Builder
 	for i, step := range shape.steps {
-		p.do(func(framer *http2.Framer) { step(p, framer, path) })
+		p.Together(func() { step(p, path) })
 		synctest.Wait()
 		fmt.Fprintf(&out, "\n  step %d:%s", i, p.take())
 	}

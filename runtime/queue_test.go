@@ -10,8 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/net/http2"
 	"google.golang.org/grpc/codes"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/h2test"
 )
 
 // TestServer_StopServesTheQueue has clients that have connected when the server stops, whether they have been accepted or
@@ -32,19 +33,15 @@ func TestServer_StopServesTheQueue(t *testing.T) {
 		}
 		terminated := s.Stop(time.Hour)
 		for _, nc := range connected {
-			w := &frames{t: t, nc: nc}
-			w.greet()
+			w := newFramePeer(t, nc)
+			w.Preface()
 			w.call(1, "/t.S/M")
 		}
 		for _, nc := range connected {
 			answered, goAway := false, false
-			(&frames{t: t, nc: nc}).readUntil(func(f http2.Frame) bool {
-				switch f := f.(type) {
-				case *http2.GoAwayFrame:
-					goAway = true
-				case *http2.HeadersFrame:
-					answered = answered || f.StreamEnded()
-				}
+			newFramePeer(t, nc).Until(func(f h2test.Frame) bool {
+				goAway = goAway || f.Type == h2test.GoAway
+				answered = answered || f.Type == h2test.Headers && f.Ends()
 				return answered && goAway
 			})
 			nc.Close()
@@ -133,14 +130,14 @@ var queuedClients = []struct {
 	{"Reset", func(_ *testing.T, nc net.Conn) { reset(nc) }},
 	{"Closed", func(_ *testing.T, nc net.Conn) { nc.Close() }},
 	{"HalfAPrefaceAndReset", func(_ *testing.T, nc net.Conn) {
-		nc.Write([]byte(http2.ClientPreface[:12]))
+		nc.Write([]byte(h2test.ClientPreface[:12]))
 		reset(nc)
 	}},
 	{"HalfAPrefaceAndClosed", func(_ *testing.T, nc net.Conn) {
-		nc.Write([]byte(http2.ClientPreface[:12]))
+		nc.Write([]byte(h2test.ClientPreface[:12]))
 		nc.Close()
 	}},
-	{"HalfAPreface", func(_ *testing.T, nc net.Conn) { nc.Write([]byte(http2.ClientPreface[:12])) }},
+	{"HalfAPreface", func(_ *testing.T, nc net.Conn) { nc.Write([]byte(h2test.ClientPreface[:12])) }},
 	{"Nothing", func(*testing.T, net.Conn) {}},
 	{"Garbage", func(_ *testing.T, nc net.Conn) { nc.Write([]byte("GET / HTTP/1.1\r\n\r\n")) }},
 	{"GarbageAndReset", func(_ *testing.T, nc net.Conn) {
@@ -148,8 +145,8 @@ var queuedClients = []struct {
 		reset(nc)
 	}},
 	{"CallAndReset", func(t *testing.T, nc net.Conn) {
-		w := &frames{t: t, nc: nc}
-		w.greet()
+		w := newFramePeer(t, nc)
+		w.Preface()
 		w.call(1, "/t.S/M")
 		reset(nc)
 	}},

@@ -31,13 +31,13 @@ type testResult struct {
 // result waits for the end of the RPC.
 func (st *testStream) result() *testResult {
 	st.c.t.Helper()
-	st.c.wait(fmt.Sprintf("the end of stream %d", st.id), func() bool { return st.ended || st.reset || st.c.ended })
+	st.c.wait(fmt.Sprintf("the end of stream %d", st.id), func() bool { return st.ended || st.reset || st.c.Err != nil })
 	return st.snapshot()
 }
 
 func (st *testStream) snapshot() *testResult {
-	st.c.mu.Lock()
-	defer st.c.mu.Unlock()
+	st.c.Lock()
+	defer st.c.Unlock()
 	r := &testResult{
 		t: st.c.t, headers: st.headers, trailers: st.trailers, ended: st.ended, reset: st.reset, code: st.code,
 		rest: st.data,
@@ -69,7 +69,7 @@ func (st *testStream) next(n int) string {
 				had += wire.PrefixLen + len(m)
 			}
 		}
-		st.c.wait("a message", func() bool { return len(st.data) > had || st.ended || st.reset || st.c.ended })
+		st.c.wait("a message", func() bool { return len(st.data) > had || st.ended || st.reset || st.c.Err != nil })
 		got = st.snapshot()
 	}
 	return got.messages[n-1]

@@ -7,8 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/net/http2"
 	"google.golang.org/grpc/codes"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/h2test"
 )
 
 // dialTCP starts a server on a loopback port and connects to it.
@@ -64,18 +65,13 @@ func TestServer_EndsAConnectionThatIsNotRead(t *testing.T) {
 			return nil, ctx.Err()
 		}),
 	})
-	w := &frames{t: t, nc: nc}
-	w.greet(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+	w := newFramePeer(t, nc)
+	w.Preface(h2test.InitialWindowSize, 0)
 	w.call(1, "/t.S/Wait")
 	w.call(3, "/t.S/Large")
-	w.readUntil(func(f http2.Frame) bool {
-		_, ok := f.(*http2.HeadersFrame)
-		return ok
-	})
-	w.do(func(framer *http2.Framer) {
-		framer.WriteWindowUpdate(0, 1<<30)
-		framer.WriteWindowUpdate(3, 1<<30)
-	})
+	w.Until(func(f h2test.Frame) bool { return f.Type == h2test.Headers })
+	w.WriteWindowUpdate(0, 1<<30)
+	w.WriteWindowUpdate(3, 1<<30)
 	wantClosed(t, "the end of the other RPC", over) // and nothing is read
 	wantStopped(t, s)
 }
@@ -83,13 +79,10 @@ func TestServer_EndsAConnectionThatIsNotRead(t *testing.T) {
 // TestServer_StopsDespiteAFlood has a peer that keeps on sending after the connection has ended.
 func TestServer_StopsDespiteAFlood(t *testing.T) {
 	s, nc := dialTCP(t, Options{}, handlers{"Echo": echo()})
-	w := &frames{t: t, nc: nc}
-	w.greet()
+	w := newFramePeer(t, nc)
+	w.Preface()
 	w.call(1, "/t.S/Echo")
-	w.readUntil(func(f http2.Frame) bool {
-		_, ok := f.(*http2.DataFrame)
-		return ok
-	})
+	w.Until(func(f h2test.Frame) bool { return f.Type == h2test.Data })
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -115,11 +108,11 @@ func TestServer_SurvivesResets(t *testing.T) {
 			t.Fatal(err)
 		}
 		nc.SetLinger(0) // Close sends a TCP reset
-		w := &frames{t: t, nc: nc}
-		w.greet()
+		w := newFramePeer(t, nc)
+		w.Preface()
 		for id := uint32(1); id < 200; id += 2 {
 			w.call(id, "/t.S/Echo")
-			w.do(func(framer *http2.Framer) { framer.WritePing(false, [8]byte{}) })
+			w.WriteFrame(h2test.Ping, 0, 0, make([]byte, 8))
 		}
 		nc.Close()
 	}
@@ -142,9 +135,9 @@ func TestServer_ClientThatDoesNotReadPinsNoWorker(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer nc.Close()
-		w := &frames{t: t, nc: nc}
-		w.greet(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1<<31 - 1})
-		w.do(func(f *http2.Framer) { f.WriteWindowUpdate(0, 1<<31-1-65535) })
+		w := newFramePeer(t, nc)
+		w.Preface(h2test.InitialWindowSize, 1<<31-1)
+		w.WriteWindowUpdate(0, 1<<31-1-65535)
 		w.call(1, "/t.S/Large")
 	}
 	c := newTestClient(t, reader)
@@ -191,13 +184,13 @@ func TestServer_WrappedListener_ClientThatDoesNotReadPinsNoWorker(t *testing.T) 
 		return nc
 	}
 	for range workers {
-		stuck := &frames{t: t, nc: dial()}
-		stuck.greet(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1<<31 - 1})
-		stuck.do(func(f *http2.Framer) { f.WriteWindowUpdate(0, 1<<31-1-65535) })
+		stuck := newFramePeer(t, dial())
+		stuck.Preface(h2test.InitialWindowSize, 1<<31-1)
+		stuck.WriteWindowUpdate(0, 1<<31-1-65535)
 		for id := uint32(1); id < 9; id += 2 {
 			stuck.call(id, "/t.S/Large")
 		}
-		stuck.readUntil(func(f http2.Frame) bool { return f.Header().Type == http2.FrameData })
+		stuck.Until(func(f h2test.Frame) bool { return f.Type == h2test.Data })
 	}
 	c := newTestClient(t, dial())
 	for range 10 {
