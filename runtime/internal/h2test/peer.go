@@ -42,8 +42,8 @@ func NewPeer(t testing.TB, nc net.Conn) *Peer {
 // GreetServer exchanges prefaces as a client does. The settings are identifier, value, identifier, value…
 func (p *Peer) GreetServer(settings ...uint32) {
 	p.t.Helper()
-	p.Write([]byte(ClientPreface))
-	p.greet(settings...)
+	p.Preface(settings...)
+	p.exchange()
 }
 
 // Preface writes what a client sends first, and reads nothing.
@@ -62,13 +62,13 @@ func (p *Peer) GreetClient(settings ...uint32) {
 		p.t.Fatalf("the client's preface is %.40q", p.input)
 	}
 	p.input = p.input[len(ClientPreface):]
-	p.greet(settings...)
+	p.WriteSettings(settings...)
+	p.exchange()
 }
 
-// greet exchanges SETTINGS, and their acknowledgements.
-func (p *Peer) greet(settings ...uint32) {
+// exchange takes the other's SETTINGS, which come first, and the acknowledgement of those that were written.
+func (p *Peer) exchange() {
 	p.t.Helper()
-	p.WriteSettings(settings...)
 	if f := p.Want(Settings); f.Flags != 0 || f.StreamID != 0 {
 		p.t.Fatalf("the first frame is %v", f)
 	}
