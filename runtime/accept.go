@@ -192,7 +192,7 @@ func (s *Server) setUp(l *listener, a *arrival) (c *connection) {
 
 // read is the connection's reader.
 func (s *Server) read(c *connection) {
-	inline := &inlineRunner{server: s}
+	inline := &inlineRunner{owner: c}
 	c.inline = inline
 	returned := false
 	defer func() {

@@ -10,6 +10,7 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 	"github.com/gogreeter/gogreeter/runtime/internal/buffer"
 	"github.com/gogreeter/gogreeter/runtime/internal/wire"
+	"github.com/gogreeter/gogreeter/runtime/internal/work"
 )
 
 // What a client makes the server hold is counted in one account for each connection (package budget): RPCs with their
@@ -314,7 +315,7 @@ func (r *rpc) awaits() bool {
 
 // redispatch hands the RPC to the workers once more.
 func (r *rpc) redispatch() {
-	r.conn.dispatcherOf(r.method).push(r, r, 1)
+	r.conn.queueOf(r.method).Push(r)
 }
 
 // reserve counts n octets of a response that is about to be made, once there is room for them; if it may not wait, at once.
@@ -412,7 +413,7 @@ var outcomeNotTaken = outcome{Code: codes.ResourceExhausted, Message: "the respo
 // client does not take, while other RPCs wait for a worker.
 type workerWatch struct {
 	r       *rpc
-	d       *dispatcher // nil: there may be any number of workers
+	bound   *work.Bound // nil: there may be any number of workers
 	waiting int         // octets of responses, when it looked last
 }
 
@@ -431,7 +432,7 @@ func (r *rpc) watchWorker() workerWatch {
 
 // patience is how long the handler may wait before the watch looks; 0 is for ever.
 func (w *workerWatch) patience() time.Duration {
-	if w.d == nil {
+	if w.bound == nil {
 		return 0
 	}
 	return w.r.conn.server.transport.WriteTimeout
@@ -440,7 +441,7 @@ func (w *workerWatch) patience() time.Duration {
 // look ends the RPC if nothing has been taken since it looked last, and reports whether it did.
 func (w *workerWatch) look() (ended bool) {
 	waiting := w.r.stream.Waiting()
-	if w.d.waiting() == 0 || waiting != w.waiting {
+	if w.bound.Waiting() == 0 || waiting != w.waiting {
 		w.waiting = waiting
 		return false
 	}

@@ -19,7 +19,7 @@ import (
 // callDefinition is what the field block of a request says (gRPC PROTOCOL-HTTP2, "Call-Definition"), together with the
 // method handler found for it. It is immutable, and shared by the RPCs whose field blocks are the same.
 type callDefinition struct {
-	table       *dispatchTable // the dictionary that the method was looked up in
+	table       *dictionary // the dictionary that the method was looked up in
 	path        string
 	authority   string
 	metadata    Metadata
@@ -42,7 +42,7 @@ type refusal struct {
 }
 
 // defineCall reads a request's field block and looks its method up.
-func defineCall(request *fields.Section, table *dispatchTable) *callDefinition {
+func defineCall(request *fields.Section, table *dictionary) *callDefinition {
 	d := &callDefinition{table: table, path: request.Path, authority: request.Authority}
 	d.refusal = d.readFields(request)
 	d.weight = d.weightOf()

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 	"github.com/gogreeter/gogreeter/runtime/internal/wire"
+	"github.com/gogreeter/gogreeter/runtime/internal/work"
 )
 
 // Compression is how messages are compressed.
@@ -32,11 +33,11 @@ func (c Compression) check() error {
 
 // inflating has a place for each inflation at a time. More at once would take as long, and a thousand small messages that
 // inflate to the limit would occupy as much memory as a thousand large ones.
-var inflating = turns{free: goruntime.GOMAXPROCS(0)}
+var inflating = work.NewPlaces(goruntime.GOMAXPROCS(0))
 
 // deflating is the same for responses. A deflater takes 800 KiB, and a hundred that take turns by being interrupted are no
 // faster than one after the other.
-var deflating = turns{free: goruntime.GOMAXPROCS(0)}
+var deflating = work.NewPlaces(goruntime.GOMAXPROCS(0))
 
 // smallInflated is what every request may inflate to. What is larger is inflated again, and there is one such of a connection
 // at a time until it has been decoded: what a client's few octets become is the largest thing that it can make us hold.
@@ -56,26 +57,26 @@ func (r *rpc) inflate(data []byte, limit int) (inflated []byte, done func(), err
 	}
 	inflated, err = r.def.compression.Inflate(data, first)
 	if e, ok := err.(*wire.Error); !small || !ok || e.Kind != wire.TooLarge {
-		return inflated, inflating.give, err
+		return inflated, inflating.Give, err
 	}
-	inflating.give()
-	if large := &r.conn.large; !large.take(r, &r.conn.largeLine) {
+	inflating.Give()
+	if large := r.conn.large; !large.Take(r, &r.conn.largeLine) {
 		return nil, nil, errOver
 	} else if !r.turnToInflate() {
-		large.give()
+		large.Give()
 		return nil, nil, errOver
 	}
 	inflated, err = r.def.compression.Inflate(data, limit)
-	return inflated, func() { inflating.give(); r.conn.large.give() }, err
+	return inflated, func() { inflating.Give(); r.conn.large.Give() }, err
 }
 
 // turnToInflate waits for the connection's turn, and for room. It reports false if the RPC is over before.
 func (r *rpc) turnToInflate() bool {
-	for inflating.take(r, &r.conn.inflations) {
+	for inflating.Take(r, &r.conn.inflations) {
 		if r.conn.account.MayBegin() || !r.mayWait() {
 			return true
 		}
-		inflating.give()
+		inflating.Give()
 		if !r.waitInLine(budget.ForBeginning, 0) {
 			return false
 		}

@@ -9,41 +9,40 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/fields"
 	"github.com/gogreeter/gogreeter/runtime/internal/http2"
 	"github.com/gogreeter/gogreeter/runtime/internal/wire"
+	"github.com/gogreeter/gogreeter/runtime/internal/work"
 )
 
 // connection is a client's connection: it makes RPCs of the streams of an http2.Conn. It implements
 // http2.Application.
 type connection struct {
 	// Immutable after newConnection.
-	server   *Server
-	nc       net.Conn
-	peer     net.Addr // nil: nc knows
-	h2       *http2.Conn
-	dispatch *dispatcher // of RPCs that nothing else is said about
+	server *Server
+	nc     net.Conn
+	peer   net.Addr // nil: nc knows
+	h2     *http2.Conn
+	queue  *work.Queue // of RPCs that nothing else is said about
 
 	// Owned by the reader.
-	first, last *rpc          // the batch: RPCs that can run since the last EndBatch
-	size        int           // of the batch
-	flush       bool          // something was written that no worker will flush
-	inline      *inlineRunner // the reader's
+	batch  work.List     // RPCs that can run since the last EndBatch
+	flush  bool          // something was written that no worker will flush
+	inline *inlineRunner // the reader's
 
 	account    *budget.Budget // of all that the client makes the server hold
 	heads      atomic.Int64   // octets of it: metadata beyond what is usual
-	inflations line           // requests that wait for their turn to be inflated
-	deflations line           // responses that wait to be deflated
-	large      turns          // one: to inflate a request to much
-	largeLine  line           // those that wait for it
+	inflations work.Line      // requests that wait for their turn to be inflated
+	deflations work.Line      // responses that wait to be deflated
+	large      *work.Places   // one: to inflate a request to much
+	largeLine  work.Line      // those that wait for it
 
 	deadlines deadlines
 }
 
 func newConnection(s *Server, nc net.Conn, a *arrival) *connection {
-	c := &connection{server: s, nc: nc, peer: a.peer}
-	c.dispatch = &dispatcher{pool: &s.workers, conn: c}
+	c := &connection{server: s, nc: nc, peer: a.peer, large: work.NewPlaces(1)}
 	c.deadlines.conn = c
 	c.account = budget.New(int64(s.options.MaxConnectionBytes), s.account, c.Panicked)
 	c.h2 = http2.NewConn(nc, c, s.transport, c.account)
-	c.large.free = 1
+	c.queue = work.NewQueue(s.workers, c.h2)
 	c.h2.SetupBy(a.setupEnd)
 	return c
 }
@@ -81,25 +80,25 @@ func (c *connection) NewStream(request *fields.Section) *http2.Stream {
 }
 
 // boundOf returns what bounds how many handlers of a method run at a time; nil is nothing.
-func (c *connection) boundOf(m *method) *dispatcher {
+func (c *connection) boundOf(m *method) *work.Bound {
 	switch {
-	case m.dispatch != nil:
-		return m.dispatch
+	case m.bound != nil:
+		return m.bound
 	case m.unbounded:
 		return nil
 	}
-	return c.server.dispatch
+	return c.server.bound
 }
 
-// dispatcherOf returns the queue for the RPCs of a method, those that run inline apart. With interceptors there is one for
+// queueOf returns the queue for the RPCs of a method, those that run inline apart. With interceptors there is one for
 // all of a connection: who waits for whom must not depend on which methods there are, and is for the handlers to do.
-func (c *connection) dispatcherOf(m *method) *dispatcher {
+func (c *connection) queueOf(m *method) *work.Queue {
 	if c.server.chain == nil {
-		if d := c.boundOf(m); d != nil {
-			return d
+		if bound := c.boundOf(m); bound != nil {
+			return &bound.Queue
 		}
 	}
-	return c.dispatch
+	return c.queue
 }
 
 // dispatchRPC has an RPC run where its method wants it.
@@ -109,33 +108,39 @@ func (c *connection) dispatchRPC(r *rpc) {
 		c.inline.run(r)
 		return
 	}
-	if d := c.dispatcherOf(r.method); d != c.dispatch {
-		d.push(r, r, 1)
+	if queue := c.queueOf(r.method); queue != c.queue {
+		queue.Push(r)
 		return
 	}
-	if c.first == nil {
-		c.first = r
-	} else {
-		c.last.next = r
-	}
-	c.last = r
-	c.size++
+	c.batch.Push(r)
 }
 
 // EndBatch implements http2.Application.
 func (c *connection) EndBatch() (flush bool) {
 	if c.server.chain != nil {
-		for r := c.first; r != nil; r = r.next {
-			r.endBatch()
+		for r := range c.batch.All() {
+			r.(*rpc).endBatch()
 		}
 	}
-	if c.first != nil {
-		c.dispatch.push(c.first, c.last, c.size)
-		c.first, c.last, c.size = nil, nil, 0
-	}
+	c.queue.PushAll(&c.batch)
 	c.inline.endBatch()
 	flush, c.flush = c.flush, false
 	return flush
+}
+
+// replaceReader implements readerOwner.
+func (c *connection) replaceReader(blocking *method) {
+	if blocking.inline.CompareAndSwap(true, false) {
+		c.server.logger.Error("An inline handler blocks; its method no longer runs inline", "method", blocking.path, "limit", inlineLimit)
+	}
+	c.server.goRead(c)
+}
+
+// contain implements readerOwner.
+func (c *connection) contain(doing string) {
+	if reason := recover(); reason != nil {
+		c.server.panicked(doing, reason)
+	}
 }
 
 // cancelAll ends all RPCs, and returns how many that were.

@@ -14,7 +14,7 @@
 // callDefinition, which holds the method handler found in the dictionary; the messages are cut out of the content;
 // and once a handler can run — the request is complete, or is a stream — the RPC joins the connection's batch. With
 // interceptors it does so at once, whether or not there is a method, and waits for its request behind them. At the
-// end of the batch the RPCs are handed to workers, goroutines that are kept warm for the purpose. A worker decodes
+// end of the batch the RPCs go to workers, goroutines that are kept warm for the purpose (runtime/internal/work). A worker decodes
 // the request, calls the servicer, encodes the response and appends it to the connection's out-buffer; the last one
 // to have something to do writes it all to the socket.
 //
@@ -32,5 +32,6 @@
 // of google.golang.org/grpc find what they look for in it too. After the handler has returned, the context is done, and
 // stays that of its own RPC.
 //
-// Read next: server.go (stages), connection.go (where RPCs begin), rpc.go (their life), workers.go (where handlers run).
+// Read next: server.go (stages), connection.go (where RPCs begin), rpc.go (their life),
+// internal/work (where handlers run).
 package runtime

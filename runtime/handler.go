@@ -6,6 +6,8 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/work"
 )
 
 // MethodHandler is one method, ready to be called: its cardinality, its codecs, and the behavior that the application
@@ -77,7 +79,7 @@ type method struct {
 	*MethodHandler
 	path       string
 	descriptor protoreflect.MethodDescriptor // nil if the service was added without
-	dispatch   *dispatcher                   // nil: the server's choice
+	bound      *work.Bound                   // nil: the server's choice
 	unbounded  bool                          // not even Options.Workers bounds it
 	inline     atomic.Bool
 	counters   *counters

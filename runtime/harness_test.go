@@ -86,7 +86,7 @@ func (c *connection) wantIdle(t testing.TB) {
 func (c *connection) left() []int64 {
 	a := c.account
 	left := []int64{
-		a.Count(budget.Handlers), a.Used(budget.Requests), a.Used(budget.Responses), c.heads.Load(), int64(c.dispatch.waiting()),
+		a.Count(budget.Handlers), a.Used(budget.Requests), a.Used(budget.Responses), c.heads.Load(), int64(c.queue.Waiting()),
 	}
 	for _, line := range []budget.Line{budget.ForWindow, budget.ForRequests, budget.ForResponses, budget.ForBeginning} {
 		left = append(left, int64(a.Waiting(line)))

@@ -23,6 +23,7 @@ func TestSource_ImportsPointDownwards(t *testing.T) {
 			"buffer", "excerpt", "fields", "google.golang.org/grpc/codes", "google.golang.org/grpc/status",
 			"google.golang.org/protobuf/proto",
 		},
+		"work":    {"buffer"},
 		"socket":  {"buffer"},
 		"logtext": {"excerpt"},
 		"h2test":  {"golang.org/x/net/http2", "golang.org/x/net/http2/hpack"},

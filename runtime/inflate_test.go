@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/work"
 )
 
 // slowMessage takes a second to be decoded, and counts how many are at a time.
@@ -32,13 +34,13 @@ func (m *slowMessage) UnmarshalVT(data []byte) error {
 
 // withPlaces has room for many inflations at a time while a test runs, so that nothing else bounds them.
 func withPlaces(t *testing.T, free int) {
-	before := inflating.free
-	inflating.free = free
+	before := inflating
+	inflating = work.NewPlaces(free)
 	t.Cleanup(func() {
-		if inflating.free != free || len(inflating.lines) != 0 {
-			t.Errorf("%d places for inflations are free of %d, and there are %d lines", inflating.free, free, len(inflating.lines))
+		if inflating.Free() != free || inflating.Waiting() != 0 {
+			t.Errorf("%d places for inflations are free of %d, and %d wait", inflating.Free(), free, inflating.Waiting())
 		}
-		inflating.free = before
+		inflating = before
 	})
 }
 
@@ -89,18 +91,18 @@ func TestCompression_LargeOneIsOver(t *testing.T) {
 			synctest.Wait()
 			return st
 		}
-		inflating.take(context.Background(), &line{})
+		inflating.Take(context.Background(), &work.Line{})
 		st := large()
-		go inflating.take(context.Background(), &line{}) // it comes between the two times that the request is inflated
+		go inflating.Take(context.Background(), &work.Line{}) // it comes between the two times that the request is inflated
 		synctest.Wait()
-		inflating.give()
+		inflating.Give()
 		synctest.Wait()
 		st.cancel()
 		synctest.Wait()
 		if n := s.active.Load(); n != 0 {
 			t.Errorf("%d RPCs are left", n)
 		}
-		inflating.give()
+		inflating.Give()
 		large().result().want(codes.OK, "", "x")
 	})
 }

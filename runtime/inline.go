@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/work"
 )
 
 // inlineLimit is how long a handler may occupy the reader of its connection before its method is taken to be one that
@@ -14,13 +16,14 @@ const inlineLimit = 10 * time.Millisecond
 // inlineRunner runs handlers on a connection's reader, and watches that they do not block. There is one timer for a
 // batch, not one for each RPC: while batches are shorter than inlineLimit, it never goes off.
 //
-// When a handler blocks, another goroutine becomes the connection's reader, with an inlineRunner of its own, and this
-// one ends when its handler has returned. Who takes the RPC out of current is, or names, the reader.
+// When a handler blocks, another goroutine becomes the connection's reader, with an inlineRunner of its own. The one that
+// the handler runs on ends with it. Both sides try to take the RPC out of current: the reader when its handler has
+// returned, and watch to replace the reader. The one that succeeds decides.
 type inlineRunner struct {
-	server *Server // immutable
+	owner readerOwner // immutable
 
 	// Owned by the reader.
-	worker   worker
+	worker   work.Worker
 	timer    *time.Timer
 	armed    bool
 	replaced bool // another goroutine is the reader now
@@ -32,6 +35,17 @@ type inlineRunner struct {
 	since   time.Time // when it was first seen. Guarded by mu.
 }
 
+// readerOwner is the connection whose reader runs handlers.
+type readerOwner interface {
+	// replaceReader has another goroutine read the connection, since a handler of a method blocks its reader. From then
+	// on the method does not run inline.
+	replaceReader(blocking *method)
+
+	// contain is deferred on goroutines of the connection's. It keeps panics to the server.
+	contain(doing string)
+}
+
+// run runs a handler. It does not return if another goroutine has become the reader meanwhile: the goroutine ends.
 func (i *inlineRunner) run(r *rpc) {
 	switch {
 	case i.armed:
@@ -43,18 +57,15 @@ func (i *inlineRunner) run(r *rpc) {
 	i.armed = true
 	i.method = r.method
 	i.current.Store(r)
-	defer i.leave(r) // also if the handler ends its goroutine
-	r.run(&i.worker)
-}
-
-// leave is called when a handler has ended. If that took too long, it ends the goroutine: what is further up its stack
-// is the business of the reader that has taken over.
-func (i *inlineRunner) leave(r *rpc) {
-	if !i.current.CompareAndSwap(r, nil) {
+	defer func() { // also if the handler ends its goroutine
+		if i.current.CompareAndSwap(r, nil) {
+			return
+		}
 		i.replaced = true
-		r.conn.h2.Flush()
-		goruntime.Goexit()
-	}
+		r.Flusher().Flush()
+		goruntime.Goexit() // what is further up this stack is the new reader's to do
+	}()
+	r.Run(&i.worker)
 }
 
 // endBatch disarms the timer.
@@ -67,7 +78,7 @@ func (i *inlineRunner) endBatch() {
 
 // watch is called when a batch takes long. An RPC that it finds again after inlineLimit blocks.
 func (i *inlineRunner) watch() {
-	defer i.server.contain("the watch over inline handlers")
+	defer i.owner.contain("the watch over inline handlers")
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	r := i.current.Load()
@@ -78,15 +89,6 @@ func (i *inlineRunner) watch() {
 		i.seen, i.since = r, time.Now()
 		time.AfterFunc(inlineLimit, i.watch)
 	case time.Since(i.since) >= inlineLimit && i.current.CompareAndSwap(r, nil):
-		r.replaceReader(i.method)
+		i.owner.replaceReader(i.method)
 	}
-}
-
-// replaceReader is called, on behalf of the reader, for an RPC whose handler blocks it, and with that the method.
-func (r *rpc) replaceReader(m *method) {
-	if m.inline.CompareAndSwap(true, false) {
-		r.conn.server.logger.Error("An inline handler blocks; its method no longer runs inline",
-			"method", m.path, "limit", inlineLimit)
-	}
-	r.conn.server.goRead(r.conn)
 }

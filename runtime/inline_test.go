@@ -287,3 +287,24 @@ func TestInline_BlocksInContinuation(t *testing.T) {
 		st.result().want(codes.OK, "", "slow")
 	})
 }
+
+// failingOwner panics when its reader is to be replaced.
+type failingOwner struct{ *connection }
+
+func (failingOwner) replaceReader(*method) { panic("no reader") }
+
+// TestInline_WatchPanics has the watch over a handler that blocks panic, by a mistake of ours. The process lives.
+func TestInline_WatchPanics(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newTestServer(t, Options{}, nil)
+		s.dial().ping()
+		runner := &inlineRunner{owner: failingOwner{onlyConnection(t, s)}}
+		runner.current.Store(&rpc{})
+		runner.watch()
+		time.Sleep(2 * inlineLimit)
+		synctest.Wait()
+		if got := s.log.lines("Exception in the server"); len(got) != 1 || !strings.Contains(got[0], "the watch over inline handlers") {
+			t.Errorf("logged %s", s.log)
+		}
+	})
+}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/gogreeter/gogreeter/runtime/internal/excerpt"
 	"github.com/gogreeter/gogreeter/runtime/internal/naming"
+	"github.com/gogreeter/gogreeter/runtime/internal/work"
 )
 
 // Interceptor is called for every RPC, whatever its cardinality, around its handler: also for methods that do not
@@ -57,8 +58,8 @@ type Call struct {
 
 	// Of a method with one response.
 	response any
-	encoded  []byte  // the response, encoded; nil: there is none
-	worker   *worker // whose buffer encoded may be
+	encoded  encoded
+	worker   *work.Worker // whose buffer encoded may be in
 }
 
 // Format implements fmt.Formatter: it prints the path that the client sent. Package fmt would read all fields, while the
@@ -186,10 +187,10 @@ func (c *Call) encode(ctx context.Context, codec *codec, response any) (err erro
 
 // drop takes the response back.
 func (c *Call) drop() {
-	if c.encoded != nil {
-		c.worker.putBuffer(c.encoded)
+	if c.encoded.data != nil {
+		c.rpc.drop(c.worker, c.encoded)
 	}
-	c.response, c.encoded = nil, nil
+	c.response, c.encoded = nil, encoded{}
 }
 
 // Chain composes interceptors to one. The first is outermost. It panics if one of them is nil.
@@ -241,7 +242,7 @@ func (c *Call) judge(err error) error {
 		return c.rpc.endedWith(err) // whatever was returned, it was too late
 	case err != nil:
 		return withStatus(err)
-	case c.encoded != nil || c.answered && c.method != nil && c.method.responseStreaming:
+	case c.encoded.data != nil || c.answered && c.method != nil && c.method.responseStreaming:
 		return nil
 	}
 	c.rpc.conn.server.logger.Error("An interceptor returned nil without an answer", "method", excerpt.Of(c.path),
@@ -291,7 +292,7 @@ func (c *Call) handle(ctx context.Context) (response any, err error) {
 		}
 	}
 	if bound != nil {
-		if !bound.take(r) {
+		if !bound.Take(r) {
 			return nil, r.endError()
 		}
 		defer r.leave(bound)
@@ -305,21 +306,25 @@ func (c *Call) handle(ctx context.Context) (response any, err error) {
 }
 
 // leave gives up the place of a handler that has ended.
-func (r *rpc) leave(bound *dispatcher) {
+func (r *rpc) leave(bound *work.Bound) {
 	r.mu.Lock()
 	r.entered = false
 	r.mu.Unlock()
-	bound.give()
+	bound.Give()
 }
 
 // intercepted runs the chain, and returns what answer does.
-func (r *rpc) intercepted(w *worker, next Next) (response []byte, err error) {
+func (r *rpc) intercepted(w *work.Worker, next Next) (response encoded, err error) {
 	call := &Call{rpc: r, path: r.def.path, method: r.method, missing: r.missing, worker: w}
 	r.call = call
-	defer call.ended.Store(true) // from then on, worker and encoded are others'
+	defer func() {
+		if response.data == nil {
+			call.drop() // after a panic too
+		}
+		call.ended.Store(true) // from then on, worker and encoded are others'
+	}()
 	if err := next(r, call); err != nil {
-		call.drop()
-		return nil, err
+		return encoded{}, err
 	}
 	call.settleMethod()
 	return call.encoded, nil

@@ -65,11 +65,11 @@ func (r *rpc) appendMessage(b []byte, c *codec, response any, size int, compress
 		return b, r.unserializable(err)
 	}
 	if compression != wire.Identity {
-		if !deflating.take(r, &r.conn.deflations) {
+		if !deflating.Take(r, &r.conn.deflations) {
 			return b, r.endError()
 		}
 		b = wire.Compress(b, compression)
-		deflating.give()
+		deflating.Give()
 	}
 	if err := wire.CheckSent(len(b)-wire.PrefixLen, r.conn.server.options.MaxSendMessageBytes); err != nil {
 		return b, outcomeOf(err).Err()

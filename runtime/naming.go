@@ -45,7 +45,7 @@ func ask(question *naming.Question, interceptors []Interceptor) {
 }
 
 // matches reports whether there is a method that a pattern names: "/package.Service/Method", or "/package.Service/*".
-func (t *dispatchTable) matches(pattern string) bool {
+func (t *dictionary) matches(pattern string) bool {
 	service, all := strings.CutSuffix(pattern, "*")
 	if !all {
 		return t.methods[pattern] != nil

@@ -130,29 +130,6 @@ func TestRPC_ErrorThatPanics(t *testing.T) {
 	}
 }
 
-// TestDispatcher_TurnOfOneThatHasGone has an RPC be over at the moment at which its turn comes. Whichever it sees first, the
-// place is not lost.
-func TestDispatcher_TurnOfOneThatHasGone(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		for range 200 {
-			d, r, taken := &dispatcher{limit: 1, running: 1}, &rpc{}, make(chan bool)
-			r.Done() // makes it
-			go func() { taken <- d.take(r) }()
-			synctest.Wait()
-			d.mu.Lock()
-			close(r.done)
-			d.giveLocked()
-			d.mu.Unlock()
-			if <-taken {
-				d.give()
-			}
-			if d.running != 0 || d.line.Len() != 0 {
-				t.Fatalf("%d places are taken, %d are in line", d.running, d.line.Len())
-			}
-		}
-	})
-}
-
 // TestServer_CountsServiceThatComesBack removes a service and adds it again. What it has handled before counts still.
 func TestServer_CountsServiceThatComesBack(t *testing.T) {
 	inBubble(t, func(t *testing.T) {

@@ -12,62 +12,73 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/http2"
 	"github.com/gogreeter/gogreeter/runtime/internal/logtext"
 	"github.com/gogreeter/gogreeter/runtime/internal/wire"
+	"github.com/gogreeter/gogreeter/runtime/internal/work"
 )
 
 var outcomeUnserializable = outcome{Code: codes.Internal, Message: "Failed to serialize response!"}
 
 const noResponse = "the handler returned neither a response nor an error"
 
+// encoded is the only response of a method, encoded. The zero value is none.
+type encoded struct {
+	data []byte
+	paid int64 // octets that are reserved for it
+}
+
 // encode encodes the only response of a method, into the worker's buffer if that is large enough. Its error carries the
 // status that the RPC should end with.
-func (r *rpc) encode(ctx context.Context, w *worker, c *codec, response any) ([]byte, error) {
+func (r *rpc) encode(ctx context.Context, w *work.Worker, c *codec, response any) (encoded, error) {
 	if response == nil {
-		return nil, r.unserializable(noResponse)
+		return encoded{}, r.unserializable(noResponse)
 	}
-	r.conn.giveBack(w.paid) // an interceptor has replaced a response
-	w.paid = 0              // before hooks of interceptors, which may not return
-	data, paid, err := r.encodeMessage(ctx, w.takeBuffer(), c, response, w.patient)
-	w.paid = paid
+	data, paid, err := r.encodeMessage(ctx, w.TakeBuffer(), c, response, w.MayBlock())
 	if err != nil {
-		w.putBuffer(data)
-		return nil, err
+		r.drop(w, encoded{data, paid})
+		return encoded{}, err
 	}
-	return data, nil
+	return encoded{data, paid}, nil
+}
+
+// drop gives the worker its buffer back, and what was reserved for the response in it.
+func (r *rpc) drop(w *work.Worker, response encoded) {
+	w.PutBuffer(response.data)
+	r.conn.giveBack(response.paid)
 }
 
 // complete ends the RPC: with an error, with its only response, or after the responses of a stream.
-func (r *rpc) complete(w *worker, response []byte, err error) {
+func (r *rpc) complete(w *work.Worker, response *encoded, err error) {
 	switch {
 	case err != nil:
-		r.finishPatiently(outcomeOf(err), w.patient)
-	case response != nil:
+		r.finishPatiently(outcomeOf(err), w.MayBlock())
+	case response.data != nil:
 		r.respond(w, response)
 	default:
 		r.finish(outcome{})
 	}
 }
 
-// respond ends the RPC with its only response, which is in a buffer of the worker's.
-func (r *rpc) respond(w *worker, data []byte) {
+// respond ends the RPC with its only response, which is in a buffer of the worker's. What is reserved for it after that is the
+// caller's to give back.
+func (r *rpc) respond(w *work.Worker, response *encoded) {
 	r.mu.Lock()
 	if r.isOver {
 		r.mu.Unlock()
-		w.putBuffer(data)
+		w.PutBuffer(response.data)
 		return
 	}
-	o := http2.Outgoing{Headers: r.headersLocked(), Data: data, Trailers: wire.Trailers(outcome{}, r.trailing, r.stream.MaxFieldSection()), Paid: w.paid}
+	o := http2.Outgoing{Headers: r.headersLocked(), Data: response.data, Trailers: wire.Trailers(outcome{}, r.trailing, r.stream.MaxFieldSection()), Paid: response.paid}
 	if o.Trailers == nil {
 		r.resetLocked()
-		w.putBuffer(data)
+		w.PutBuffer(response.data)
 		return
 	}
 	kept, _ := r.stream.Write(o) // an error means that the stream is over, which HandleClose tells
 	buffer.Put(o.Trailers)
 	r.endLocked(outcome{}, context.Canceled)
 	if kept {
-		w.paid = 0
+		response.paid = 0
 	} else {
-		w.putBuffer(data)
+		w.PutBuffer(response.data)
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/http2"
 	"github.com/gogreeter/gogreeter/runtime/internal/logtext"
 	"github.com/gogreeter/gogreeter/runtime/internal/wire"
+	"github.com/gogreeter/gogreeter/runtime/internal/work"
 )
 
 // rpc is one RPC, from the field block of its request to the end of its handler. It is also the handler's context
@@ -28,6 +29,7 @@ import (
 // sent, and it is released once no handler runs for it any more.
 type rpc struct {
 	stream http2.Stream
+	work.Link
 
 	// Immutable after HandleRequest.
 	conn *connection
@@ -36,7 +38,6 @@ type rpc struct {
 	// Owned by the reader, and then by the worker.
 	method  *method  // nil: not known, and left to the interceptors; they change it with mu held
 	missing *refusal // why there is no method
-	next    *rpc     // in the batch, and then in a dispatcher's queue
 	request message
 	call    *Call // nil without interceptors
 	waited  bool  // it has waited for room to begin
@@ -303,8 +304,11 @@ func (r *rpc) dispatch() {
 	r.conn.dispatchRPC(r)
 }
 
-// run runs the handler.
-func (r *rpc) run(w *worker) {
+// Flusher implements work.Task.
+func (r *rpc) Flusher() work.Flusher { return r.conn.h2 }
+
+// Run implements work.Task: it runs the handler.
+func (r *rpc) Run(w *work.Worker) {
 	if r.awaits() {
 		return
 	}
@@ -317,10 +321,10 @@ func (r *rpc) run(w *worker) {
 		r.finishFromOutside(outcomeDeadline, context.DeadlineExceeded)
 		return
 	}
+	var response encoded
 	released, answered := false, false
 	defer func() {
-		r.conn.giveBack(w.paid)
-		w.paid = 0
+		r.conn.giveBack(response.paid)
 		if answered {
 			return
 		}
@@ -333,18 +337,18 @@ func (r *rpc) run(w *worker) {
 	response, err := r.answer(w)
 	r.release() // before the client can know that there is room for another RPC
 	released = true
-	r.complete(w, response, err)
+	r.complete(w, &response, err)
 	answered = true
 }
 
 // answer runs the handler, within the interceptors if there are any. It returns the response of a method with one, encoded.
-func (r *rpc) answer(w *worker) (response []byte, err error) {
+func (r *rpc) answer(w *work.Worker) (encoded, error) {
 	if next := r.conn.server.chain; next != nil {
 		return r.intercepted(w, next)
 	}
 	message, err := r.method.behavior(r, r)
 	if err != nil || r.method.responseStreaming {
-		return nil, err
+		return encoded{}, err
 	}
 	return r.encode(r, w, r.method.responses, message)
 }
@@ -379,7 +383,7 @@ func (r *rpc) begin() bool {
 	if r.conn.server.chain != nil {
 		return !r.over()
 	}
-	return r.enter(r.conn.dispatcherOf(r.method).limit > 0)
+	return r.enter(r.conn.queueOf(r.method).Bounded())
 }
 
 // enter notes that the handler begins, and whether it is one of a bounded number. It reports false if the RPC is over.

@@ -67,7 +67,7 @@ func TestRPC_Outcomes(t *testing.T) {
 			codes.Unknown, "Exception calling application: the handler ended its goroutine (runtime.Goexit)", "Goexit",
 		},
 	}
-	for _, workers := range []int{0, 1} { // each connection has a dispatcher of its own; all share one
+	for _, workers := range []int{0, 1} { // each connection has a queue of its own; all share one
 		for _, c := range cardinalities {
 			for _, tt := range tests {
 				runInBubble(t, fmt.Sprintf("Workers=%d/%s/%s", workers, c.name, tt.name), func(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 	"github.com/gogreeter/gogreeter/runtime/internal/http2"
+	"github.com/gogreeter/gogreeter/runtime/internal/work"
 )
 
 // Options configures a [Server]. The zero value of each field is a safe default.
@@ -236,21 +237,21 @@ type Server struct {
 	transport *http2.Config
 	account   *budget.Budget // of all connections; nil: no bound
 	logger    *slog.Logger
-	chain     Next              // nil: no interceptors
-	dispatch  *dispatcher       // shared by all connections; nil: each has its own
+	chain     Next        // nil: no interceptors
+	bound     *work.Bound // of the handlers of all connections; nil: any number of them run
+	workers   *work.Pool
 	draining  chan struct{}     // closed when the stage draining is reached
 	closing   chan struct{}     // closed when grace begins
 	done      chan struct{}     // closed when the server has terminated
 	watched   func(*connection) // tests look at each connection; nil: none does
 
-	table    atomic.Pointer[dispatchTable]
-	workers  workerPool
+	table    atomic.Pointer[dictionary]
 	active   atomic.Int64 // RPCs admitted and not yet released
 	accepted atomic.Uint64
 	rejected counters
 	other    *counters // of the methods of generic handlers
 
-	executors sync.Map // *Executor to *dispatcher
+	executors sync.Map // *Executor to *work.Bound
 
 	stallsWatched atomic.Int64 // when watchStalls had all connections watched last, as UnixNano
 
@@ -292,12 +293,12 @@ func NewServer(options Options) *Server {
 	}
 	s.counted = map[string]*counters{otherMethods: s.other}
 	s.logger = slog.New(guardedLog{s.options.Logger.Handler()})
-	s.workers.panicked = s.panicked
+	s.workers = work.NewPool(s.panicked)
 	s.chain = chain(options.Interceptors)
 	if options.Workers > 0 {
-		s.dispatch = &dispatcher{pool: &s.workers, limit: options.Workers}
+		s.bound = work.NewBound(s.workers, options.Workers)
 	}
-	s.table.Store(&dispatchTable{})
+	s.table.Store(&dictionary{})
 	return s
 }
 
@@ -307,21 +308,21 @@ func (s *Server) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "(%T)(%p)", s, s) 
 // AddService implements [Registrar]: it adds a service's methods to the dispatch dictionary. It may be called while
 // the server serves. It fails, and changes nothing, if the service is registered already or cannot be served.
 func (s *Server) AddService(service Service) error {
-	return s.changeTable(func(t *dispatchTable) (*dispatchTable, error) { return t.withService(service, s.newMethodLocked) })
+	return s.changeTable(func(t *dictionary) (*dictionary, error) { return t.withService(service, s.newMethodLocked) })
 }
 
 // RemoveService removes a service's methods from the dispatch dictionary. It may be called while the server serves;
 // RPCs that have begun go on.
 func (s *Server) RemoveService(name string) error {
-	return s.changeTable(func(t *dispatchTable) (*dispatchTable, error) { return t.withoutService(name) })
+	return s.changeTable(func(t *dictionary) (*dictionary, error) { return t.withoutService(name) })
 }
 
 // AddGenericHandler adds a generic handler behind those there are. It may be called while the server serves.
 func (s *Server) AddGenericHandler(handler GenericHandler) error {
-	return s.changeTable(func(t *dispatchTable) (*dispatchTable, error) { return t.withGeneric(handler) })
+	return s.changeTable(func(t *dictionary) (*dictionary, error) { return t.withGeneric(handler) })
 }
 
-func (s *Server) changeTable(change func(*dispatchTable) (*dispatchTable, error)) error {
+func (s *Server) changeTable(change func(*dictionary) (*dictionary, error)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	table, err := change(s.table.Load())
@@ -366,8 +367,8 @@ func (s *Server) setExecutor(m *method) {
 	if e == nil || e == Unbounded || e == Inline {
 		return
 	}
-	d, _ := s.executors.LoadOrStore(e, &dispatcher{pool: &s.workers, limit: e.workers})
-	m.dispatch = d.(*dispatcher)
+	bound, _ := s.executors.LoadOrStore(e, work.NewBound(s.workers, e.workers))
+	m.bound = bound.(*work.Bound)
 }
 
 // Start begins to serve the ports that were added, and returns. It fails with ErrAlreadyStarted or ErrStopped.

@@ -7,6 +7,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
+	"github.com/gogreeter/gogreeter/runtime/internal/work"
 )
 
 // Stats are the numbers of a server. Those of RPCs and octets grow from its start; the others are of the moment.
@@ -57,25 +58,15 @@ func (s *Server) Stats() Stats {
 	counted := maps.Clone(s.counted)
 	stats.ReceivedBytes, stats.SentBytes = s.received, s.sent
 	s.mu.Unlock()
-	var dispatchers []*dispatcher
-	if s.dispatch != nil {
-		dispatchers = append(dispatchers, s.dispatch)
-	}
-	for _, d := range s.executors.Range {
-		dispatchers = append(dispatchers, d.(*dispatcher))
-	}
+	stats.Queued = s.queued()
 	stats.Connections = len(connections)
 	for _, c := range connections {
-		dispatchers = append(dispatchers, c.dispatch)
 		stats.HeldRequestBytes += c.account.Used(budget.Requests)
 		stats.HeldResponseBytes += c.account.Used(budget.Responses)
-		stats.Queued += c.account.Waiting(budget.ForBeginning)
+		stats.Queued += c.queue.Waiting() + c.account.Waiting(budget.ForBeginning)
 		received, sent := c.h2.Octets()
 		stats.ReceivedBytes += received
 		stats.SentBytes += sent
-	}
-	for _, d := range dispatchers {
-		stats.Queued += d.waiting()
 	}
 	for path, counters := range counted {
 		if byCode := counters.read(); len(byCode) > 0 {
@@ -83,6 +74,17 @@ func (s *Server) Stats() Stats {
 		}
 	}
 	return stats
+}
+
+// queued returns how many RPCs wait for one of a bounded number of handlers to end: Options.Workers, or an Executor's.
+func (s *Server) queued() (n int) {
+	if s.bound != nil {
+		n = s.bound.Waiting()
+	}
+	for _, bound := range s.executors.Range {
+		n += bound.(*work.Bound).Waiting()
+	}
+	return n
 }
 
 // ServicesRevision returns a number that is another one whenever AddService or RemoveService has changed what Services

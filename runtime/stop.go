@@ -102,7 +102,7 @@ func (s *Server) maybeTerminateLocked() {
 	if s.graceTimer != nil {
 		s.graceTimer.Stop()
 	}
-	s.workers.close()
+	s.workers.Close()
 	if s.handlers() == 0 {
 		close(s.done)
 		return
@@ -133,12 +133,5 @@ func (s *Server) lastHandlers() (n int) {
 
 // handlers returns how many handlers have not returned, of a server without connections.
 func (s *Server) handlers() int {
-	n := int(s.active.Load())
-	if s.dispatch != nil {
-		n -= s.dispatch.waiting()
-	}
-	for _, d := range s.executors.Range {
-		n -= d.(*dispatcher).waiting()
-	}
-	return max(n, 0)
+	return max(int(s.active.Load())-s.queued(), 0)
 }

@@ -47,7 +47,7 @@ func TestServer_WorkerPanics(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := newTestServer(t, Options{Workers: 1}, handlers{"M": echo()})
 		broken := &rpc{}
-		s.dispatch.push(broken, broken, 1)
+		s.bound.Push(broken)
 		s.dial().call("/t.S/M", "x").result().want(codes.OK, "", "x")
 		if got := s.log.lines("Exception in the server"); len(got) != 1 || !strings.Contains(got[0], "a worker") {
 			t.Errorf("logged %s", s.log)

@@ -14,6 +14,8 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/work"
 )
 
 // passing returns options with an interceptor that does nothing.
@@ -101,13 +103,13 @@ func TestTurn_BehindInterceptors(t *testing.T) {
 func wantNoTurns(t *testing.T, s *testServer) {
 	t.Helper()
 	synctest.Wait()
-	bounds := []*dispatcher{s.dispatch}
-	for _, d := range s.executors.Range {
-		bounds = append(bounds, d.(*dispatcher))
+	bounds := []*work.Bound{s.bound}
+	for _, bound := range s.executors.Range {
+		bounds = append(bounds, bound.(*work.Bound))
 	}
-	for _, d := range bounds {
-		if d != nil && (d.running != 0 || d.waiting() != 0) {
-			t.Errorf("%d run and %d wait", d.running, d.waiting())
+	for _, bound := range bounds {
+		if bound != nil && (bound.Running() != 0 || bound.Waiting() != 0) {
+			t.Errorf("%d run and %d wait", bound.Running(), bound.Waiting())
 		}
 	}
 	if n := s.active.Load(); n != 0 {

@@ -148,7 +148,7 @@ func TestWorkers_GoHome(t *testing.T) {
 			for _, st := range streams {
 				st.result().want(codes.OK, "", "x")
 			}
-			time.Sleep(3 * trimInterval)
+			time.Sleep(time.Minute)
 			synctest.Wait()
 			if n := countWorkers(); n > 1 {
 				t.Errorf("%d workers although there is nothing to do", n)
@@ -164,7 +164,7 @@ func TestWorkers_GoHome(t *testing.T) {
 
 // countWorkers counts the goroutines that are workers.
 func countWorkers() int {
-	return strings.Count(allStacks(), "(*workerPool).run(")
+	return strings.Count(allStacks(), "work.(*Pool).run(")
 }
 
 // allStacks returns the stacks of all goroutines.
@@ -196,20 +196,4 @@ func TestWorkers_ManyInOneBatch(t *testing.T) {
 			}
 		})
 	}
-}
-
-// TestWorkers_CloseWhileTrimming has the timer go off, and the server end before it has got anywhere.
-func TestWorkers_CloseWhileTrimming(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var p workerPool
-		for range 3 {
-			w := &worker{wake: make(chan *dispatcher, 1)}
-			p.idle, p.spare = append(p.idle, w), p.spare+1
-		}
-		p.close()
-		p.trim()
-		if len(p.idle) != 0 || p.timer != nil {
-			t.Errorf("%d workers are left; the timer is %v", len(p.idle), p.timer)
-		}
-	})
 }

@@ -17,6 +17,7 @@ const (
 	h2     = rt + "internal/http2/"
 	sock   = rt + "internal/socket/"
 	buffer = rt + "internal/buffer/"
+	queue  = rt + "internal/work/"
 )
 
 // tricks are all that have a price in lines, in the order in which an RPC meets them.
@@ -47,15 +48,15 @@ var tricks = []trick{
 	},
 	{
 		"a batch of RPCs wakes one worker", unary1x100,
-		[]edit{{rt + "dispatcher.go", "if d.waking || d.head == nil ||", "if d.head == nil ||"}},
+		[]edit{{queue + "queue.go", "if q.waking || q.tasks.n == 0 ||", "if q.tasks.n == 0 ||"}},
 	},
 	{
 		"workers stay, and their stacks with them", unary50x1,
-		[]edit{{rt + "workers.go", "	if p.closed {\n		return false", "	if true {\n		return false"}},
+		[]edit{{queue + "pool.go", "	if p.closed {\n		return false", "	if true {\n		return false"}},
 	},
 	{
 		"a worker has a buffer for responses", unary10x10,
-		[]edit{{rt + "workers.go", "	b := w.buffer[:0]\n", "	b := []byte(nil)\n"}},
+		[]edit{{queue + "worker.go", "	b := w.buffer[:0]\n", "	b := []byte(nil)\n"}},
 	},
 	{
 		"the usual field blocks of responses are ready-made", unary10x10,
@@ -66,7 +67,7 @@ var tricks = []trick{
 	},
 	{
 		"the responses of a batch leave in one write", unary1x100,
-		[]edit{{rt + "dispatcher.go", "if !promised {", "if promised || !promised {"}},
+		[]edit{{queue + "queue.go", "if !promised {", "if promised || !promised {"}},
 	},
 	{
 		"the responses of several streams leave in one write", pingPong100,

@@ -18,6 +18,5 @@ var account = []group{
 		{name: "an RPC that ended in line is never released", file: "rpc.go", old: "		r.redispatch() // it has waited", new: "		// it has waited", tests: "TestAccount_PatientClients"},
 		{name: "a response is counted although its RPC has ended in line", file: "account.go", old: "			account.Drop(claim)\n			return false\n", new: "			return false\n", tests: "TestAccount_PatientClients"},
 		{name: "late handshakes take their time", file: "accept.go", old: "	if a.late {\n", new: "	if a.late && s == nil {\n", tests: "TestServer_GraceHurriesWhoComes"},
-		{name: "a response waits for the next handler", file: "dispatcher.go", old: "		if !promised {\n			w.flush()\n		}\n", new: "		_ = promised\n", tests: "TestWorkers_Bound"},
 	}},
 }

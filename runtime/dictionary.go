@@ -10,9 +10,9 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// dispatchTable is the dispatch dictionary: method handlers by full path, and behind them the generic handlers, asked
+// dictionary is the dispatch dictionary: method handlers by full path, and behind them the generic handlers, asked
 // in order. It is immutable; the server replaces it as a whole, so that the hot path needs no lock.
-type dispatchTable struct {
+type dictionary struct {
 	methods  map[string]*method
 	services map[string]Service
 	generic  []GenericHandler
@@ -20,7 +20,7 @@ type dispatchTable struct {
 }
 
 // withService returns the table with a service added. newMethod makes the methods.
-func (t *dispatchTable) withService(service Service, newMethod func(string, *MethodHandler, protoreflect.MethodDescriptor) *method) (*dispatchTable, error) {
+func (t *dictionary) withService(service Service, newMethod func(string, *MethodHandler, protoreflect.MethodDescriptor) *method) (*dictionary, error) {
 	if err := checkService(service); err != nil {
 		return nil, err
 	}
@@ -45,7 +45,7 @@ func (t *dispatchTable) withService(service Service, newMethod func(string, *Met
 }
 
 // withoutService returns the table with a service removed.
-func (t *dispatchTable) withoutService(name string) (*dispatchTable, error) {
+func (t *dictionary) withoutService(name string) (*dictionary, error) {
 	service, ok := t.services[name]
 	if !ok {
 		return nil, fmt.Errorf("gogreeter: service %q is not registered", name)
@@ -58,8 +58,8 @@ func (t *dispatchTable) withoutService(name string) (*dispatchTable, error) {
 	return next, nil
 }
 
-func (t *dispatchTable) clone() *dispatchTable {
-	next := &dispatchTable{methods: maps.Clone(t.methods), services: maps.Clone(t.services), generic: t.generic, revision: t.revision + 1}
+func (t *dictionary) clone() *dictionary {
+	next := &dictionary{methods: maps.Clone(t.methods), services: maps.Clone(t.services), generic: t.generic, revision: t.revision + 1}
 	if next.methods == nil {
 		next.methods, next.services = map[string]*method{}, map[string]Service{}
 	}
@@ -67,7 +67,7 @@ func (t *dispatchTable) clone() *dispatchTable {
 }
 
 // withGeneric returns the table with a generic handler added behind those it has.
-func (t *dispatchTable) withGeneric(handler GenericHandler) (*dispatchTable, error) {
+func (t *dictionary) withGeneric(handler GenericHandler) (*dictionary, error) {
 	if handler == nil {
 		return nil, errors.New("gogreeter: the generic handler is nil")
 	}
