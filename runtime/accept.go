@@ -8,7 +8,6 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/gogreeter/gogreeter/runtime/internal/http2"
 	"github.com/gogreeter/gogreeter/runtime/internal/logtext"
 	"github.com/gogreeter/gogreeter/runtime/internal/socket"
 )
@@ -164,7 +163,7 @@ func (s *Server) admitArrival(a *arrival) bool {
 // serveConn is the life of a connection.
 func (s *Server) serveConn(l *listener, a *arrival) {
 	if c := s.setUp(l, a); c != nil {
-		s.read(c)
+		c.read()
 	}
 }
 
@@ -190,44 +189,6 @@ func (s *Server) setUp(l *listener, a *arrival) (c *connection) {
 	return s.promote(a, ready, err)
 }
 
-// read is the connection's reader.
-func (s *Server) read(c *connection) {
-	inline := &inlineRunner{owner: c}
-	c.inline = inline
-	returned := false
-	defer func() {
-		if returned || inline.replaced {
-			return
-		}
-		if reason := recover(); reason != nil {
-			s.panicked("the reader of a connection", reason)
-			s.abandon(c)
-			return
-		}
-		// An inline handler has called runtime.Goexit, which ends this goroutine. Another goes on where it was.
-		s.goRead(c)
-	}()
-	err := c.serve()
-	returned = true
-	var broken http2.ConnError
-	if errors.As(err, &broken) {
-		s.logger.Debug("Connection ended by an error", "peer", logtext.Address(c.remoteAddr()), "error", logtext.Of(err))
-	}
-	s.forget(c)
-}
-
-// goRead gives a connection a new reader.
-func (s *Server) goRead(c *connection) { s.spawn("a connection", func() { s.read(c) }) }
-
-// abandon ends a connection whose reader has panicked. The server forgets it first: whatever the panic has left behind,
-// the server can stop.
-func (s *Server) abandon(c *connection) {
-	c.nc.Close()
-	s.forget(c)
-	c.h2.Abandon()
-	c.EndBatch()
-}
-
 // forget is called when a connection has ended.
 func (s *Server) forget(c *connection) {
 	received, sent := c.h2.Octets()
@@ -247,7 +208,8 @@ func (s *Server) promote(a *arrival, ready net.Conn, err error) *connection {
 	if err != nil || s.cutOff {
 		return nil
 	}
-	c := newConnection(s, ready, a)
+	c := newConnection(&s.shared, ready, a.peer, s.forget)
+	c.h2.SetupBy(a.setupEnd)
 	s.connections[c] = struct{}{}
 	if s.watched != nil {
 		s.watched(c)

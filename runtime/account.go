@@ -184,7 +184,7 @@ func (r *rpc) expectRest() {
 		return
 	}
 	if r.some && !r.requestStreaming {
-		if r.conn.server.chain == nil { // there is no need to wait for its end
+		if r.conn.shared.chain == nil { // there is no need to wait for its end
 			r.failFromReader(notOneRequest(r.def.path))
 			return
 		}
@@ -210,7 +210,7 @@ func (r *rpc) expectRest() {
 
 // urge has the account look at the request once more.
 func (v *largeRequest) urge() {
-	defer v.r.conn.server.contain("a timer for a request")
+	defer v.r.conn.shared.contain("a timer for a request")
 	v.r.conn.account.Urge()
 }
 
@@ -381,14 +381,14 @@ func (c *connection) giveBack(paid int64) { c.account.Sub(budget.Responses, paid
 // their connections in the end.
 func (c *connection) stalls() {
 	c.h2.WatchStall()
-	if c.server.account != nil {
-		c.server.watchStalls()
+	if c.shared.account != nil {
+		c.shared.watchStalls()
 	}
 }
 
-// watchStalls has all connections watched while the whole server has no room, once in a while. It goes on by itself as long
+// lookForStalls has all connections watched while the whole server has no room, once in a while. It goes on by itself as long
 // as anybody waits: those who fill the room may have come later than those who wait.
-func (s *Server) watchStalls() {
+func (s *Server) lookForStalls() {
 	now := time.Now().UnixNano()
 	last := s.stallsWatched.Load()
 	if now-last < int64(s.transport.WriteTimeout) && last != 0 || !s.stallsWatched.CompareAndSwap(last, now) {
@@ -397,7 +397,7 @@ func (s *Server) watchStalls() {
 	time.AfterFunc(s.transport.WriteTimeout, func() {
 		defer s.contain("a look at connections that are stuck")
 		if s.account.Crowded() {
-			s.watchStalls()
+			s.lookForStalls()
 		}
 	})
 	s.mu.Lock()
@@ -435,7 +435,7 @@ func (w *workerWatch) patience() time.Duration {
 	if w.bound == nil {
 		return 0
 	}
-	return w.r.conn.server.transport.WriteTimeout
+	return w.r.conn.shared.transport.WriteTimeout
 }
 
 // look ends the RPC if nothing has been taken since it looked last, and reports whether it did.

@@ -155,7 +155,7 @@ var (
 // find returns the method of the call: the dictionary's, or else that of the first generic handler that has one. If one of
 // them ends this goroutine, r gets the result, and onExit is called.
 func (d *callDefinition) find(r *rpc, onExit func()) (m *method, why *refusal) {
-	s := r.conn.server
+	s := r.conn.shared
 	if d.method != nil {
 		return d.method, nil
 	}

@@ -2,12 +2,14 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"net"
 	"sync/atomic"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 	"github.com/gogreeter/gogreeter/runtime/internal/fields"
 	"github.com/gogreeter/gogreeter/runtime/internal/http2"
+	"github.com/gogreeter/gogreeter/runtime/internal/logtext"
 	"github.com/gogreeter/gogreeter/runtime/internal/wire"
 	"github.com/gogreeter/gogreeter/runtime/internal/work"
 )
@@ -16,7 +18,8 @@ import (
 // http2.Application.
 type connection struct {
 	// Immutable after newConnection.
-	server *Server
+	shared *shared
+	forget func(*connection) // called once, when it has ended
 	nc     net.Conn
 	peer   net.Addr // nil: nc knows
 	h2     *http2.Conn
@@ -37,14 +40,51 @@ type connection struct {
 	deadlines deadlines
 }
 
-func newConnection(s *Server, nc net.Conn, a *arrival) *connection {
-	c := &connection{server: s, nc: nc, peer: a.peer, large: work.NewPlaces(1)}
+func newConnection(s *shared, nc net.Conn, peer net.Addr, forget func(*connection)) *connection {
+	c := &connection{shared: s, forget: forget, nc: nc, peer: peer, large: work.NewPlaces(1)}
 	c.deadlines.conn = c
-	c.account = budget.New(int64(s.options.MaxConnectionBytes), s.account, c.Panicked)
+	c.account = budget.New(int64(s.limits.connection), s.account, c.Panicked)
 	c.h2 = http2.NewConn(nc, c, s.transport, c.account)
 	c.queue = work.NewQueue(s.workers, c.h2)
-	c.h2.SetupBy(a.setupEnd)
 	return c
+}
+
+// read is the connection's reader.
+func (c *connection) read() {
+	inline := &inlineRunner{owner: c}
+	c.inline = inline
+	returned := false
+	defer func() {
+		if returned || inline.replaced {
+			return
+		}
+		if reason := recover(); reason != nil {
+			c.shared.panicked("the reader of a connection", reason)
+			c.abandon()
+			return
+		}
+		// An inline handler has called runtime.Goexit, which ends this goroutine. Another goes on where it was.
+		c.goRead()
+	}()
+	err := c.serve()
+	returned = true
+	var broken http2.ConnError
+	if errors.As(err, &broken) {
+		c.shared.logger.Debug("Connection ended by an error", "peer", logtext.Address(c.remoteAddr()), "error", logtext.Of(err))
+	}
+	c.forget(c)
+}
+
+// goRead gives the connection a new reader.
+func (c *connection) goRead() { c.shared.spawn("a connection", c.read) }
+
+// abandon ends the connection, whose reader has panicked. The server forgets it first: whatever the panic has left behind,
+// the server can stop.
+func (c *connection) abandon() {
+	c.nc.Close()
+	c.forget(c)
+	c.h2.Abandon()
+	c.EndBatch()
 }
 
 // serve serves the connection until it ends.
@@ -57,12 +97,12 @@ func (c *connection) serve() error {
 
 // NewStream implements http2.Application.
 func (c *connection) NewStream(request *fields.Section) *http2.Stream {
-	if c.account.Count(budget.Handlers) >= 2*int64(c.server.options.MaxConcurrentStreams) {
+	if c.account.Count(budget.Handlers) >= 2*int64(c.shared.limits.streams) {
 		// The client resets its streams faster than their handlers end (rapid reset, CVE-2023-44487): what it may cost
 		// is bounded by handlers, not by streams.
 		return nil
 	}
-	table := c.server.table.Load()
+	table := c.shared.table.Load()
 	def, _ := request.Parsed.(*callDefinition)
 	if def == nil || def.table != table {
 		def = defineCall(request, table)
@@ -73,7 +113,7 @@ func (c *connection) NewStream(request *fields.Section) *http2.Stream {
 	}
 	r := &rpc{conn: c, def: def}
 	r.stream.Handler = r
-	if wanted := c.server.options.Compression; wanted != NoCompression && def.accepts.Has(wire.Encoding(wanted)) {
+	if wanted := c.shared.limits.compression; wanted != NoCompression && def.accepts.Has(wire.Encoding(wanted)) {
 		r.compression.Store(uint32(wanted))
 	}
 	return &r.stream
@@ -87,13 +127,13 @@ func (c *connection) boundOf(m *method) *work.Bound {
 	case m.unbounded:
 		return nil
 	}
-	return c.server.bound
+	return c.shared.bound
 }
 
 // queueOf returns the queue for the RPCs of a method, those that run inline apart. With interceptors there is one for
 // all of a connection: who waits for whom must not depend on which methods there are, and is for the handlers to do.
 func (c *connection) queueOf(m *method) *work.Queue {
-	if c.server.chain == nil {
+	if c.shared.chain == nil {
 		if bound := c.boundOf(m); bound != nil {
 			return &bound.Queue
 		}
@@ -117,7 +157,7 @@ func (c *connection) dispatchRPC(r *rpc) {
 
 // EndBatch implements http2.Application.
 func (c *connection) EndBatch() (flush bool) {
-	if c.server.chain != nil {
+	if c.shared.chain != nil {
 		for r := range c.batch.All() {
 			r.(*rpc).endBatch()
 		}
@@ -131,15 +171,15 @@ func (c *connection) EndBatch() (flush bool) {
 // replaceReader implements readerOwner.
 func (c *connection) replaceReader(blocking *method) {
 	if blocking.inline.CompareAndSwap(true, false) {
-		c.server.logger.Error("An inline handler blocks; its method no longer runs inline", "method", blocking.path, "limit", inlineLimit)
+		c.shared.logger.Error("An inline handler blocks; its method no longer runs inline", "method", blocking.path, "limit", inlineLimit)
 	}
-	c.server.goRead(c)
+	c.goRead()
 }
 
 // contain implements readerOwner.
 func (c *connection) contain(doing string) {
 	if reason := recover(); reason != nil {
-		c.server.panicked(doing, reason)
+		c.shared.panicked(doing, reason)
 	}
 }
 
@@ -159,7 +199,7 @@ func (c *connection) cancelAll() (n int) {
 func (c *connection) end() { c.h2.End(http2.ErrCodeNo, outcomeStopped.Message) }
 
 // Panicked implements http2.Application.
-func (c *connection) Panicked(reason any) { c.server.panicked("the transport of a connection", reason) }
+func (c *connection) Panicked(reason any) { c.shared.panicked("the transport of a connection", reason) }
 
 // remoteAddr returns the client's address; it is not nil.
 func (c *connection) remoteAddr() net.Addr {

@@ -55,7 +55,7 @@ func (d *deadlines) setLocked(at time.Time) {
 
 // alarm ends the RPCs whose deadline has passed.
 func (d *deadlines) alarm() {
-	defer d.conn.server.contain("the deadlines of a connection")
+	defer d.conn.shared.contain("the deadlines of a connection")
 	now := time.Now()
 	expired := false
 	for _, id := range d.passed(now) {

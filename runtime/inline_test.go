@@ -181,7 +181,7 @@ func TestInline_EndsLate(t *testing.T) {
 		exits.result().want(codes.Unknown, "Exception calling application: the handler ended its goroutine (runtime.Goexit)")
 		client.call("/t.S/Fast", "x").result().want(codes.OK, "", "x")
 		synctest.Wait()
-		if n := strings.Count(allStacks(), "(*Server).read("); n != 1 {
+		if n := strings.Count(allStacks(), "(*connection).read("); n != 1 {
 			t.Errorf("%d readers of one connection", n)
 		}
 		if n := s.active.Load(); n != 0 {

@@ -76,7 +76,7 @@ func (c *Call) SetMethod(path string) {
 		return
 	}
 	c.path = path
-	c.method, c.missing = c.rpc.conn.server.table.Load().methods[path], methodNotFound
+	c.method, c.missing = c.rpc.conn.shared.table.Load().methods[path], methodNotFound
 	if c.method != nil {
 		c.rpc.offerRequest(c.method.requestStreaming)
 	}
@@ -245,7 +245,7 @@ func (c *Call) judge(err error) error {
 	case c.encoded.data != nil || c.answered && c.method != nil && c.method.responseStreaming:
 		return nil
 	}
-	c.rpc.conn.server.logger.Error("An interceptor returned nil without an answer", "method", excerpt.Of(c.path),
+	c.rpc.conn.shared.logger.Error("An interceptor returned nil without an answer", "method", excerpt.Of(c.path),
 		"called_next", c.entered)
 	return unanswered.Err()
 }

@@ -3,9 +3,6 @@ package runtime
 import (
 	"context"
 	"log/slog"
-	"runtime/debug"
-
-	"github.com/gogreeter/gogreeter/runtime/internal/logtext"
 )
 
 // guardedLog is the user's slog.Handler with its panics kept to itself: what cannot be logged must not end the process,
@@ -31,26 +28,4 @@ func guard(f func()) {
 		f()
 	}()
 	<-done
-}
-
-// spawn runs f on a goroutine of its own. doing says for the log what it is.
-func (s *Server) spawn(doing string, f func()) {
-	go func() {
-		defer s.contain(doing)
-		f()
-	}()
-}
-
-// contain is deferred by everything that runs on a goroutine or a timer of the server's: a panic there, of a user's code or
-// by a mistake of ours, must not end the process.
-func (s *Server) contain(doing string) {
-	if reason := recover(); reason != nil {
-		s.panicked(doing, reason)
-	}
-}
-
-// panicked logs a panic. It is called while that unwinds the stack.
-func (s *Server) panicked(doing string, reason any) {
-	s.logger.Error("Exception in the server", "doing", doing, "panic", logtext.Cut(panicText(reason)),
-		"stack", string(debug.Stack()))
 }

@@ -189,7 +189,7 @@ func (r *rpc) resetLocked() {
 	}
 	r.stream.Reset(http2.ErrCodeInternal)
 	r.endLocked(outcomeOversize, context.Canceled)
-	r.conn.server.logger.Log(context.Background(), level,
+	r.conn.shared.logger.Log(context.Background(), level,
 		"The trailers are larger than the client permits (SETTINGS_MAX_HEADER_LIST_SIZE); the stream was reset",
 		"method", logtext.Cut(r.def.path), "metadata", size, "limit", limit)
 }
@@ -205,7 +205,7 @@ func (r *rpc) fail(err error) error {
 
 // unserializable says that a response cannot be sent.
 func (r *rpc) unserializable(why any) error {
-	logger, path := r.conn.server.logger, logtext.Cut(r.def.path)
+	logger, path := r.conn.shared.logger, logtext.Cut(r.def.path)
 	if p, ok := why.(*codecPanic); ok {
 		logger.Error("Exception serializing message!", "method", path, "error", logtext.Of(why), "stack", string(p.stack))
 	} else {

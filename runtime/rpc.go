@@ -107,7 +107,7 @@ func (r *rpc) HandleRequest(endStream bool) {
 // start makes an RPC of the request, or refuses it. With interceptors, all requests become RPCs in the same way and go to
 // them at the same moment, whether there is a method or not: to clients that they refuse, both are to look the same.
 func (r *rpc) start(came time.Time, endStream bool) {
-	s := r.conn.server
+	s := r.conn.shared
 	switch {
 	case r.missing != nil && s.chain == nil:
 		r.refuse(r.missing)
@@ -146,7 +146,7 @@ func (r *rpc) refuse(why *refusal) {
 	r.isOver, r.dispatched = true, true // dispatched: there is nothing to release
 	r.mu.Unlock()
 	r.ends.Store(endOver)
-	r.conn.server.rejected.add(why.outcome.Code)
+	r.conn.shared.rejected.add(why.outcome.Code)
 	o := http2.Outgoing{Finish: true}
 	if why.httpStatus == 0 {
 		o.Headers = wire.TrailersOnly(why.outcome, Metadata(nil), math.MaxInt)
@@ -170,7 +170,7 @@ func (r *rpc) HandleData(data []byte, endStream bool) {
 	for len(data) > 0 && !r.deaf {
 		var done bool
 		var err error
-		data, done, err = r.in.Feed(data, r.conn.server.options.MaxReceiveMessageBytes, r.def.compression, r.stream.Window)
+		data, done, err = r.in.Feed(data, r.conn.shared.limits.received, r.def.compression, r.stream.Window)
 		r.payForRequest()
 		switch {
 		case err != nil:
@@ -192,7 +192,7 @@ func (r *rpc) HandleData(data []byte, endStream bool) {
 // deliver takes a message that is complete.
 func (r *rpc) deliver(m message) {
 	r.several, r.some = r.some, true
-	intercepted := r.conn.server.chain != nil
+	intercepted := r.conn.shared.chain != nil
 	if r.several && intercepted {
 		r.queueRequests()
 	}
@@ -253,7 +253,7 @@ func (r *rpc) endRequests() {
 		r.noMore = true
 		r.signalLocked()
 		r.mu.Unlock()
-	case r.conn.server.chain != nil: // see endBatch
+	case r.conn.shared.chain != nil: // see endBatch
 	case !r.some || r.several:
 		r.failFromReader(notOneRequest(r.def.path))
 	default:
@@ -343,7 +343,7 @@ func (r *rpc) Run(w *work.Worker) {
 
 // answer runs the handler, within the interceptors if there are any. It returns the response of a method with one, encoded.
 func (r *rpc) answer(w *work.Worker) (encoded, error) {
-	if next := r.conn.server.chain; next != nil {
+	if next := r.conn.shared.chain; next != nil {
 		return r.intercepted(w, next)
 	}
 	message, err := r.method.behavior(r, r)
@@ -356,7 +356,7 @@ func (r *rpc) answer(w *work.Worker) (encoded, error) {
 // recovered ends the RPC of a handler that did not return. reason is nil if it called runtime.Goexit.
 func (r *rpc) recovered(reason any) {
 	text := panicText(reason)
-	r.conn.server.logger.Error("Exception calling application", "method", logtext.Cut(r.def.path), "panic", logtext.Cut(text),
+	r.conn.shared.logger.Error("Exception calling application", "method", logtext.Cut(r.def.path), "panic", logtext.Cut(text),
 		"stack", string(debug.Stack()))
 	r.finish(outcome{Code: codes.Unknown, Message: "Exception calling application: " + text})
 }
@@ -374,13 +374,13 @@ func panicText(reason any) string {
 // release is called once, when no handler runs any more or will.
 func (r *rpc) release() {
 	r.end(endReleased)
-	r.conn.server.active.Add(-1)
+	r.conn.shared.active.Add(-1)
 	r.conn.account.End(budget.Handlers)
 }
 
 // begin reports whether the RPC can go on: to its interceptors or, if there are none, to its handler.
 func (r *rpc) begin() bool {
-	if r.conn.server.chain != nil {
+	if r.conn.shared.chain != nil {
 		return !r.over()
 	}
 	return r.enter(r.conn.queueOf(r.method).Bounded())
@@ -447,13 +447,13 @@ func (r *rpc) count(m *method, code codes.Code) {
 		m.counters.add(code)
 		return
 	}
-	r.conn.server.rejected.add(code)
+	r.conn.shared.rejected.add(code)
 }
 
 // callBack calls what AddCallback was given, in that order. A callback that panics, or ends its goroutine, is no reason
 // to skip the others.
 func (r *rpc) callBack(callbacks []func()) {
-	defer r.conn.server.contain("the callbacks of an RPC")
+	defer r.conn.shared.contain("the callbacks of an RPC")
 	for i, f := range callbacks {
 		func() {
 			returned := false
@@ -465,7 +465,7 @@ func (r *rpc) callBack(callbacks []func()) {
 				if reason == nil { // runtime.Goexit: this goroutine does not go on
 					defer func() { go r.callBack(callbacks[i+1:]) }()
 				}
-				r.conn.server.logger.Error("Exception calling callback!", "method", logtext.Cut(r.def.path),
+				r.conn.shared.logger.Error("Exception calling callback!", "method", logtext.Cut(r.def.path),
 					"panic", logtext.Cut(panicText(reason)), "stack", string(debug.Stack()))
 			}()
 			f()

@@ -101,7 +101,7 @@ func (r *rpc) AfterFunc(f func()) (stop func() bool) {
 
 // callAfter calls what AfterFunc was given.
 func (r *rpc) callAfter(f func()) {
-	defer r.conn.server.contain("a function to be called after an RPC")
+	defer r.conn.shared.contain("a function to be called after an RPC")
 	f()
 }
 
@@ -114,7 +114,7 @@ func (c *servicerContext) Format(f fmt.State, verb rune) { c.rpc().Format(f, ver
 
 func (c *servicerContext) Method() string               { return c.def.path }
 func (c *servicerContext) InvocationMetadata() Metadata { return c.def.metadata }
-func (c *servicerContext) Stopping() <-chan struct{}    { return c.conn.server.closing }
+func (c *servicerContext) Stopping() <-chan struct{}    { return c.conn.shared.closing }
 
 func (c *servicerContext) Peer() *peer.Peer {
 	nc := c.conn.nc

@@ -232,28 +232,16 @@ var (
 
 // Server is a gRPC server. Its methods may be called by any goroutine, handlers included.
 type Server struct {
+	shared
+
 	// Immutable after NewServer.
-	options   Options
-	transport *http2.Config
-	account   *budget.Budget // of all connections; nil: no bound
-	logger    *slog.Logger
-	chain     Next        // nil: no interceptors
-	bound     *work.Bound // of the handlers of all connections; nil: any number of them run
-	workers   *work.Pool
-	draining  chan struct{}     // closed when the stage draining is reached
-	closing   chan struct{}     // closed when grace begins
-	done      chan struct{}     // closed when the server has terminated
-	watched   func(*connection) // tests look at each connection; nil: none does
+	options  Options
+	draining chan struct{}     // closed when the stage draining is reached
+	done     chan struct{}     // closed when the server has terminated
+	watched  func(*connection) // tests look at each connection; nil: none does
 
-	table    atomic.Pointer[dictionary]
-	active   atomic.Int64 // RPCs admitted and not yet released
-	accepted atomic.Uint64
-	rejected counters
-	other    *counters // of the methods of generic handlers
-
-	executors sync.Map // *Executor to *work.Bound
-
-	stallsWatched atomic.Int64 // when watchStalls had all connections watched last, as UnixNano
+	accepted      atomic.Uint64
+	stallsWatched atomic.Int64 // when lookForStalls had all connections watched last, as UnixNano
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -282,24 +270,40 @@ func NewServer(options Options) *Server {
 		options:     options.withDefaults(),
 		done:        make(chan struct{}),
 		draining:    make(chan struct{}),
-		closing:     make(chan struct{}),
 		connections: make(map[*connection]struct{}),
 		arrivals:    make(map[*arrival]struct{}),
-		other:       &counters{},
 	}
-	s.transport = s.options.transport()
-	if s.options.MaxServerBytes > 0 {
-		s.account = budget.New(int64(s.options.MaxServerBytes), nil, nil)
-	}
+	s.share()
 	s.counted = map[string]*counters{otherMethods: s.other}
-	s.logger = slog.New(guardedLog{s.options.Logger.Handler()})
+	return s
+}
+
+// share sets what the server shares with its connections and RPCs.
+func (s *Server) share() {
+	o := &s.options
+	s.limits = limits{
+		rpcs:        o.MaxConcurrentRPCs,
+		streams:     o.MaxConcurrentStreams,
+		connection:  o.MaxConnectionBytes,
+		received:    o.MaxReceiveMessageBytes,
+		sent:        o.MaxSendMessageBytes,
+		compression: o.Compression,
+	}
+	s.methods = o.Methods
+	s.transport = o.transport()
+	if o.MaxServerBytes > 0 {
+		s.account = budget.New(int64(o.MaxServerBytes), nil, nil)
+	}
+	s.logger = slog.New(guardedLog{o.Logger.Handler()})
+	s.chain = chain(o.Interceptors)
+	s.closing = make(chan struct{})
+	s.watchStalls = s.lookForStalls
+	s.other = &counters{}
 	s.workers = work.NewPool(s.panicked)
-	s.chain = chain(options.Interceptors)
-	if options.Workers > 0 {
-		s.bound = work.NewBound(s.workers, options.Workers)
+	if o.Workers > 0 {
+		s.bound = work.NewBound(s.workers, o.Workers)
 	}
 	s.table.Store(&dictionary{})
-	return s
 }
 
 // Format implements fmt.Formatter: it prints the address. Package fmt would read all fields, while the server writes them.
@@ -342,33 +346,6 @@ func (s *Server) newMethodLocked(path string, h *MethodHandler, descriptor proto
 	}
 	s.setExecutor(m)
 	return m
-}
-
-// newOtherMethod makes an entry of a method handler that a generic handler has supplied for one RPC. It never runs
-// inline: that its method blocks could not be remembered.
-func (s *Server) newOtherMethod(path string, h *MethodHandler) *method {
-	m := &method{MethodHandler: h, path: path, counters: s.other}
-	s.setExecutor(m)
-	m.inline.Store(false)
-	return m
-}
-
-// setExecutor decides where the method's handlers run.
-func (s *Server) setExecutor(m *method) {
-	e := s.options.Methods[m.path].Executor
-	if e == nil {
-		e = m.executor
-	}
-	// A handler of a stream waits for what only the reader can bring, so it can't run on the reader. Interceptors may block,
-	// and whether a method exists must not show in who runs them: with them, a handler that could run there has a worker.
-	inline := e == Inline && !m.requestStreaming && !m.responseStreaming
-	m.inline.Store(inline && s.chain == nil)
-	m.unbounded = e == Unbounded || inline && s.chain != nil
-	if e == nil || e == Unbounded || e == Inline {
-		return
-	}
-	bound, _ := s.executors.LoadOrStore(e, work.NewBound(s.workers, e.workers))
-	m.bound = bound.(*work.Bound)
 }
 
 // Start begins to serve the ports that were added, and returns. It fails with ErrAlreadyStarted or ErrStopped.
@@ -504,14 +481,4 @@ func (s *Server) Serve(ctx context.Context) error {
 	s.drain()
 	<-s.Stop(s.options.Grace)
 	return nil
-}
-
-// admit counts a new RPC, and reports false if there are too many.
-func (s *Server) admit() bool {
-	limit := int64(s.options.MaxConcurrentRPCs)
-	if s.active.Add(1) > limit && limit > 0 {
-		s.active.Add(-1)
-		return false
-	}
-	return true
 }

@@ -36,7 +36,7 @@ func wantNoGoroutines(t *testing.T) {
 	for began := time.Now(); ; time.Sleep(time.Millisecond) {
 		stacks := allStacks()
 		left := false
-		for _, of := range []string{"(*Server)", "(*workerPool)", "(*connection)", "(*rpc)", "internal/http2.(*Conn)"} {
+		for _, of := range []string{"(*Server)", "(*shared)", "(*workerPool)", "(*connection)", "(*rpc)", "internal/http2.(*Conn)"} {
 			left = left || strings.Contains(stacks, "gogreeter/runtime."+of) || strings.Contains(stacks, "gogreeter/runtime/"+of)
 		}
 		if !left {

@@ -52,8 +52,8 @@ var core = []group{
 		{name: "windows do not count beside metadata", file: "account.go", old: "return heads > limit/4 || windows+heads > limit+limit/8", new: "return heads > limit/4 || windows < 0", tests: "TestConnection_BoundsMetadata"},
 		{name: "a second large request is asked for before it is refused", file: "account.go", old: "			r.failFromReader(notOneRequest(r.def.path))\n			return\n", new: "", tests: "TestAccount_SecondRequestOfAUnaryRPC"},
 		{name: "a unary request waits for ever where there is no room", file: "account.go", old: "		time.AfterFunc(patientFor, v.urge)\n", new: "", tests: "TestAccount_HandlersWaitForEachOther|TestAccount_ManyLargeRequests|TestIntake_StarvingHandler"},
-		{name: "nobody watches those who fill the server", file: "account.go", old: "		c.server.watchStalls()\n", new: "", tests: "TestAccount_Server|TestAccount_ServerIsFilledLater"},
-		{name: "those who fill the server are watched once", file: "account.go", old: "		if s.account.Crowded() {\n			s.watchStalls()\n		}\n", new: "", tests: "TestAccount_ServerIsFilledLater|TestAccount_Server"},
+		{name: "nobody watches those who fill the server", file: "account.go", old: "		c.shared.watchStalls()\n", new: "", tests: "TestAccount_Server|TestAccount_ServerIsFilledLater"},
+		{name: "those who fill the server are watched once", file: "account.go", old: "		if s.account.Crowded() {\n			s.lookForStalls()\n		}\n", new: "", tests: "TestAccount_ServerIsFilledLater|TestAccount_Server"},
 		{name: "a worker waits for ever for a client that takes nothing", file: "account.go", old: "	w.r.finishFromOutside(outcomeNotTaken, context.Canceled)\n", new: "	_ = context.Canceled\n", tests: "TestWorkers_WaitForWhoTakes"},
 		{name: "an RPC ends for waiting although nobody needs its worker", file: "account.go", old: "if w.bound.Waiting() == 0 || waiting != w.waiting {", new: "if waiting != w.waiting {", tests: "TestWorkers_WaitForWhoTakes"},
 		{name: "an RPC ends for waiting although its client takes something", file: "account.go", old: "if w.bound.Waiting() == 0 || waiting != w.waiting {", new: "if w.bound.Waiting() == 0 {", tests: "TestWorkers_WaitForWhoTakes"},
@@ -70,9 +70,9 @@ var core = []group{
 		{name: "a client gets no credit for what a handler takes", file: "rpc.go", old: "	if credit > 0 && r.stream.Consumed(credit) {", new: "	if credit < 0 && r.stream.Consumed(credit) {", tests: "TestRPC_ManySmallRequests"},
 
 		// RPCs, deadlines, and limits.
-		{name: "an RPC too many is admitted", file: "server.go", old: "if s.active.Add(1) > limit && limit > 0 {", new: "if s.active.Add(1) > limit+1 && limit > 0 {", tests: "TestServer_MaxConcurrentRPCs"},
-		{name: "an RPC that was refused counts for ever", file: "server.go", old: "		s.active.Add(-1)\n		return false\n", new: "		return false\n", tests: "TestServer_MaxConcurrentRPCs"},
-		{name: "handlers of streams that were reset are not bounded", file: "connection.go", old: "if c.account.Count(budget.Handlers) >= 2*int64(c.server.options.MaxConcurrentStreams) {", new: "if false {", tests: "TestConnection_BoundsHandlersOfResetStreams"},
+		{name: "an RPC too many is admitted", file: "shared.go", old: "if s.active.Add(1) > limit && limit > 0 {", new: "if s.active.Add(1) > limit+1 && limit > 0 {", tests: "TestServer_MaxConcurrentRPCs"},
+		{name: "an RPC that was refused counts for ever", file: "shared.go", old: "		s.active.Add(-1)\n		return false\n", new: "		return false\n", tests: "TestServer_MaxConcurrentRPCs"},
+		{name: "handlers of streams that were reset are not bounded", file: "connection.go", old: "if c.account.Count(budget.Handlers) >= 2*int64(c.shared.limits.streams) {", new: "if false {", tests: "TestConnection_BoundsHandlersOfResetStreams"},
 		{name: "a handler begins after its deadline", file: "rpc.go", old: "if r.def.hasTimeout && !time.Now().Before(r.deadline) {", new: "if false {", tests: "TestRPC_DeadlineBeforeTheAlarm"},
 		{name: "time in generic handlers does not count", file: "rpc.go", old: "	r.method, r.missing = r.def.find(r, func() { r.start(came, endStream) })\n", new: "	r.method, r.missing = r.def.find(r, func() { r.start(came, endStream) })\n	came = time.Now()\n", tests: "TestRPC_DeadlineCountsGenericHandlers"},
 		{name: "an earlier deadline does not move the alarm", file: "deadlines.go", old: "case d.ended || !d.at.IsZero() && !at.Before(d.at):", new: "case d.ended || !d.at.IsZero():", tests: "TestRPC_EndsFromOutside|TestCall_ShortenDeadline"},
@@ -92,9 +92,9 @@ var core = []group{
 		{name: "the request under way is held after the end", file: "rpc.go", old: "	r.uncharge(int64(r.in.paid))\n", new: "", tests: "TestAccount_HandlerOutlivesRPC"},
 
 		// The dictionary, and where handlers run.
-		{name: "handlers of generic handlers run inline", file: "server.go", old: "	m.inline.Store(false)\n", new: "", tests: "TestInline_NotOfGenericHandlers"},
-		{name: "handlers of streams run inline", file: "server.go", old: "inline := e == Inline && !m.requestStreaming && !m.responseStreaming", new: "inline := e == Inline", tests: "TestWorkers_Executors"},
-		{name: "handlers run inline behind interceptors", file: "server.go", old: "	m.inline.Store(inline && s.chain == nil)\n", new: "	m.inline.Store(inline)\n", tests: "TestInterceptor_Inline"},
+		{name: "handlers of generic handlers run inline", file: "shared.go", old: "	m.inline.Store(false)\n", new: "", tests: "TestInline_NotOfGenericHandlers"},
+		{name: "handlers of streams run inline", file: "shared.go", old: "inline := e == Inline && !m.requestStreaming && !m.responseStreaming", new: "inline := e == Inline", tests: "TestWorkers_Executors"},
+		{name: "handlers run inline behind interceptors", file: "shared.go", old: "	m.inline.Store(inline && s.chain == nil)\n", new: "	m.inline.Store(inline)\n", tests: "TestInterceptor_Inline"},
 		{name: "an inline handler that blocks is not replaced", file: "inline.go", old: "		i.owner.replaceReader(i.method)\n", new: "", tests: "TestInline_ThatBlocks"},
 		{name: "a method that blocks goes on inline", file: "connection.go", old: "	if blocking.inline.CompareAndSwap(true, false) {", new: "	if blocking.inline.Load() {", tests: "TestInline_ThatBlocks"},
 		{name: "two goroutines read a connection", file: "inline.go", old: "		goruntime.Goexit() // what", new: "		_ = goruntime.Goexit // what", tests: "TestInline_ConnectionGoesOn"},

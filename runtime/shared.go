@@ -1,0 +1,104 @@
+package runtime
+
+import (
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/budget"
+	"github.com/gogreeter/gogreeter/runtime/internal/http2"
+	"github.com/gogreeter/gogreeter/runtime/internal/logtext"
+	"github.com/gogreeter/gogreeter/runtime/internal/work"
+)
+
+// shared is what the connections and RPCs of a server have in common. They see this part of the server, and no other: none
+// of them can stop it, nor wait for its lock.
+type shared struct {
+	// Immutable after NewServer.
+	limits      limits
+	methods     map[string]MethodOptions // by full path
+	transport   *http2.Config
+	account     *budget.Budget // of all connections; nil: no bound
+	logger      *slog.Logger
+	chain       Next        // nil: no interceptors
+	bound       *work.Bound // of the handlers of all connections; nil: any number of them run
+	workers     *work.Pool
+	closing     chan struct{} // closed when grace begins
+	watchStalls func()        // has all connections watched while the account has no room
+
+	table     atomic.Pointer[dictionary]
+	executors sync.Map     // *Executor to *work.Bound
+	active    atomic.Int64 // RPCs admitted and not yet released
+	rejected  counters
+	other     *counters // of the methods of generic handlers
+}
+
+// limits are those of the Options that RPCs are held to.
+type limits struct {
+	rpcs        int         // at a time; 0: any number
+	streams     int         // of a connection
+	connection  int         // octets that a connection's account has; negative: no bound
+	received    int         // octets of a request; negative: no bound
+	sent        int         // octets of a response; 0: no bound
+	compression Compression // of responses, where nothing else is said
+}
+
+// admit counts a new RPC, and reports false if there are too many.
+func (s *shared) admit() bool {
+	limit := int64(s.limits.rpcs)
+	if s.active.Add(1) > limit && limit > 0 {
+		s.active.Add(-1)
+		return false
+	}
+	return true
+}
+
+// newOtherMethod makes an entry of a method handler that a generic handler has supplied for one RPC. It never runs
+// inline: that its method blocks could not be remembered.
+func (s *shared) newOtherMethod(path string, h *MethodHandler) *method {
+	m := &method{MethodHandler: h, path: path, counters: s.other}
+	s.setExecutor(m)
+	m.inline.Store(false)
+	return m
+}
+
+// setExecutor decides where the method's handlers run.
+func (s *shared) setExecutor(m *method) {
+	e := s.methods[m.path].Executor
+	if e == nil {
+		e = m.executor
+	}
+	// A handler of a stream waits for what only the reader can bring, so it can't run on the reader. Interceptors may block,
+	// and whether a method exists must not show in who runs them: with them, a handler that could run there has a worker.
+	inline := e == Inline && !m.requestStreaming && !m.responseStreaming
+	m.inline.Store(inline && s.chain == nil)
+	m.unbounded = e == Unbounded || inline && s.chain != nil
+	if e == nil || e == Unbounded || e == Inline {
+		return
+	}
+	bound, _ := s.executors.LoadOrStore(e, work.NewBound(s.workers, e.workers))
+	m.bound = bound.(*work.Bound)
+}
+
+// spawn runs f on a goroutine of its own. doing says for the log what it is.
+func (s *shared) spawn(doing string, f func()) {
+	go func() {
+		defer s.contain(doing)
+		f()
+	}()
+}
+
+// contain is deferred by everything that runs on a goroutine or a timer of the server's: a panic there, of a user's code or
+// by a mistake of ours, must not end the process.
+func (s *shared) contain(doing string) {
+	if reason := recover(); reason != nil {
+		s.panicked(doing, reason)
+	}
+}
+
+// panicked logs a panic. It is called while that unwinds the stack.
+func (s *shared) panicked(doing string, reason any) {
+	s.logger.Error("Exception in the server", "doing", doing, "panic", logtext.Cut(panicText(reason)),
+		"stack", string(debug.Stack()))
+}
