@@ -152,40 +152,41 @@ var (
 	metadataTooLarge = refuse(codes.ResourceExhausted, "received initial metadata size exceeds limit")
 )
 
-// find returns the method of the call: the dictionary's, or else that of the first generic handler that has one. If one of
-// them ends this goroutine, r gets the result, and onExit is called.
-func (d *callDefinition) find(r *rpc, onExit func()) (m *method, why *refusal) {
-	s := r.conn.shared
-	if d.method != nil {
-		return d.method, nil
+// find has found called with the method of the call, or with why there is none: the dictionary's method, or else that of the
+// first generic handler that has one. It calls found once, also if one of them ends this goroutine.
+func (s *shared) find(d *callDefinition, found func(*method, *refusal)) {
+	switch {
+	case d.method != nil:
+		found(d.method, nil)
+	case len(d.table.generic) == 0:
+		found(nil, methodNotFound)
+	default:
+		found(s.askGeneric(d, func() { found(nil, lookupFailed) }))
 	}
-	if len(d.table.generic) == 0 {
-		return nil, methodNotFound
-	}
-	returned := false
-	defer func() {
-		if returned {
-			return
+}
+
+// askGeneric asks the generic handlers. exits is called if one of them ends this goroutine: the caller does not go on then,
+// another reader does.
+func (s *shared) askGeneric(d *callDefinition, exits func()) (*method, *refusal) {
+	details := HandlerCallDetails{Method: d.path, InvocationMetadata: d.metadata}
+	var h *MethodHandler
+	returned := safely(func() {
+		for _, generic := range d.table.generic {
+			if h = generic.Service(details); h != nil {
+				break
+			}
 		}
-		// As _handle_call in grpc-python: a generic handler that raises concerns its own RPC only.
-		reason := recover()
-		if reason == nil { // runtime.Goexit: the caller does not go on, another reader does
-			r.missing = lookupFailed
-			onExit()
+	}, func(reason any) { // as _handle_call in grpc-python: a generic handler that raises concerns its own RPC only
+		if reason == nil {
+			exits()
 		}
 		s.logger.Error("Exception servicing handler", "method", logtext.Cut(d.path), "panic", logtext.Cut(panicText(reason)),
 			"stack", string(debug.Stack()))
-		m, why = nil, lookupFailed
-	}()
-	details := HandlerCallDetails{Method: d.path, InvocationMetadata: d.metadata}
-	var h *MethodHandler
-	for _, generic := range d.table.generic {
-		if h = generic.Service(details); h != nil {
-			break
-		}
-	}
-	returned = true
-	if h == nil {
+	})
+	switch {
+	case !returned:
+		return nil, lookupFailed
+	case h == nil:
 		return nil, methodNotFound
 	}
 	if err := h.check(); err != nil {

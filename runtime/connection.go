@@ -176,12 +176,8 @@ func (c *connection) replaceReader(blocking *method) {
 	c.goRead()
 }
 
-// contain implements readerOwner.
-func (c *connection) contain(doing string) {
-	if reason := recover(); reason != nil {
-		c.shared.panicked(doing, reason)
-	}
-}
+// survive implements readerOwner.
+func (c *connection) survive(doing string, f func()) { c.shared.survive(doing, f) }
 
 // cancelAll ends all RPCs, and returns how many that were.
 func (c *connection) cancelAll() (n int) {

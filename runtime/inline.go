@@ -41,8 +41,8 @@ type readerOwner interface {
 	// on the method does not run inline.
 	replaceReader(blocking *method)
 
-	// contain is deferred on goroutines of the connection's. It keeps panics to the server.
-	contain(doing string)
+	// survive calls what runs on a timer.
+	survive(doing string, f func())
 }
 
 // run runs a handler. It does not return if another goroutine has become the reader meanwhile: the goroutine ends.
@@ -77,8 +77,9 @@ func (i *inlineRunner) endBatch() {
 }
 
 // watch is called when a batch takes long. An RPC that it finds again after inlineLimit blocks.
-func (i *inlineRunner) watch() {
-	defer i.owner.contain("the watch over inline handlers")
+func (i *inlineRunner) watch() { i.owner.survive("the watch over inline handlers", i.look) }
+
+func (i *inlineRunner) look() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	r := i.current.Load()

@@ -2,7 +2,6 @@ package runtime
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"math"
 	"runtime/debug"
@@ -100,8 +99,10 @@ func (r *rpc) HandleRequest(endStream bool) {
 		r.refuse(r.def.refusal)
 		return
 	}
-	r.method, r.missing = r.def.find(r, func() { r.start(came, endStream) })
-	r.start(came, endStream)
+	r.conn.shared.find(r.def, func(m *method, missing *refusal) {
+		r.method, r.missing = m, missing
+		r.start(came, endStream)
+	})
 }
 
 // start makes an RPC of the request, or refuses it. With interceptors, all requests become RPCs in the same way and go to
@@ -322,23 +323,20 @@ func (r *rpc) Run(w *work.Worker) {
 		return
 	}
 	var response encoded
-	released, answered := false, false
-	defer func() {
-		r.conn.giveBack(response.paid)
-		if answered {
-			return
-		}
-		reason := recover() // nil: the handler has called runtime.Goexit
+	defer func() { r.conn.giveBack(response.paid) }()
+	released := false
+	safely(func() {
+		var err error
+		response, err = r.answer(w)
+		r.release() // before the client can know that there is room for another RPC
+		released = true
+		r.complete(w, &response, err)
+	}, func(reason any) {
 		if !released {
 			r.release()
 		}
 		r.recovered(reason)
-	}()
-	response, err := r.answer(w)
-	r.release() // before the client can know that there is room for another RPC
-	released = true
-	r.complete(w, &response, err)
-	answered = true
+	})
 }
 
 // answer runs the handler, within the interceptors if there are any. It returns the response of a method with one, encoded.
@@ -356,19 +354,9 @@ func (r *rpc) answer(w *work.Worker) (encoded, error) {
 // recovered ends the RPC of a handler that did not return. reason is nil if it called runtime.Goexit.
 func (r *rpc) recovered(reason any) {
 	text := panicText(reason)
+	defer r.finish(outcome{Code: codes.Unknown, Message: "Exception calling application: " + text})
 	r.conn.shared.logger.Error("Exception calling application", "method", logtext.Cut(r.def.path), "panic", logtext.Cut(text),
 		"stack", string(debug.Stack()))
-	r.finish(outcome{Code: codes.Unknown, Message: "Exception calling application: " + text})
-}
-
-// panicText describes what a handler panicked with, whatever that does when it is printed; nil stands for runtime.Goexit.
-func panicText(reason any) string {
-	if reason == nil {
-		return "the handler ended its goroutine (runtime.Goexit)"
-	}
-	text := fmt.Sprintf("a %T that cannot be printed", reason)
-	guard(func() { text = fmt.Sprint(reason) })
-	return text
 }
 
 // release is called once, when no handler runs any more or will.
@@ -426,10 +414,10 @@ func (r *rpc) endLocked(o outcome, cause error) {
 // callAll calls what is to be called now that the RPC is over.
 func (r *rpc) callAll(a *afterwards) {
 	for f := range a.funcs {
-		go r.callAfter(*f)
+		r.callAfter(*f)
 	}
 	if a.callbacks != nil {
-		go r.callBack(a.callbacks)
+		r.callBack(a.callbacks)
 	}
 }
 
@@ -453,25 +441,18 @@ func (r *rpc) count(m *method, code codes.Code) {
 // callBack calls what AddCallback was given, in that order. A callback that panics, or ends its goroutine, is no reason
 // to skip the others.
 func (r *rpc) callBack(callbacks []func()) {
-	defer r.conn.shared.contain("the callbacks of an RPC")
-	for i, f := range callbacks {
-		func() {
-			returned := false
-			defer func() {
-				if returned {
-					return
+	s := r.conn.shared
+	s.spawn("the callbacks of an RPC", func() {
+		for i, f := range callbacks {
+			safely(f, func(reason any) {
+				if reason == nil { // this goroutine does not go on
+					defer r.callBack(callbacks[i+1:])
 				}
-				reason := recover()
-				if reason == nil { // runtime.Goexit: this goroutine does not go on
-					defer func() { go r.callBack(callbacks[i+1:]) }()
-				}
-				r.conn.shared.logger.Error("Exception calling callback!", "method", logtext.Cut(r.def.path),
+				s.logger.Error("Exception calling callback!", "method", logtext.Cut(r.def.path),
 					"panic", logtext.Cut(panicText(reason)), "stack", string(debug.Stack()))
-			}()
-			f()
-			returned = true
-		}()
-	}
+			})
+		}
+	})
 }
 
 // signalLocked wakes a handler that waits for a request.

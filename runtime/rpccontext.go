@@ -78,7 +78,7 @@ func (r *rpc) AfterFunc(f func()) (stop func() bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.isOver {
-		go r.callAfter(f)
+		r.callAfter(f)
 		return func() bool { return false }
 	}
 	a := r.afterwardsLocked()
@@ -100,10 +100,7 @@ func (r *rpc) AfterFunc(f func()) (stop func() bool) {
 }
 
 // callAfter calls what AfterFunc was given.
-func (r *rpc) callAfter(f func()) {
-	defer r.conn.shared.contain("a function to be called after an RPC")
-	f()
-}
+func (r *rpc) callAfter(f func()) { r.conn.shared.spawn("a function to be called after an RPC", f) }
 
 // servicerContext is the rpc as a ServicerContext.
 type servicerContext rpc

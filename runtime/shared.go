@@ -83,14 +83,20 @@ func (s *shared) setExecutor(m *method) {
 
 // spawn runs f on a goroutine of its own. doing says for the log what it is.
 func (s *shared) spawn(doing string, f func()) {
-	go func() {
-		defer s.contain(doing)
-		f()
-	}()
+	go s.survive(doing, f)
 }
 
-// contain is deferred by everything that runs on a goroutine or a timer of the server's: a panic there, of a user's code or
-// by a mistake of ours, must not end the process.
+// survive calls f, as everything is called that runs on a goroutine or a timer of the server's: a panic there, of a user's
+// code or by a mistake of ours, must not end the process.
+func (s *shared) survive(doing string, f func()) {
+	safely(f, func(reason any) {
+		if reason != nil {
+			s.panicked(doing, reason)
+		}
+	})
+}
+
+// contain is survive for functions that defer it.
 func (s *shared) contain(doing string) {
 	if reason := recover(); reason != nil {
 		s.panicked(doing, reason)

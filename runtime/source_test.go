@@ -87,8 +87,8 @@ func isLogger(e ast.Expr) bool {
 	return false
 }
 
-// TestSource_GoroutinesContainPanics has every goroutine and every timer of the runtime begin with a function that defers
-// a recover: a panic there would end the process.
+// TestSource_GoroutinesContainPanics has every goroutine and every timer of the runtime begin with a function that recovers,
+// or does nothing but call one: a panic there would end the process.
 func TestSource_GoroutinesContainPanics(t *testing.T) {
 	functions := map[string]map[string][]*ast.FuncDecl{} // by package and name
 	type start struct {
@@ -125,17 +125,50 @@ func TestSource_GoroutinesContainPanics(t *testing.T) {
 		contained := false
 		switch f := s.f.(type) {
 		case *ast.FuncLit:
-			contained = defersRecover(f.Body)
+			contained = recovers(f.Body)
+		case *ast.Ident:
+			for _, decl := range functions[s.in][f.Name] {
+				contained = contained || recovers(decl.Body)
+			}
 		case *ast.SelectorExpr:
 			name := strings.TrimSuffix(f.Sel.Name, "Func") // writeRestFunc is writeRest, and onAlarmFunc would be onAlarm
 			for _, decl := range functions[s.in][name] {
-				contained = contained || defersRecover(decl.Body)
+				contained = contained || recovers(decl.Body)
 			}
 		}
 		if !contained {
 			t.Errorf("%s: what begins here does not recover from panics", s.at)
 		}
 	}
+}
+
+// recovers reports whether a function recovers from panics, or does all that it does, but for what it defers, in one call of
+// safely or survive.
+func recovers(body *ast.BlockStmt) bool {
+	if defersRecover(body) {
+		return true
+	}
+	last := len(body.List) - 1
+	for i, statement := range body.List {
+		if _, ok := statement.(*ast.DeferStmt); !ok && i < last {
+			return false
+		}
+	}
+	does, ok := body.List[last].(*ast.ExprStmt)
+	if !ok {
+		return false
+	}
+	call, ok := does.X.(*ast.CallExpr)
+	if !ok {
+		return false
+	}
+	switch f := call.Fun.(type) {
+	case *ast.Ident:
+		return f.Name == "safely"
+	case *ast.SelectorExpr:
+		return f.Sel.Name == "survive"
+	}
+	return false
 }
 
 // defersRecover reports whether a function defers a call of contain, or a function that recovers.

@@ -74,7 +74,7 @@ var core = []group{
 		{name: "an RPC that was refused counts for ever", file: "shared.go", old: "		s.active.Add(-1)\n		return false\n", new: "		return false\n", tests: "TestServer_MaxConcurrentRPCs"},
 		{name: "handlers of streams that were reset are not bounded", file: "connection.go", old: "if c.account.Count(budget.Handlers) >= 2*int64(c.shared.limits.streams) {", new: "if false {", tests: "TestConnection_BoundsHandlersOfResetStreams"},
 		{name: "a handler begins after its deadline", file: "rpc.go", old: "if r.def.hasTimeout && !time.Now().Before(r.deadline) {", new: "if false {", tests: "TestRPC_DeadlineBeforeTheAlarm"},
-		{name: "time in generic handlers does not count", file: "rpc.go", old: "	r.method, r.missing = r.def.find(r, func() { r.start(came, endStream) })\n", new: "	r.method, r.missing = r.def.find(r, func() { r.start(came, endStream) })\n	came = time.Now()\n", tests: "TestRPC_DeadlineCountsGenericHandlers"},
+		{name: "time in generic handlers does not count", file: "rpc.go", old: "		r.start(came, endStream)\n	})\n", new: "		r.start(time.Now(), endStream)\n	})\n", tests: "TestRPC_DeadlineCountsGenericHandlers"},
 		{name: "an earlier deadline does not move the alarm", file: "deadlines.go", old: "case d.ended || !d.at.IsZero() && !at.Before(d.at):", new: "case d.ended || !d.at.IsZero():", tests: "TestRPC_EndsFromOutside|TestCall_ShortenDeadline"},
 		{name: "the alarm rings once", file: "deadlines.go", old: "		d.setLocked(d.seen[n-1].at)\n", new: "		_ = n\n", tests: "TestConnection_AlarmGoesOn|TestDeadlines_AreExact"},
 		{name: "deadlines that come between two looks are missed", file: "deadlines.go", old: "	if !d.next.IsZero() {\n		d.setLocked(d.next)\n	}\n	return streams", new: "	return streams", tests: "TestDeadlines_AreExact"},
@@ -87,7 +87,7 @@ var core = []group{
 		{name: "a handler that panics is never released", file: "rpc.go", old: "		if !released {\n", new: "		if !released && r == nil {\n", tests: "TestRPC_Outcomes"},
 		{name: "a second request is taken", file: "rpc.go", old: "	case r.several: // at once: the client may go on for ever\n", new: "	case false:\n", tests: "TestRPC_SecondRequest"},
 		{name: "no request is a request", file: "rpc.go", old: "	case !r.some || r.several:\n", new: "	case r.several:\n", tests: "TestRPC_Requests|TestMessage_Broken"},
-		{name: "a callback that ends its goroutine is the last", file: "rpc.go", old: "					defer func() { go r.callBack(callbacks[i+1:]) }()\n", new: "					_ = i\n", tests: "TestContext_Callbacks"},
+		{name: "a callback that ends its goroutine is the last", file: "rpc.go", old: "					defer r.callBack(callbacks[i+1:])\n", new: "					_ = i\n", tests: "TestContext_Callbacks"},
 		{name: "a client that gave up ends nothing", file: "rpc.go", old: "	r.endLocked(outcomeCancelled, context.Canceled)\n	r.stopReading()", new: "	r.mu.Unlock()\n	r.stopReading()", tests: "TestRPC_EndsFromOutside"},
 		{name: "the request under way is held after the end", file: "rpc.go", old: "	r.uncharge(int64(r.in.paid))\n", new: "", tests: "TestAccount_HandlerOutlivesRPC"},
 

@@ -1,0 +1,37 @@
+package runtime
+
+import "fmt"
+
+// safely calls f, which is the application's or calls code of the application's, and reports whether f has returned. If it has
+// not, failed is called while that unwinds the stack:
+//
+//   - f has panicked: failed gets the reason, and safely returns false.
+//   - f ends its goroutine (runtime.Goexit, as t.FailNow does): failed gets nil. Nothing that follows safely runs then, in any
+//     function of the goroutine, but what is deferred. What has to be done still, failed does, or another goroutine.
+func safely(f func(), failed func(reason any)) (returned bool) {
+	defer func() {
+		if !returned {
+			failed(recover())
+		}
+	}()
+	f()
+	return true
+}
+
+// ignore is for failures that nothing can be done about.
+func ignore(any) {}
+
+// panicText describes the reason that safely has given, whatever the reason does when it is printed.
+func panicText(reason any) string {
+	if reason == nil {
+		return "the handler ended its goroutine (runtime.Goexit)"
+	}
+	text := fmt.Sprintf("a %T that cannot be printed", reason)
+	printed := make(chan struct{})
+	go func() { // of its own, which the reason may end
+		defer close(printed)
+		safely(func() { text = fmt.Sprint(reason) }, ignore)
+	}()
+	<-printed
+	return text
+}
