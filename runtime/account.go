@@ -16,8 +16,7 @@ import (
 // What a client makes the server hold is counted in one account for each connection (package budget): RPCs with their
 // metadata, requests under way and queued, and what waits of responses. Options.MaxConnectionBytes is its limit.
 //
-// An RPC's part of the requests' side is in rpc.held. It gives parts back as its handler takes requests, and the rest when
-// it is settled: when its stream is gone and no handler runs for it any more, in whatever order that happens.
+// An RPC's part of the requests' side is its tab.
 
 const (
 	// usualWeight is the metadata up to which an RPC's is part of what counts for each (budget.Weight).
@@ -37,78 +36,16 @@ const (
 	patientFor = time.Second
 )
 
-// The ends of an RPC, which may come in any order.
-const (
-	endOver     = 1 << iota // its status has been sent, or can no longer be
-	endRemoved              // its stream is forgotten
-	endReleased             // no handler runs for it, or will
-	heavyHead               // no end: its metadata counts in connection.heads
-
-	endSettled = endRemoved | endReleased
-)
-
-// end notes one of the RPC's ends, and settles the account with the second of two.
-func (r *rpc) end(bit uint32) {
-	if r.settled {
-		return
-	}
-	before := r.ends.Or(bit)
-	if before&endSettled != endSettled && (before|bit)&endSettled == endSettled {
-		r.settle()
-	}
-}
-
-// over reports whether the RPC has ended, or is about to since its stream has: it is isOver for those who do not hold mu.
-func (r *rpc) over() bool {
-	if r.settled {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		return r.isOver
-	}
-	return r.ends.Load()&(endOver|endRemoved) != 0
-}
-
-// HandleRemoved implements http2.StreamHandler.
-func (r *rpc) HandleRemoved() { r.end(endRemoved) }
-
-// settle gives back what the RPC still holds. Only what comes later than both ends calls it again.
-func (r *rpc) settle() {
-	r.conn.account.Sub(budget.Requests, r.held.Swap(0))
-	if r.ends.Load()&heavyHead != 0 && r.ends.And(^uint32(heavyHead))&heavyHead != 0 {
-		r.def.leave(r.conn)
-	}
-	if v := r.large.Load(); v != nil {
-		r.conn.account.Drop(&v.claim)
-	}
-}
-
-// begins counts the RPC.
-func (r *rpc) begins() {
-	if r.def.weight > usualWeight {
-		r.ends.Or(heavyHead)
-		r.def.join(r.conn)
-	}
-	r.conn.account.Begin(budget.Handlers)
-}
-
-// settleEarlyLocked is called when the RPC goes to a worker. If its request has come as a whole, and holds no more than
-// counts for each RPC, it has nothing to give back, ever; most have not.
-func (r *rpc) settleEarlyLocked() {
-	if r.finished && r.held.Load() == 0 && r.large.Load() == nil && r.ends.Load() == 0 {
-		r.settled = true // and is not written otherwise: a late grant may look at it
-	}
-}
-
-// join counts metadata that is large, unless another RPC of the connection has the same. The reader calls it.
+// join counts an RPC's metadata, if it is large and no other RPC of the connection has the same. The reader calls it.
 func (d *callDefinition) join(c *connection) {
-	if d.users.Add(1) == 1 {
+	if d.weight > usualWeight && d.users.Add(1) == 1 {
 		c.heads.Add(d.weight)
 		c.account.Add(budget.Requests, d.weight)
 	}
 }
 
 func (d *callDefinition) leave(c *connection) {
-	if d.users.Add(-1) == 0 {
+	if d.weight > usualWeight && d.users.Add(-1) == 0 {
 		c.heads.Add(-d.weight)
 		c.account.Sub(budget.Requests, d.weight)
 	}
@@ -126,32 +63,6 @@ func (c *connection) tooMuchMetadata(more int64) bool {
 	}
 	limit, windows := c.account.Limit(), int64(c.h2.Open()+1)*streamWindow
 	return heads > limit/4 || windows+heads > limit+limit/8
-}
-
-// charge counts n octets more that the RPC holds.
-func (r *rpc) charge(n int64) {
-	r.conn.account.Add(budget.Requests, n)
-	r.hold(n)
-}
-
-// hold makes n octets the RPC's that have been counted.
-func (r *rpc) hold(n int64) {
-	r.held.Add(n)
-	if r.ends.Load()&endSettled == endSettled {
-		r.settle()
-	}
-}
-
-// uncharge gives n octets back, unless that has been done by settling.
-func (r *rpc) uncharge(n int64) {
-	for n > 0 {
-		held := r.held.Load()
-		n = min(n, held)
-		if r.held.CompareAndSwap(held, held-n) {
-			r.conn.account.Sub(budget.Requests, n)
-			return
-		}
-	}
 }
 
 // largeRequest is the place in line of a large request: one that doesn't fit into the flow-control window of a stream, so
@@ -183,7 +94,7 @@ func (r *rpc) expectRest() {
 		v.missing.Store(int64(r.in.Missing()))
 		return
 	}
-	if r.some && !r.requestStreaming {
+	if r.came.one() && !r.requestStreaming {
 		if r.conn.shared.chain == nil { // there is no need to wait for its end
 			r.failFromReader(notOneRequest(r.def.path))
 			return
@@ -198,7 +109,7 @@ func (r *rpc) expectRest() {
 	account := r.conn.account
 	granted := account.Ask(&v.claim)
 	switch {
-	case r.over(): // whoever ended it may have looked too early
+	case r.state.isEnding(): // whoever ended it may have looked too early
 		account.Drop(&v.claim)
 	case granted:
 		r.conn.flush = v.expect() || r.conn.flush
@@ -222,7 +133,7 @@ func (v *largeRequest) expect() (flush bool) {
 
 // granted is called when there is room for the request.
 func (v *largeRequest) granted() {
-	if v.r.over() {
+	if v.r.state.isEnding() {
 		v.r.conn.account.Drop(&v.claim)
 	} else if v.expect() {
 		v.r.conn.h2.Flush()
@@ -236,9 +147,9 @@ func (v *largeRequest) urgent() budget.Urgency {
 	r := v.r
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	starves := r.starving && !r.isOver && r.taken == len(r.queue)
+	starves := r.starving && !r.state.isOver() && r.taken == len(r.queue)
 	switch {
-	case starves && (r.entered || r.placeless):
+	case starves && r.state.hasEntered():
 		return budget.Pressing
 	case (starves && r.method != nil && !r.method.requestStreaming || !r.requestStreaming) && time.Since(v.asked) >= patientFor:
 		return budget.Due
@@ -254,7 +165,7 @@ func (r *rpc) payForRequest() {
 	}
 	r.takeClaim()
 	if more := size - int64(r.in.paid); more > 0 {
-		r.charge(more)
+		r.tab.charge(more)
 		r.in.paid = uint32(size)
 	}
 }
@@ -265,7 +176,7 @@ func (r *rpc) takeClaim() {
 		return
 	}
 	if n := r.conn.account.Take(&r.in.large.claim); n > 0 {
-		r.hold(n)
+		r.tab.keep(n)
 		r.in.paid += uint32(n)
 	}
 }
@@ -285,7 +196,7 @@ func (r *rpc) requestArrived() message {
 
 // took is called when the handler has taken a request, or will not.
 func (r *rpc) took(m message) {
-	r.uncharge(int64(m.paid))
+	r.tab.giveBack(int64(m.paid))
 	if m.large != nil {
 		r.conn.account.UseUp(&m.large.claim)
 	}
@@ -300,7 +211,7 @@ func (r *rpc) awaits() bool {
 	claim := &budget.Claim{Line: budget.ForBeginning, Granted: r.redispatch}
 	r.waited = true
 	r.mu.Lock()
-	if r.isOver {
+	if r.state.isOver() {
 		r.mu.Unlock()
 		return false
 	}
@@ -420,10 +331,7 @@ type workerWatch struct {
 // watchWorker watches nothing unless the handler occupies a worker. Behind interceptors it does not once it has ended,
 // although its response may still wait.
 func (r *rpc) watchWorker() workerWatch {
-	r.mu.Lock()
-	occupies := r.entered
-	r.mu.Unlock()
-	if !occupies {
+	if !r.state.hasPlace() {
 		return workerWatch{r: r}
 	}
 	m := r.handled()

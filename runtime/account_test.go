@@ -572,6 +572,7 @@ func equal(a, b []string) bool {
 func TestQueue_StaysSmall(t *testing.T) {
 	s := NewServer(Options{})
 	r := &rpc{conn: &connection{shared: &s.shared, account: budget.New(-1, nil, nil)}, def: &callDefinition{}}
+	r.tab.account = r.conn.account
 	one := func() message { return message{data: bytes.Repeat([]byte("x"), 1000)} }
 	r.enqueueLocked(one())
 	for range 100_000 {
@@ -586,13 +587,13 @@ func TestQueue_StaysSmall(t *testing.T) {
 	for range small {
 		r.enqueueLocked(message{})
 	}
-	if held := r.held.Load(); held > 80_000 {
+	if held := r.tab.held.Load(); held > 80_000 {
 		t.Errorf("%d octets are held for %d empty requests", held, small)
 	}
 	for range small {
 		r.took(r.dequeueLocked())
 	}
-	if len(r.queue) != 0 || r.unpacked != 0 || r.held.Load() != 0 {
+	if len(r.queue) != 0 || r.unpacked != 0 || r.tab.held.Load() != 0 {
 		t.Errorf("%d requests are left", len(r.queue))
 	}
 }

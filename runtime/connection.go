@@ -111,7 +111,7 @@ func (c *connection) NewStream(request *fields.Section) *http2.Stream {
 	if c.tooMuchMetadata(def.weight) {
 		return nil
 	}
-	r := &rpc{conn: c, def: def}
+	r := &rpc{conn: c, def: def, tab: tab{account: c.account}}
 	r.stream.Handler = r
 	if wanted := c.shared.limits.compression; wanted != NoCompression && def.accepts.Has(wire.Encoding(wanted)) {
 		r.compression.Store(uint32(wanted))
@@ -183,7 +183,7 @@ func (c *connection) survive(doing string, f func()) { c.shared.survive(doing, f
 func (c *connection) cancelAll() (n int) {
 	c.account.Close()
 	for _, r := range c.rpcs() {
-		if r.begun.Load() && !r.over() {
+		if r.state.hasBegun() && !r.state.isEnding() {
 			n++
 		}
 		r.finishFromOutside(outcomeStopped, context.Canceled)

@@ -91,10 +91,10 @@ func (r *rpc) offerRequest(streaming bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch offered := r.noMore; {
-	case streaming && !offered && !r.isOver:
+	case streaming && !offered && !r.state.isOver():
 		r.queue, r.noMore = []message{r.request}, true
 		r.request = message{}
-	case !streaming && offered && !r.isOver:
+	case !streaming && offered && !r.state.isOver():
 		r.request = r.queue[0]
 		r.queue, r.noMore = nil, false
 	}
@@ -128,7 +128,7 @@ func (c *Call) ShortenDeadline(deadline time.Time) {
 	}
 	r := c.rpc
 	r.mu.Lock()
-	earlier := !r.isOver && (r.deadline.IsZero() || deadline.Before(r.deadline))
+	earlier := !r.state.isOver() && (r.deadline.IsZero() || deadline.Before(r.deadline))
 	if earlier {
 		r.deadline = deadline
 	}
@@ -238,7 +238,7 @@ func around(interceptors []Interceptor, next Next) Next {
 // nothing.
 func (c *Call) judge(err error) error {
 	switch {
-	case c.rpc.over():
+	case c.rpc.state.isEnding():
 		return c.rpc.endedWith(err) // whatever was returned, it was too late
 	case err != nil:
 		return withStatus(err)
@@ -266,11 +266,11 @@ func callHandler(ctx context.Context, call *Call) error {
 	call.entered = true
 	call.settleMethod() // however the handler ends, or the RPC meanwhile, it counts for this method
 	response, err := call.handle(ctx)
-	if err == nil && !call.method.responseStreaming && !call.rpc.over() {
+	if err == nil && !call.method.responseStreaming && !call.rpc.state.isEnding() {
 		err = call.encode(ctx, call.method.responses, response)
 	}
 	switch {
-	case call.rpc.over():
+	case call.rpc.state.isEnding():
 		return call.rpc.endedWith(err)
 	case err != nil:
 		return withStatus(err)
@@ -283,7 +283,7 @@ func callHandler(ctx context.Context, call *Call) error {
 func (c *Call) handle(ctx context.Context) (response any, err error) {
 	r := c.rpc
 	bound := r.conn.boundOf(c.method)
-	if bound == nil && !r.enter(false) {
+	if bound == nil && !r.state.enter(false) {
 		return nil, r.endError()
 	}
 	if r.requestStreaming && !c.method.requestStreaming {
@@ -296,7 +296,7 @@ func (c *Call) handle(ctx context.Context) (response any, err error) {
 			return nil, r.endError()
 		}
 		defer r.leave(bound)
-		if !r.enter(true) {
+		if !r.state.enter(true) {
 			return nil, r.endError()
 		}
 	}
@@ -307,9 +307,7 @@ func (c *Call) handle(ctx context.Context) (response any, err error) {
 
 // leave gives up the place of a handler that has ended.
 func (r *rpc) leave(bound *work.Bound) {
-	r.mu.Lock()
-	r.entered = false
-	r.mu.Unlock()
+	r.state.leave()
 	bound.Give()
 }
 

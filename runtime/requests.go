@@ -13,7 +13,7 @@ const maxPack = 4 << 10
 // enqueueLocked adds a request. The first is its handler's as soon as it looks; those behind it are what has to be counted,
 // and packed, since a message of five octets on the wire would take ten times as much by itself.
 func (r *rpc) enqueueLocked(m message) {
-	if r.isOver {
+	if r.state.isOver() {
 		r.took(m)
 		return
 	}
@@ -33,7 +33,7 @@ func (r *rpc) enqueueLocked(m message) {
 }
 
 func (r *rpc) chargeQueued(m *message, n int) {
-	r.charge(int64(n))
+	r.tab.charge(int64(n))
 	m.paid += uint32(n)
 }
 
@@ -68,7 +68,7 @@ func (r *rpc) dequeueLocked() message {
 			return m
 		}
 		r.unpacked = 0
-		r.uncharge(int64(first.paid))
+		r.tab.giveBack(int64(first.paid))
 		buffer.Put(first.data)
 	}
 	*first = message{}

@@ -61,7 +61,7 @@ func (r *rpc) complete(w *work.Worker, response *encoded, err error) {
 // caller's to give back.
 func (r *rpc) respond(w *work.Worker, response *encoded) {
 	r.mu.Lock()
-	if r.isOver {
+	if r.state.isOver() {
 		r.mu.Unlock()
 		w.PutBuffer(response.data)
 		return
@@ -107,7 +107,7 @@ func (r *rpc) send(ctx context.Context, c *codec, response any) error {
 // sendEncoded sends a response of a stream. It reports whether data is the transport's now, and what was reserved for it.
 func (r *rpc) sendEncoded(data []byte, paid int64) (kept bool, err error) {
 	r.mu.Lock()
-	if r.isOver {
+	if r.state.isOver() {
 		defer r.mu.Unlock()
 		return false, r.endErrorLocked()
 	}
@@ -145,14 +145,14 @@ func (r *rpc) finish(o outcome) { r.finishWith(o, false, context.Canceled) }
 
 // finishFromOutside ends an RPC whose handler may be anywhere, in the middle of sending a message included.
 func (r *rpc) finishFromOutside(o outcome, cause error) {
-	if r.begun.Load() {
+	if r.state.hasBegun() {
 		r.finishWith(o, true, cause)
 	}
 }
 
 func (r *rpc) finishWith(o outcome, discard bool, cause error) {
 	r.mu.Lock()
-	if r.isOver {
+	if r.state.isOver() {
 		r.mu.Unlock()
 		return
 	}
@@ -224,7 +224,7 @@ func (r *rpc) endError() error {
 // lost its client, and will be told so.
 func (r *rpc) endErrorLocked() error {
 	switch {
-	case !r.isOver:
+	case !r.state.isOver():
 		return outcomeCancelled.Err()
 	case r.ending.Code == codes.OK:
 		return outcomeEnded.Err()

@@ -34,6 +34,9 @@ type rpc struct {
 	conn *connection
 	def  *callDefinition
 
+	state rpcState
+	tab   tab // what it has of the connection's account
+
 	// Owned by the reader, and then by the worker.
 	method  *method  // nil: not known, and left to the interceptors; they change it with mu held
 	missing *refusal // why there is no method
@@ -45,26 +48,20 @@ type rpc struct {
 	requestStreaming bool // requests are queued as they come
 
 	// Owned by the reader.
-	several  bool // more than one message has come
-	some     bool // one message has come
-	finished bool // END_STREAM has come
-	deaf     bool // what still comes is thrown away
-	in       incoming
+	came requestState
+	in   incoming
 
-	begun       atomic.Bool                  // the RPC is counted; before, it cannot be ended from outside
 	compression atomic.Uint32                // of responses, and compressionFixed
 	plainNext   atomic.Bool                  // the next response is not compressed
 	sending     atomic.Bool                  // a response has been sent since the last request was taken
-	ends        atomic.Uint32                // endOver and the like
 	unpacked    uint32                       // octets that have been taken of the pack that is first in queue. Guarded by mu.
-	held        atomic.Int64                 // octets that the account has for it
 	large       atomic.Pointer[largeRequest] // nil: no large request has come; stored by the reader
 
 	mu sync.Mutex
 	// Guarded by mu.
 	deadline    time.Time // zero: none
-	ending      outcome   // how it ended, once isOver
-	cause       error     // what the context's Err returns, once isOver
+	ending      outcome   // how it ended, once it is over
+	cause       error     // what the context's Err returns, once it is over
 	done        chan struct{}
 	afterwards  *afterwards   // what is to be called once it is over; nil: nothing
 	beginning   *budget.Claim // waits for room; nil: it has not had to
@@ -73,11 +70,6 @@ type rpc struct {
 	taken       int
 	consumed    int // octets taken and not given back to the flow-control window
 	arrived     *sync.Cond
-	isOver      bool
-	dispatched  bool // a worker has it, or will
-	settled     bool // nothing will have to be given back; set before a worker has it, if ever
-	entered     bool // its handler runs, and is one of a bounded number
-	placeless   bool // its handler is not one of a bounded number
 	headersSent bool
 	noMore      bool // the last request is in queue, or was
 	starving    bool // its handler waits for a request
@@ -118,8 +110,9 @@ func (r *rpc) start(came time.Time, endStream bool) {
 		return
 	}
 	r.requestStreaming = r.method == nil || r.method.requestStreaming
-	r.begins()
-	r.begun.Store(true) // before there is a deadline, at which the alarm of another RPC would end this one
+	r.conn.account.Begin(budget.Handlers)
+	r.def.join(r.conn)
+	r.state.begin() // before there is a deadline, at which the alarm of another RPC would end this one
 	if r.def.hasTimeout {
 		r.mu.Lock()
 		r.deadline = came.Add(r.def.timeout)
@@ -142,11 +135,8 @@ func (r *rpc) start(came time.Time, endStream bool) {
 // request open until it is answered. What still comes of the request is declined (RFC 9113, Section 8.1) or, of a client that
 // speaks HTTP, thrown away.
 func (r *rpc) refuse(why *refusal) {
-	r.deaf = true
-	r.mu.Lock()
-	r.isOver, r.dispatched = true, true // dispatched: there is nothing to release
-	r.mu.Unlock()
-	r.ends.Store(endOver)
+	r.came.ignore()
+	r.state.refuse()
 	r.conn.shared.rejected.add(why.outcome.Code)
 	o := http2.Outgoing{Finish: true}
 	if why.httpStatus == 0 {
@@ -165,10 +155,10 @@ func (r *rpc) refuse(why *refusal) {
 
 // HandleData implements http2.StreamHandler: it cuts the content into messages.
 func (r *rpc) HandleData(data []byte, endStream bool) {
-	if !r.deaf && r.over() {
+	if !r.came.ignored() && r.state.isEnding() {
 		r.stopReading() // its handler has ended it
 	}
-	for len(data) > 0 && !r.deaf {
+	for len(data) > 0 && !r.came.ignored() {
 		var done bool
 		var err error
 		data, done, err = r.in.Feed(data, r.conn.shared.limits.received, r.def.compression, r.stream.Window)
@@ -182,19 +172,19 @@ func (r *rpc) HandleData(data []byte, endStream bool) {
 			r.expectRest()
 		}
 	}
-	if endStream && !r.deaf {
+	if endStream && !r.came.ignored() {
 		r.endRequests()
 	}
-	if r.deaf && !endStream && !r.begun.Load() && r.stream.Consumed(len(data)) {
+	if r.came.ignored() && !endStream && !r.state.hasBegun() && r.stream.Consumed(len(data)) {
 		r.conn.flush = true // what was refused is read to its end
 	}
 }
 
 // deliver takes a message that is complete.
 func (r *rpc) deliver(m message) {
-	r.several, r.some = r.some, true
+	r.came.message()
 	intercepted := r.conn.shared.chain != nil
-	if r.several && intercepted {
+	if r.came.several() && intercepted {
 		r.queueRequests()
 	}
 	switch {
@@ -206,7 +196,7 @@ func (r *rpc) deliver(m message) {
 		if arrived != nil {
 			arrived.Broadcast() // without mu, which who is woken wants
 		}
-	case r.several: // at once: the client may go on for ever
+	case r.came.several(): // at once: the client may go on for ever
 		r.failFromReader(notOneRequest(r.def.path))
 	default:
 		r.request = m
@@ -223,8 +213,8 @@ func (r *rpc) queueRequests() {
 	if r.requestStreaming {
 		return
 	}
-	r.requestStreaming, r.noMore = true, r.finished
-	if r.request.data != nil && !r.isOver {
+	r.requestStreaming, r.noMore = true, r.came.finished()
+	if r.request.data != nil && !r.state.isOver() {
 		r.queue = append(r.queue, r.request)
 	}
 	r.request = message{}
@@ -234,18 +224,14 @@ func (r *rpc) queueRequests() {
 // request, and that has not come as a whole or is not the only one, this is for the interceptors to learn before it is for
 // the client: what comes is queued until a handler asks for it. The usual request is complete, and needs no queue.
 func (r *rpc) endBatch() {
-	if !r.requestStreaming && (!r.some || r.several || !r.finished) {
+	if !r.came.one() || !r.came.finished() {
 		r.queueRequests()
-		return
 	}
-	r.mu.Lock()
-	r.settleEarlyLocked()
-	r.mu.Unlock()
 }
 
 // endRequests is called when the client has half-closed.
 func (r *rpc) endRequests() {
-	r.finished = true
+	r.came.finish()
 	switch {
 	case r.in.Partial():
 		r.failFromReader(outcome{Code: codes.Internal, Message: "the request ended in the middle of a message"})
@@ -255,7 +241,7 @@ func (r *rpc) endRequests() {
 		r.signalLocked()
 		r.mu.Unlock()
 	case r.conn.shared.chain != nil: // see endBatch
-	case !r.some || r.several:
+	case !r.came.one():
 		r.failFromReader(notOneRequest(r.def.path))
 	default:
 		r.dispatch()
@@ -283,9 +269,9 @@ func (r *rpc) HandleClose(err error) {
 
 // stopReading drops the request under way, once the RPC is over: its handler may go on for long, or not have begun.
 func (r *rpc) stopReading() {
-	r.deaf = true
+	r.came.ignore()
 	r.in.Drop()
-	r.uncharge(int64(r.in.paid))
+	r.tab.giveBack(int64(r.in.paid))
 	if v := r.large.Load(); v != nil {
 		r.conn.account.Drop(&v.claim)
 	}
@@ -294,15 +280,9 @@ func (r *rpc) stopReading() {
 
 // dispatch hands the RPC to where its handler runs.
 func (r *rpc) dispatch() {
-	r.mu.Lock()
-	over := r.isOver
-	r.dispatched = true
-	r.settleEarlyLocked()
-	r.mu.Unlock()
-	if over {
-		return // and released
+	if r.state.dispatch() {
+		r.conn.dispatchRPC(r)
 	}
-	r.conn.dispatchRPC(r)
 }
 
 // Flusher implements work.Task.
@@ -324,17 +304,13 @@ func (r *rpc) Run(w *work.Worker) {
 	}
 	var response encoded
 	defer func() { r.conn.giveBack(response.paid) }()
-	released := false
 	safely(func() {
 		var err error
 		response, err = r.answer(w)
 		r.release() // before the client can know that there is room for another RPC
-		released = true
 		r.complete(w, &response, err)
 	}, func(reason any) {
-		if !released {
-			r.release()
-		}
+		r.release()
 		r.recovered(reason)
 	})
 }
@@ -359,51 +335,63 @@ func (r *rpc) recovered(reason any) {
 		"stack", string(debug.Stack()))
 }
 
-// release is called once, when no handler runs any more or will.
+// release is called when no handler runs any more or will.
 func (r *rpc) release() {
-	r.end(endReleased)
-	r.conn.shared.active.Add(-1)
-	r.conn.account.End(budget.Handlers)
+	first, settles := r.state.release()
+	if settles {
+		r.settle()
+	}
+	if first {
+		r.conn.shared.active.Add(-1)
+		r.conn.account.End(budget.Handlers)
+	}
+}
+
+// HandleRemoved implements http2.StreamHandler.
+func (r *rpc) HandleRemoved() {
+	if r.state.remove() {
+		r.settle()
+	}
+}
+
+// settle gives back what the RPC still holds. Only what its reader does may come later.
+func (r *rpc) settle() {
+	r.tab.close()
+	r.def.leave(r.conn)
+	if v := r.large.Load(); v != nil {
+		r.conn.account.Drop(&v.claim)
+	}
 }
 
 // begin reports whether the RPC can go on: to its interceptors or, if there are none, to its handler.
 func (r *rpc) begin() bool {
 	if r.conn.shared.chain != nil {
-		return !r.over()
+		return !r.state.isEnding()
 	}
-	return r.enter(r.conn.queueOf(r.method).Bounded())
-}
-
-// enter notes that the handler begins, and whether it is one of a bounded number. It reports false if the RPC is over.
-func (r *rpc) enter(bounded bool) bool {
-	r.mu.Lock()
-	over := r.isOver
-	r.entered, r.placeless = bounded && !over, !bounded
-	r.mu.Unlock()
-	return !over
+	return r.state.enter(r.conn.queueOf(r.method).Bounded())
 }
 
 // endLocked makes the RPC over, if it is not, and lets go of mu.
 func (r *rpc) endLocked(o outcome, cause error) {
-	if r.isOver {
+	if r.state.isOver() {
 		r.mu.Unlock()
 		return
 	}
-	r.isOver, r.ending, r.cause = true, o, cause
-	r.end(endOver)
+	r.ending, r.cause = o, cause
+	releases := r.state.end()
 	r.dropRequestsLocked()
 	if r.done != nil {
 		close(r.done)
 	}
 	r.signalLocked()
-	afterwards, dispatched, m, beginning := r.afterwards, r.dispatched, r.method, r.beginning
+	afterwards, m, beginning := r.afterwards, r.method, r.beginning
 	r.afterwards, r.beginning = nil, nil
 	r.mu.Unlock()
 	if afterwards != nil {
 		r.callAll(afterwards)
 	}
 	r.count(m, o.Code)
-	if !dispatched {
+	if releases {
 		r.release()
 	}
 	if beginning != nil && r.conn.account.Drop(beginning) {
@@ -474,10 +462,10 @@ func (r *rpc) nextMessage() (message, error) {
 // awaitMessage waits for the next request. The handler has not taken it yet.
 func (r *rpc) awaitMessage() (message, error) {
 	r.mu.Lock()
-	for !r.isOver && r.taken == len(r.queue) && !r.noMore {
+	for !r.state.isOver() && r.taken == len(r.queue) && !r.noMore {
 		r.waitRequestLocked()
 	}
-	if r.isOver {
+	if r.state.isOver() {
 		defer r.mu.Unlock()
 		return message{}, r.endErrorLocked()
 	}

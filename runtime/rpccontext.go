@@ -33,7 +33,7 @@ func (r *rpc) Done() <-chan struct{} {
 	defer r.mu.Unlock()
 	if r.done == nil {
 		r.done = make(chan struct{})
-		if r.isOver {
+		if r.state.isOver() {
 			close(r.done)
 		}
 	}
@@ -77,7 +77,7 @@ func (r *rpc) Format(f fmt.State, _ rune) { fmt.Fprint(f, r.String()) }
 func (r *rpc) AfterFunc(f func()) (stop func() bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.isOver {
+	if r.state.isOver() {
 		r.callAfter(f)
 		return func() bool { return false }
 	}
@@ -90,7 +90,7 @@ func (r *rpc) AfterFunc(f func()) (stop func() bool) {
 	return func() bool {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if r.isOver {
+		if r.state.isOver() {
 			return false // it has been called, or is about to be
 		}
 		_, pending := a.funcs[entry]
@@ -136,7 +136,7 @@ func (c *servicerContext) SendInitialMetadata(md Metadata) error {
 	}
 	r.mu.Lock()
 	switch {
-	case r.isOver:
+	case r.state.isOver():
 		defer r.mu.Unlock()
 		return r.endErrorLocked()
 	case r.headersSent:
@@ -159,7 +159,7 @@ func (c *servicerContext) SendInitialMetadata(md Metadata) error {
 func (c *servicerContext) SetTrailingMetadata(md Metadata) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.isOver {
+	if c.state.isOver() {
 		return c.rpc().endErrorLocked()
 	}
 	c.trailing = append(Metadata(nil), md...)
@@ -175,7 +175,7 @@ func (c *servicerContext) TrailingMetadata() Metadata {
 func (c *servicerContext) SetCompression(compression Compression) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.isOver {
+	if c.state.isOver() {
 		return c.rpc().endErrorLocked()
 	}
 	if c.headersSent {
@@ -204,7 +204,7 @@ func (c *servicerContext) DisableNextMessageCompression() error {
 func (c *servicerContext) AddCallback(f func()) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.isOver {
+	if c.state.isOver() {
 		return false
 	}
 	a := c.rpc().afterwardsLocked()

@@ -43,7 +43,7 @@ var tricks = []trick{
 		[]edit{
 			{rt + "rpc.go", "r.conn.deadlines.watch(r.deadline)", "r.timer = time.AfterFunc(r.def.timeout, r.conn.deadlines.alarm)"},
 			{rt + "rpc.go", "	stream http2.Stream\n", "	stream http2.Stream\n	timer  *time.Timer\n"},
-			{rt + "rpc.go", "	afterwards, dispatched, m, beginning := ", "	if r.timer != nil {\n		r.timer.Stop()\n	}\n	afterwards, dispatched, m, beginning := "},
+			{rt + "rpc.go", "	afterwards, m, beginning := ", "	if r.timer != nil {\n		r.timer.Stop()\n	}\n	afterwards, m, beginning := "},
 		},
 	},
 	{

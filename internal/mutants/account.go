@@ -5,10 +5,10 @@ var account = []group{
 	{"runtime", []mutant{
 		{name: "a grant and what is paid are both counted", file: "account.go", old: "	r.takeClaim()\n	if more", new: "	if more", tests: "TestAccount_LargeRequestIsCountedOnce"},
 		{name: "a large request that was taken stays open", file: "account.go", old: "		r.conn.account.UseUp(&m.large.claim)\n", new: "", tests: "TestAccount_UrgentAgainAndAgain"},
-		{name: "an RPC is settled at its first end", file: "account.go", old: "if before&endSettled != endSettled && (before|bit)&endSettled == endSettled {", new: "if before&endSettled == 0 && bit&endSettled != 0 {", tests: "TestAccount_MetadataOfHandlersThatGoOn"},
-		{name: "what comes after both ends is held for ever", file: "account.go", old: "	r.held.Add(n)\n	if r.ends.Load()&endSettled == endSettled {", new: "	r.held.Add(n)\n	if false {", tests: "TestAccount_HandlersEndEarly"},
+		{name: "an RPC is settled at its first end", file: "rpcstate.go", old: "return s.set(stateRemoved)&stateSettled == stateReleased", new: "s.set(stateRemoved); return true", tests: "TestAccount_MetadataOfHandlersThatGoOn"},
+		{name: "what comes after both ends is held for ever", file: "tab.go", old: "	if t.held.Add(n) < 0 {", new: "	if t.held.Add(n); false {", tests: "TestAccount_HandlersEndEarly"},
 		{name: "a request without which no handler begins is never due", file: "account.go", old: "!r.requestStreaming) && time.Since(v.asked) >= patientFor:", new: "!r.requestStreaming) && time.Since(v.asked) < 0:", tests: "TestAccount_HandlersWaitForEachOther|TestAccount_PatientClients"},
-		{name: "a request presses that no handler waits for", file: "account.go", old: "	starves := r.starving && !r.isOver", new: "	starves := !r.isOver", tests: "TestAccount_EndedRPCReservesNothing"},
+		{name: "a request presses that no handler waits for", file: "account.go", old: "	starves := r.starving && !r.state.isOver()", new: "	starves := !r.state.isOver()", tests: "TestAccount_EndedRPCReservesNothing"},
 		{name: "a handler that waits for a request urges nobody", file: "rpc.go", old: "		r.conn.account.Urge() // the request may be waiting for room\n", new: "", tests: "TestAccount_UrgentAgainAndAgain"},
 		{name: "inflating waits for no room", file: "compression.go", old: "if r.conn.account.MayBegin() || !r.mayWait() {", new: "if true {", tests: "TestAccount_FullBehindInflation"},
 		{name: "an RPC waits for room to inflate on a worker that others need", file: "compression.go", old: "r.conn.boundOf(m) == nil && (", new: "(", tests: "TestAccount_FullBehindInflation"},
