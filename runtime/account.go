@@ -353,7 +353,7 @@ func (w *workerWatch) look() (ended bool) {
 		w.waiting = waiting
 		return false
 	}
-	w.r.finishFromOutside(outcomeNotTaken, context.Canceled)
+	w.r.abort(outcomeNotTaken, context.Canceled)
 	w.r.conn.h2.Flush()
 	return true
 }

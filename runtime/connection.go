@@ -186,7 +186,7 @@ func (c *connection) cancelAll() (n int) {
 		if r.state.hasBegun() && !r.state.isEnding() {
 			n++
 		}
-		r.finishFromOutside(outcomeStopped, context.Canceled)
+		r.abort(outcomeStopped, context.Canceled)
 	}
 	return n
 }

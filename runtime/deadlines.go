@@ -110,7 +110,7 @@ func (d *deadlines) expire(stream uint32, now time.Time) bool {
 	if at, ok := r.Deadline(); !ok || now.Before(at) {
 		return false
 	}
-	r.finishFromOutside(outcomeDeadline, context.DeadlineExceeded)
+	r.abort(outcomeDeadline, context.DeadlineExceeded)
 	r.stream.Reset(http2.ErrCodeCancel) // if its status was sent before, and waits for a client that does not read
 	return true
 }

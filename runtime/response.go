@@ -45,39 +45,16 @@ func (r *rpc) drop(w *work.Worker, response encoded) {
 	r.conn.giveBack(response.paid)
 }
 
-// complete ends the RPC: with an error, with its only response, or after the responses of a stream.
+// complete ends the RPC: with an error, with its only response, which is in a buffer of the worker's, or after the responses
+// of a stream. What is reserved for the response after that is the caller's to give back.
 func (r *rpc) complete(w *work.Worker, response *encoded, err error) {
-	switch {
-	case err != nil:
-		r.finishPatiently(outcomeOf(err), w.MayBlock())
-	case response.data != nil:
-		r.respond(w, response)
-	default:
-		r.finish(outcome{})
-	}
-}
-
-// respond ends the RPC with its only response, which is in a buffer of the worker's. What is reserved for it after that is the
-// caller's to give back.
-func (r *rpc) respond(w *work.Worker, response *encoded) {
-	r.mu.Lock()
-	if r.state.isOver() {
-		r.mu.Unlock()
-		w.PutBuffer(response.data)
+	if err != nil {
+		r.endWith(outcomeOf(err), w.MayBlock())
 		return
 	}
-	o := http2.Outgoing{Headers: r.headersLocked(), Data: response.data, Trailers: wire.Trailers(outcome{}, r.trailing, r.stream.MaxFieldSection()), Paid: response.paid}
-	if o.Trailers == nil {
-		r.resetLocked()
-		w.PutBuffer(response.data)
-		return
-	}
-	kept, _ := r.stream.Write(o) // an error means that the stream is over, which HandleClose tells
-	buffer.Put(o.Trailers)
-	r.endLocked(outcome{}, context.Canceled)
-	if kept {
+	if r.end(last{response: response.data, paid: response.paid}) {
 		response.paid = 0
-	} else {
+	} else if response.data != nil {
 		w.PutBuffer(response.data)
 	}
 }
@@ -125,8 +102,9 @@ func (r *rpc) sendEncoded(data []byte, paid int64) (kept bool, err error) {
 	return kept, nil
 }
 
-// finishPatiently is finish for a status that may be large: its text, its details, and the trailing metadata.
-func (r *rpc) finishPatiently(o outcome, wait bool) {
+// endWith ends the RPC with a status that may be large: by its text, its details, and the trailing metadata. wait says whether
+// it may wait for room.
+func (r *rpc) endWith(o outcome, wait bool) {
 	r.mu.Lock()
 	size := wire.TrailersSize(o, r.trailing)
 	r.mu.Unlock()
@@ -137,39 +115,30 @@ func (r *rpc) finishPatiently(o outcome, wait bool) {
 		}
 		defer r.conn.giveBack(paid)
 	}
-	r.finish(o)
+	r.end(last{outcome: o})
 }
 
-// finish ends the RPC with a status and no further message.
-func (r *rpc) finish(o outcome) { r.finishWith(o, false, context.Canceled) }
-
-// finishFromOutside ends an RPC whose handler may be anywhere, in the middle of sending a message included.
-func (r *rpc) finishFromOutside(o outcome, cause error) {
-	if r.state.hasBegun() {
-		r.finishWith(o, true, cause)
-	}
-}
-
-func (r *rpc) finishWith(o outcome, discard bool, cause error) {
-	r.mu.Lock()
-	if r.state.isOver() {
-		r.mu.Unlock()
-		return
-	}
-	out := http2.Outgoing{Finish: true, Discard: discard}
-	if r.headersSent {
-		out.Trailers = wire.Trailers(o, r.trailing, r.stream.MaxFieldSection())
+// sendLastLocked writes what the RPC ends with, and reports whether the response has become the transport's. If the client
+// does not permit trailers of that size, it resets the stream instead, and fits is false: with some clients it would cost all
+// RPCs of the connection to send them.
+func (r *rpc) sendLastLocked(l *last) (kept, fits bool) {
+	out := http2.Outgoing{Data: l.response, Paid: l.paid, Finish: true, Discard: l.discard}
+	limit := r.stream.MaxFieldSection()
+	var block []byte
+	if l.response == nil && !r.headersSent {
+		block = wire.TrailersOnly(l.outcome, r.trailing, limit)
+		out.Headers = block
 	} else {
-		out.Headers = wire.TrailersOnly(o, r.trailing, r.stream.MaxFieldSection())
+		block = wire.Trailers(l.outcome, r.trailing, limit)
+		out.Headers, out.Trailers = r.headersLocked(), block
 	}
-	if out.Trailers == nil && out.Headers == nil {
-		r.resetLocked()
-		return
+	if block == nil {
+		r.stream.Reset(http2.ErrCodeInternal)
+		return false, false
 	}
-	r.stream.Write(out)
-	buffer.Put(out.Trailers)
-	buffer.Put(out.Headers)
-	r.endLocked(o, cause)
+	kept, _ = r.stream.Write(out) // an error means that the stream is over, which HandleClose tells
+	buffer.Put(block)
+	return kept, true
 }
 
 var outcomeOversize = outcome{Code: codes.Internal, Message: "the trailers are larger than the client permits"}
@@ -178,17 +147,14 @@ var outcomeOversize = outcome{Code: codes.Internal, Message: "the trailers are l
 // 6.5.2 counts them.
 const usualFieldSection = 8 << 10
 
-// resetLocked ends an RPC whose trailers the client would not take, and lets go of mu. With some clients it would cost all
-// RPCs of the connection to send them. Metadata that no client need take is the application's mistake; if it is less, the
-// limit is what is odd, and a client could fill the log with it.
-func (r *rpc) resetLocked() {
-	size, limit := wire.MetadataSize(r.trailing), r.stream.MaxFieldSection()
+// tooLarge logs that trailers were larger than the client permits. Metadata that no client need take is the application's
+// mistake; if it is less, the limit is what is odd, and a client could fill the log with it.
+func (r *rpc) tooLarge() {
+	size, limit := wire.MetadataSize(r.trailing), r.stream.MaxFieldSection() // the RPC is over: nobody sets them any more
 	level := slog.LevelDebug
 	if size > usualFieldSection {
 		level = slog.LevelError
 	}
-	r.stream.Reset(http2.ErrCodeInternal)
-	r.endLocked(outcomeOversize, context.Canceled)
 	r.conn.shared.logger.Log(context.Background(), level,
 		"The trailers are larger than the client permits (SETTINGS_MAX_HEADER_LIST_SIZE); the stream was reset",
 		"method", logtext.Cut(r.def.path), "metadata", size, "limit", limit)
@@ -198,7 +164,7 @@ func (r *rpc) resetLocked() {
 // long as it likes, so nobody else is sure to flush soon.
 func (r *rpc) fail(err error) error {
 	o := outcomeOf(err)
-	r.finishPatiently(o, true)
+	r.endWith(o, true)
 	r.conn.h2.Flush()
 	return o.Err()
 }

@@ -255,15 +255,14 @@ func notOneRequest(path string) outcome {
 
 // failFromReader ends the RPC because of something wrong with the request.
 func (r *rpc) failFromReader(o outcome) {
-	r.finish(o)
 	r.stopReading()
 	r.conn.flush = true
+	r.end(last{outcome: o})
 }
 
 // HandleClose implements http2.StreamHandler.
 func (r *rpc) HandleClose(err error) {
-	r.mu.Lock()
-	r.endLocked(outcomeCancelled, context.Canceled)
+	r.end(last{outcome: outcomeCancelled, gone: true})
 	r.stopReading()
 }
 
@@ -299,7 +298,7 @@ func (r *rpc) Run(w *work.Worker) {
 	}
 	if r.def.hasTimeout && !time.Now().Before(r.deadline) { // and the alarm has not come round to it
 		r.release()
-		r.finishFromOutside(outcomeDeadline, context.DeadlineExceeded)
+		r.abort(outcomeDeadline, context.DeadlineExceeded)
 		return
 	}
 	var response encoded
@@ -330,7 +329,7 @@ func (r *rpc) answer(w *work.Worker) (encoded, error) {
 // recovered ends the RPC of a handler that did not return. reason is nil if it called runtime.Goexit.
 func (r *rpc) recovered(reason any) {
 	text := panicText(reason)
-	defer r.finish(outcome{Code: codes.Unknown, Message: "Exception calling application: " + text})
+	defer r.end(last{outcome: outcome{Code: codes.Unknown, Message: "Exception calling application: " + text}})
 	r.conn.shared.logger.Error("Exception calling application", "method", logtext.Cut(r.def.path), "panic", logtext.Cut(text),
 		"stack", string(debug.Stack()))
 }
@@ -371,13 +370,41 @@ func (r *rpc) begin() bool {
 	return r.state.enter(r.conn.queueOf(r.method).Bounded())
 }
 
-// endLocked makes the RPC over, if it is not, and lets go of mu.
-func (r *rpc) endLocked(o outcome, cause error) {
+// last is what an RPC ends with.
+type last struct {
+	outcome  outcome // its status
+	cause    error   // what the context's Err returns from then on; nil: context.Canceled
+	response []byte  // its only response, encoded; nil: there is none
+	paid     int64   // octets that are reserved for the response
+	discard  bool    // what waits of earlier responses is not sent
+	gone     bool    // its stream is, so nothing can be sent
+}
+
+// abort ends an RPC whose handler may be anywhere, in the middle of sending a message included.
+func (r *rpc) abort(o outcome, cause error) {
+	if r.state.hasBegun() {
+		r.end(last{outcome: o, cause: cause, discard: true})
+	}
+}
+
+// end ends the RPC, unless it is over. All ends come here. What it makes due is done without mu: it may call the application,
+// or need other locks. It reports whether the response has become the transport's.
+func (r *rpc) end(l last) (kept bool) {
+	r.mu.Lock()
 	if r.state.isOver() {
 		r.mu.Unlock()
-		return
+		return false
 	}
-	r.ending, r.cause = o, cause
+	if !l.gone {
+		var fits bool
+		if kept, fits = r.sendLastLocked(&l); !fits {
+			l.outcome, l.cause = outcomeOversize, nil
+			defer r.tooLarge() // last, since the log may end the goroutine
+		}
+	}
+	if r.ending, r.cause = l.outcome, l.cause; r.cause == nil {
+		r.cause = context.Canceled
+	}
 	releases := r.state.end()
 	r.dropRequestsLocked()
 	if r.done != nil {
@@ -390,13 +417,14 @@ func (r *rpc) endLocked(o outcome, cause error) {
 	if afterwards != nil {
 		r.callAll(afterwards)
 	}
-	r.count(m, o.Code)
+	r.count(m, l.outcome.Code)
 	if releases {
 		r.release()
 	}
 	if beginning != nil && r.conn.account.Drop(beginning) {
 		r.redispatch() // it has waited long enough to find out that it is over
 	}
+	return kept
 }
 
 // callAll calls what is to be called now that the RPC is over.

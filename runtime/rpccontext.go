@@ -213,7 +213,7 @@ func (c *servicerContext) AddCallback(f func()) bool {
 }
 
 func (c *servicerContext) Cancel() error {
-	c.rpc().finishFromOutside(outcomeCancelled, context.Canceled)
+	c.rpc().abort(outcomeCancelled, context.Canceled)
 	c.conn.h2.Flush()
 	return nil
 }

@@ -54,7 +54,7 @@ var core = []group{
 		{name: "a unary request waits for ever where there is no room", file: "account.go", old: "		time.AfterFunc(patientFor, v.urge)\n", new: "", tests: "TestAccount_HandlersWaitForEachOther|TestAccount_ManyLargeRequests|TestIntake_StarvingHandler"},
 		{name: "nobody watches those who fill the server", file: "account.go", old: "		c.shared.watchStalls()\n", new: "", tests: "TestAccount_Server|TestAccount_ServerIsFilledLater"},
 		{name: "those who fill the server are watched once", file: "account.go", old: "		if s.account.Crowded() {\n			s.lookForStalls()\n		}\n", new: "", tests: "TestAccount_ServerIsFilledLater|TestAccount_Server"},
-		{name: "a worker waits for ever for a client that takes nothing", file: "account.go", old: "	w.r.finishFromOutside(outcomeNotTaken, context.Canceled)\n", new: "	_ = context.Canceled\n", tests: "TestWorkers_WaitForWhoTakes"},
+		{name: "a worker waits for ever for a client that takes nothing", file: "account.go", old: "	w.r.abort(outcomeNotTaken, context.Canceled)\n", new: "	_ = context.Canceled\n", tests: "TestWorkers_WaitForWhoTakes"},
 		{name: "an RPC ends for waiting although nobody needs its worker", file: "account.go", old: "if w.bound.Waiting() == 0 || waiting != w.waiting {", new: "if waiting != w.waiting {", tests: "TestWorkers_WaitForWhoTakes"},
 		{name: "an RPC ends for waiting although its client takes something", file: "account.go", old: "if w.bound.Waiting() == 0 || waiting != w.waiting {", new: "if w.bound.Waiting() == 0 {", tests: "TestWorkers_WaitForWhoTakes"},
 		{name: "a response that cannot be encoded is paid for ever", file: "message.go", old: "			r.conn.giveBack(paid)\n", new: "", tests: "TestAccount_EncodingFails|TestAccount_RespondDoesNotReturn"},
@@ -88,7 +88,7 @@ var core = []group{
 		{name: "a second request is taken", file: "rpc.go", old: "	case r.came.several(): // at once: the client may go on for ever\n", new: "	case false:\n", tests: "TestRPC_SecondRequest"},
 		{name: "no request is a request", file: "rpc.go", old: "	case !r.came.one():\n", new: "	case r.came.several():\n", tests: "TestRPC_Requests|TestMessage_Broken"},
 		{name: "a callback that ends its goroutine is the last", file: "rpc.go", old: "					defer r.callBack(callbacks[i+1:])\n", new: "					_ = i\n", tests: "TestContext_Callbacks"},
-		{name: "a client that gave up ends nothing", file: "rpc.go", old: "	r.endLocked(outcomeCancelled, context.Canceled)\n	r.stopReading()", new: "	r.mu.Unlock()\n	r.stopReading()", tests: "TestRPC_EndsFromOutside"},
+		{name: "a client that gave up ends nothing", file: "rpc.go", old: "	r.end(last{outcome: outcomeCancelled, gone: true})\n", new: "", tests: "TestRPC_EndsFromOutside"},
 		{name: "the request under way is held after the end", file: "rpc.go", old: "	r.tab.giveBack(int64(r.in.paid))\n", new: "", tests: "TestAccount_HandlerOutlivesRPC"},
 
 		// The dictionary, and where handlers run.
