@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"sync/atomic"
+	"time"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 	"github.com/gogreeter/gogreeter/runtime/internal/fields"
@@ -42,7 +43,7 @@ type connection struct {
 
 func newConnection(s *shared, nc net.Conn, peer net.Addr, forget func(*connection)) *connection {
 	c := &connection{shared: s, forget: forget, nc: nc, peer: peer, large: work.NewPlaces(1)}
-	c.deadlines.conn = c
+	c.deadlines.of = c
 	c.account = budget.New(int64(s.limits.connection), s.account, c.Panicked)
 	c.h2 = http2.NewConn(nc, c, s.transport, c.account)
 	c.queue = work.NewQueue(s.workers, c.h2)
@@ -176,7 +177,7 @@ func (c *connection) replaceReader(blocking *method) {
 	c.goRead()
 }
 
-// survive implements readerOwner.
+// survive implements readerOwner and expiring.
 func (c *connection) survive(doing string, f func()) { c.shared.survive(doing, f) }
 
 // cancelAll ends all RPCs, and returns how many that were.
@@ -212,7 +213,7 @@ func (c *connection) rpcs() []*rpc {
 	return all
 }
 
-// deadlinesOfRPCs returns the deadlines that there are.
+// deadlinesOfRPCs implements expiring.
 func (c *connection) deadlinesOfRPCs() (all []deadline) {
 	for _, r := range c.rpcs() {
 		if at, ok := r.Deadline(); ok {
@@ -222,10 +223,22 @@ func (c *connection) deadlinesOfRPCs() (all []deadline) {
 	return all
 }
 
-// rpcOf returns the RPC of a stream that is open; nil if it is not.
-func (c *connection) rpcOf(stream uint32) *rpc {
-	if st := c.h2.Stream(stream); st != nil {
-		return st.Handler.(*rpc)
+// expire implements expiring.
+func (c *connection) expire(streams []uint32, now time.Time) {
+	expired := false
+	for _, id := range streams {
+		st := c.h2.Stream(id)
+		if st == nil {
+			continue
+		}
+		r := st.Handler.(*rpc)
+		if at, ok := r.Deadline(); ok && !now.Before(at) {
+			r.abort(outcomeDeadline, context.DeadlineExceeded)
+			st.Reset(http2.ErrCodeCancel) // if its status was sent before, and waits for a client that does not read
+			expired = true
+		}
 	}
-	return nil
+	if expired {
+		c.h2.Flush()
+	}
 }

@@ -1,19 +1,16 @@
 package runtime
 
 import (
-	"context"
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/gogreeter/gogreeter/runtime/internal/http2"
 )
 
 // deadlines ends the RPCs of a connection at their deadlines. There is one timer, set to the earliest: most RPCs end long
 // before theirs, and cost no more than a comparison. So all RPCs have to be looked at now and then, but not at each deadline
 // that passes: each look remembers the deadlines that it has seen.
 type deadlines struct {
-	conn *connection
+	of expiring // immutable
 
 	looking sync.Mutex // held by the timer, before mu
 
@@ -24,6 +21,18 @@ type deadlines struct {
 	seen  []deadline // by the last look, and not passed, the latest first
 	next  time.Time  // the earliest of those that have come since; zero: none
 	ended bool       // the timer is not set any more: it would keep the connection until it goes off
+}
+
+// expiring is a connection, as its deadlines see it.
+type expiring interface {
+	// deadlinesOfRPCs returns the deadlines that there are.
+	deadlinesOfRPCs() []deadline
+
+	// expire ends the RPCs of streams whose deadline has passed. The streams may have ended, and deadlines have changed.
+	expire(streams []uint32, now time.Time)
+
+	// survive calls what runs on a timer.
+	survive(doing string, f func())
 }
 
 // deadline is that of a stream. The stream may have ended.
@@ -55,15 +64,10 @@ func (d *deadlines) setLocked(at time.Time) {
 
 // alarm ends the RPCs whose deadline has passed.
 func (d *deadlines) alarm() {
-	defer d.conn.shared.contain("the deadlines of a connection")
-	now := time.Now()
-	expired := false
-	for _, id := range d.passed(now) {
-		expired = d.expire(id, now) || expired
-	}
-	if expired {
-		d.conn.h2.Flush()
-	}
+	d.of.survive("the deadlines of a connection", func() {
+		now := time.Now()
+		d.of.expire(d.passed(now), now)
+	})
 }
 
 // passed returns the streams whose deadline has passed, those that have ended included, and sets the timer to the next.
@@ -95,24 +99,10 @@ func (d *deadlines) passed(now time.Time) (streams []uint32) {
 func (d *deadlines) lookLocked() {
 	d.next = time.Time{} // what comes from now on may be missed
 	d.mu.Unlock()
-	seen := d.conn.deadlinesOfRPCs()
+	seen := d.of.deadlinesOfRPCs()
 	slices.SortFunc(seen, func(a, b deadline) int { return b.at.Compare(a.at) })
 	d.mu.Lock()
 	d.seen = seen
-}
-
-// expire ends an RPC, unless it has ended.
-func (d *deadlines) expire(stream uint32, now time.Time) bool {
-	r := d.conn.rpcOf(stream)
-	if r == nil {
-		return false
-	}
-	if at, ok := r.Deadline(); !ok || now.Before(at) {
-		return false
-	}
-	r.abort(outcomeDeadline, context.DeadlineExceeded)
-	r.stream.Reset(http2.ErrCodeCancel) // if its status was sent before, and waits for a client that does not read
-	return true
 }
 
 // end is called when the connection has ended.

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
 
 	"google.golang.org/grpc/codes"
@@ -21,10 +22,28 @@ type MethodHandler struct {
 	maxRequest        int       // octets; 0: the server's choice
 
 	// behavior runs the application's function. A method with one response returns it; any other returns nil.
-	behavior func(ctx context.Context, r *rpc) (response any, err error)
+	behavior func(ctx context.Context, e exchange) (response any, err error)
 
 	// err is why the handler cannot be used; it comes to light when the handler is registered.
 	err error
+}
+
+// exchange is an RPC as the behavior of a method sees it. The errors are what the handler is to return, or gets from its
+// iterator or stream; they carry statuses.
+type exchange interface {
+	fmt.Stringer
+
+	// decodeRequest decodes the request of a method that has one.
+	decodeRequest(ctx context.Context, c *codec, into any) error
+
+	// nextMessage waits for the next request of a stream. The error is io.EOF behind the last one.
+	nextMessage() (message, error)
+
+	// decodeNext decodes what nextMessage has returned, and ends the RPC if it cannot.
+	decodeNext(ctx context.Context, c *codec, m message, into any) error
+
+	// send sends a response of a stream; nil, which is a mistake of the handler's, ends the RPC.
+	send(ctx context.Context, c *codec, response any) error
 }
 
 // RequestStreaming reports whether the client sends a stream of requests.

@@ -118,6 +118,14 @@ func (r *rpc) maxRequest() int {
 	return limit
 }
 
+// decodeNext decodes a request of a stream, and ends the RPC if it cannot.
+func (r *rpc) decodeNext(ctx context.Context, c *codec, m message, into any) error {
+	if err := r.decode(ctx, c, m, into); err != nil {
+		return r.fail(err)
+	}
+	return nil
+}
+
 // decode decodes a request. Its error carries the status that the RPC should end with.
 func (r *rpc) decode(ctx context.Context, c *codec, m message, into any) error {
 	limit := r.maxRequest()

@@ -61,6 +61,9 @@ func (r *rpc) complete(w *work.Worker, response *encoded, err error) {
 
 // send sends one response of a stream.
 func (r *rpc) send(ctx context.Context, c *codec, response any) error {
+	if response == nil {
+		return r.fail(r.unserializable("Send was called with nil"))
+	}
 	data, paid, err := r.encodeMessage(ctx, nil, c, response, true)
 	kept := false
 	defer func() {

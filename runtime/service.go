@@ -73,9 +73,9 @@ type ResponseStream[Res any] interface {
 // UnaryUnary returns the handler of a method that takes one request and answers with one response.
 func UnaryUnary[Req, Res any](behavior func(ctx context.Context, request *Req) (*Res, error)) *MethodHandler {
 	h := newMethodHandler[Req, Res](behavior == nil)
-	h.behavior = func(ctx context.Context, r *rpc) (any, error) {
+	h.behavior = func(ctx context.Context, e exchange) (any, error) {
 		request := new(Req)
-		if err := r.decodeRequest(ctx, h.requests, request); err != nil {
+		if err := e.decodeRequest(ctx, h.requests, request); err != nil {
 			return nil, err
 		}
 		return orNothing(behavior(ctx, request))
@@ -87,12 +87,12 @@ func UnaryUnary[Req, Res any](behavior func(ctx context.Context, request *Req) (
 func UnaryStream[Req, Res any](behavior func(ctx context.Context, request *Req, responses ResponseStream[Res]) error) *MethodHandler {
 	h := newMethodHandler[Req, Res](behavior == nil)
 	h.responseStreaming = true
-	h.behavior = func(ctx context.Context, r *rpc) (any, error) {
+	h.behavior = func(ctx context.Context, e exchange) (any, error) {
 		request := new(Req)
-		if err := r.decodeRequest(ctx, h.requests, request); err != nil {
+		if err := e.decodeRequest(ctx, h.requests, request); err != nil {
 			return nil, err
 		}
-		return nil, behavior(ctx, request, &responseStream[Res]{ctx, r, h.responses})
+		return nil, behavior(ctx, request, &responseStream[Res]{ctx, e, h.responses})
 	}
 	return h
 }
@@ -101,8 +101,8 @@ func UnaryStream[Req, Res any](behavior func(ctx context.Context, request *Req, 
 func StreamUnary[Req, Res any](behavior func(ctx context.Context, requests RequestIterator[Req]) (*Res, error)) *MethodHandler {
 	h := newMethodHandler[Req, Res](behavior == nil)
 	h.requestStreaming = true
-	h.behavior = func(ctx context.Context, r *rpc) (any, error) {
-		return orNothing(behavior(ctx, &requestIterator[Req]{ctx, r, h.requests}))
+	h.behavior = func(ctx context.Context, e exchange) (any, error) {
+		return orNothing(behavior(ctx, &requestIterator[Req]{ctx, e, h.requests}))
 	}
 	return h
 }
@@ -111,8 +111,8 @@ func StreamUnary[Req, Res any](behavior func(ctx context.Context, requests Reque
 func StreamStream[Req, Res any](behavior func(ctx context.Context, requests RequestIterator[Req], responses ResponseStream[Res]) error) *MethodHandler {
 	h := newMethodHandler[Req, Res](behavior == nil)
 	h.requestStreaming, h.responseStreaming = true, true
-	h.behavior = func(ctx context.Context, r *rpc) (any, error) {
-		return nil, behavior(ctx, &requestIterator[Req]{ctx, r, h.requests}, &responseStream[Res]{ctx, r, h.responses})
+	h.behavior = func(ctx context.Context, e exchange) (any, error) {
+		return nil, behavior(ctx, &requestIterator[Req]{ctx, e, h.requests}, &responseStream[Res]{ctx, e, h.responses})
 	}
 	return h
 }
@@ -143,22 +143,24 @@ func orNothing[Res any](response *Res, err error) (any, error) {
 
 // requestIterator implements RequestIterator.
 type requestIterator[Req any] struct {
-	ctx   context.Context
-	rpc   *rpc
-	codec *codec
+	ctx      context.Context
+	exchange exchange
+	codec    *codec
 }
 
 // Format implements fmt.Formatter, as that of the rpc does.
-func (it *requestIterator[Req]) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "requests of %v", it.rpc) }
+func (it *requestIterator[Req]) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "requests of %v", it.exchange)
+}
 
 func (it *requestIterator[Req]) Next() (*Req, error) {
-	m, err := it.rpc.nextMessage()
+	m, err := it.exchange.nextMessage()
 	if err != nil {
 		return nil, err
 	}
 	request := new(Req)
-	if err := it.rpc.decode(it.ctx, it.codec, m, request); err != nil {
-		return nil, it.rpc.fail(err)
+	if err := it.exchange.decodeNext(it.ctx, it.codec, m, request); err != nil {
+		return nil, err
 	}
 	return request, nil
 }
@@ -176,17 +178,19 @@ func (it *requestIterator[Req]) All() iter.Seq2[*Req, error] {
 
 // responseStream implements ResponseStream.
 type responseStream[Res any] struct {
-	ctx   context.Context
-	rpc   *rpc
-	codec *codec
+	ctx      context.Context
+	exchange exchange
+	codec    *codec
 }
 
 // Format implements fmt.Formatter, as that of the rpc does.
-func (s *responseStream[Res]) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "responses of %v", s.rpc) }
+func (s *responseStream[Res]) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "responses of %v", s.exchange)
+}
 
 func (s *responseStream[Res]) Send(response *Res) error {
 	if response == nil {
-		return s.rpc.fail(s.rpc.unserializable("Send was called with nil"))
+		return s.exchange.send(s.ctx, s.codec, nil)
 	}
-	return s.rpc.send(s.ctx, s.codec, response)
+	return s.exchange.send(s.ctx, s.codec, response)
 }

@@ -80,7 +80,7 @@ var core = []group{
 		{name: "deadlines that come between two looks are missed", file: "deadlines.go", old: "	if !d.next.IsZero() {\n		d.setLocked(d.next)\n	}\n	return streams", new: "	return streams", tests: "TestDeadlines_AreExact"},
 		{name: "each deadline has all RPCs looked at", file: "deadlines.go", old: "if !d.next.IsZero() && !now.Before(d.next) {", new: "if !now.Before(d.next) {", tests: "TestDeadlines_AreExact"},
 		{name: "the timer of deadlines outlives the connection", file: "deadlines.go", old: "case d.ended || !d.at", new: "case !d.at", tests: "TestDeadlines_EndWithTheConnection"},
-		{name: "a stream whose deadline has passed waits for its client", file: "deadlines.go", old: "	r.stream.Reset(http2.ErrCodeCancel) // if its status", new: "	_ = http2.ErrCodeCancel // if its status", tests: "TestRPC_DeadlineOfAnUnreadResponse"},
+		{name: "a stream whose deadline has passed waits for its client", file: "connection.go", old: "			st.Reset(http2.ErrCodeCancel) // if its status", new: "	_ = http2.ErrCodeCancel // if its status", tests: "TestRPC_DeadlineOfAnUnreadResponse"},
 		{name: "an interceptor can make a deadline later", file: "interceptor.go", old: "!r.state.isOver() && (r.deadline.IsZero() || deadline.Before(r.deadline))", new: "!r.state.isOver()", tests: "TestCall_ShortenDeadline"},
 		{name: "a handler whose RPC is over runs", file: "rpc.go", old: "	if !r.begin() {\n", new: "	if r.begin(); false {\n", tests: "TestRPC_DeadlineInTheQueue"},
 		{name: "an RPC is released twice", file: "rpcstate.go", old: "return before&stateReleased == 0, ", new: "return true, ", tests: "TestRPC_ErrorThatPanics"},
