@@ -38,8 +38,8 @@ func NewContext(parent context.Context, servicerContext ServicerContext) context
 
 // servicerContextOf returns the RPC that ctx stands for, or one that knows and does nothing.
 func servicerContextOf(ctx context.Context) ServicerContext {
-	if r, ok := ctx.(*rpc); ok {
-		return (*servicerContext)(r)
+	if r, ok := ctx.(interface{ servicerContext() ServicerContext }); ok { // at once, as mostly
+		return r.servicerContext()
 	}
 	if c, ok := ctx.Value(servicerContextKey{}).(ServicerContext); ok {
 		return c

@@ -101,3 +101,17 @@ func (h *MethodHandler) check() error {
 	}
 	return h.err
 }
+
+// matches reports whether there is a method that a pattern names: "/package.Service/Method", or "/package.Service/*".
+func (t *dictionary) matches(pattern string) bool {
+	service, all := strings.CutSuffix(pattern, "*")
+	if !all {
+		return t.methods[pattern] != nil
+	}
+	for path := range t.methods {
+		if strings.HasPrefix(path, service) {
+			return true
+		}
+	}
+	return false
+}

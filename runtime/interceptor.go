@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"log/slog"
 	"reflect"
 	"slices"
 	"sync/atomic"
@@ -43,10 +43,42 @@ type Interceptor func(ctx context.Context, call *Call, next Next) error
 // status INTERNAL.
 type Next func(ctx context.Context, call *Call) error
 
+// intercepted is an RPC, as its Call sees it.
+type intercepted interface {
+	// send sends a response of a stream.
+	send(ctx context.Context, c *codec, response any) error
+
+	// encode encodes the only response of a method, in the worker's buffer if it has the room. drop gives both back.
+	encode(ctx context.Context, w *work.Worker, c *codec, response any) (encoded, error)
+	drop(w *work.Worker, response encoded)
+
+	// unserializable logs why a response cannot be encoded, and returns the error that says so.
+	unserializable(why any) error
+
+	// lookUp returns the method that AddService has added under a path; nil: there is none.
+	lookUp(path string) *method
+
+	// setMethod has the RPC count for a method.
+	setMethod(m *method)
+
+	// offerRequest puts the request where the handler of a method is going to ask for it.
+	offerRequest(streaming bool)
+
+	// shortenDeadline has the RPC end at a time, if it does not end earlier.
+	shortenDeadline(deadline time.Time)
+
+	// handle runs the handler of a method, once it has what it needs. ran says that it has returned.
+	handle(ctx context.Context, m *method, path string) (response any, ran bool, err error)
+
+	// endedWith reports whether the RPC has ended, and how interceptors see that which have had err from further in.
+	endedWith(err error) (end error, ended bool)
+}
+
 // Call is an RPC, as an interceptor sees it. It is used by one goroutine at a time, and not after the interceptor has
 // returned: then Respond and Next fail.
 type Call struct {
-	rpc        *rpc
+	rpc        intercepted
+	sent       string // the path that the client sent
 	path       string
 	method     *method     // nil: not known
 	missing    *refusal    // why
@@ -60,11 +92,12 @@ type Call struct {
 	response any
 	encoded  encoded
 	worker   *work.Worker // whose buffer encoded may be in
+	logger   *slog.Logger
 }
 
 // Format implements fmt.Formatter: it prints the path that the client sent. Package fmt would read all fields, while the
 // handler's goroutine writes them.
-func (c *Call) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "call of %q", c.rpc.def.path) }
+func (c *Call) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "call of %q", c.sent) }
 
 // Method returns the full path of the method, "/package.Service/Method".
 func (c *Call) Method() string { return c.path }
@@ -76,27 +109,9 @@ func (c *Call) SetMethod(path string) {
 		return
 	}
 	c.path = path
-	c.method, c.missing = c.rpc.conn.shared.table.Load().methods[path], methodNotFound
+	c.method, c.missing = c.rpc.lookUp(path), methodNotFound
 	if c.method != nil {
 		c.rpc.offerRequest(c.method.requestStreaming)
-	}
-}
-
-// offerRequest puts the request, of an RPC that was begun as one with a single request, where the handler is going to ask
-// for it: as the first of several, or as the only one. It is never in both places: who takes it may give its memory back.
-func (r *rpc) offerRequest(streaming bool) {
-	if r.requestStreaming {
-		return
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	switch offered := r.noMore; {
-	case streaming && !offered && !r.state.isOver():
-		r.queue, r.noMore = []message{r.request}, true
-		r.request = message{}
-	case !streaming && offered && !r.state.isOver():
-		r.request = r.queue[0]
-		r.queue, r.noMore = nil, false
 	}
 }
 
@@ -123,18 +138,8 @@ func (c *Call) Descriptor() protoreflect.MethodDescriptor {
 // ShortenDeadline has the RPC end with DEADLINE_EXCEEDED at a time, whether the handler heeds its context or not. A
 // deadline that is earlier already stays. The zero time is no deadline.
 func (c *Call) ShortenDeadline(deadline time.Time) {
-	if deadline.IsZero() {
-		return
-	}
-	r := c.rpc
-	r.mu.Lock()
-	earlier := !r.state.isOver() && (r.deadline.IsZero() || deadline.Before(r.deadline))
-	if earlier {
-		r.deadline = deadline
-	}
-	r.mu.Unlock()
-	if earlier {
-		r.conn.deadlines.watch(deadline)
+	if !deadline.IsZero() {
+		c.rpc.shortenDeadline(deadline)
 	}
 }
 
@@ -237,16 +242,16 @@ func around(interceptors []Interceptor, next Next) Next {
 // judge returns what an interceptor's error means to those further out: the status that the client gets if they change
 // nothing.
 func (c *Call) judge(err error) error {
+	end, ended := c.rpc.endedWith(err)
 	switch {
-	case c.rpc.state.isEnding():
-		return c.rpc.endedWith(err) // whatever was returned, it was too late
+	case ended:
+		return end // whatever was returned, it was too late
 	case err != nil:
 		return withStatus(err)
 	case c.encoded.data != nil || c.answered && c.method != nil && c.method.responseStreaming:
 		return nil
 	}
-	c.rpc.conn.shared.logger.Error("An interceptor returned nil without an answer", "method", excerpt.Of(c.path),
-		"called_next", c.entered)
+	c.logger.Error("An interceptor returned nil without an answer", "method", excerpt.Of(c.path), "called_next", c.entered)
 	return unanswered.Err()
 }
 
@@ -264,77 +269,36 @@ func callHandler(ctx context.Context, call *Call) error {
 		return outcome{Code: codes.Internal, Message: "an interceptor called next twice: the requests have been consumed"}.Err()
 	}
 	call.entered = true
-	call.settleMethod() // however the handler ends, or the RPC meanwhile, it counts for this method
-	response, err := call.handle(ctx)
-	if err == nil && !call.method.responseStreaming && !call.rpc.state.isEnding() {
+	call.rpc.setMethod(call.method) // however the handler ends, or the RPC meanwhile, it counts for this method
+	response, ran, err := call.rpc.handle(ctx, call.method, call.path)
+	call.answered = call.answered || ran
+	end, ended := call.rpc.endedWith(err)
+	if err == nil && !call.method.responseStreaming && !ended {
 		err = call.encode(ctx, call.method.responses, response)
+		end, ended = call.rpc.endedWith(err)
 	}
 	switch {
-	case call.rpc.state.isEnding():
-		return call.rpc.endedWith(err)
+	case ended:
+		return end
 	case err != nil:
 		return withStatus(err)
 	}
 	return nil
 }
 
-// handle runs the handler once there is something to do, and room among those that run. It waits for the request first: one
-// that never comes must not take a place from others.
-func (c *Call) handle(ctx context.Context) (response any, err error) {
-	r := c.rpc
-	bound := r.conn.boundOf(c.method)
-	if bound == nil && !r.state.enter(false) {
-		return nil, r.endError()
-	}
-	if r.requestStreaming && !c.method.requestStreaming {
-		if r.request, err = r.onlyMessage(); err != nil {
-			return nil, err
-		}
-	}
-	if bound != nil {
-		if !bound.Take(r) {
-			return nil, r.endError()
-		}
-		defer r.leave(bound)
-		if !r.state.enter(true) {
-			return nil, r.endError()
-		}
-	}
-	response, err = c.method.behavior(ctx, r)
-	c.answered = true
-	return response, err
-}
-
-// leave gives up the place of a handler that has ended.
-func (r *rpc) leave(bound *work.Bound) {
-	r.state.leave()
-	bound.Give()
-}
-
-// intercepted runs the chain, and returns what answer does.
-func (r *rpc) intercepted(w *work.Worker, next Next) (response encoded, err error) {
-	call := &Call{rpc: r, path: r.def.path, method: r.method, missing: r.missing, worker: w}
-	r.call = call
+// run calls the interceptors, and returns the response of a method with one, encoded.
+func (c *Call) run(ctx context.Context, chain Next) (response encoded, err error) {
 	defer func() {
 		if response.data == nil {
-			call.drop() // after a panic too
+			c.drop() // after a panic too
 		}
-		call.ended.Store(true) // from then on, worker and encoded are others'
+		c.ended.Store(true) // from then on, worker and encoded are others'
 	}()
-	if err := next(r, call); err != nil {
+	if err := chain(ctx, c); err != nil {
 		return encoded{}, err
 	}
-	call.settleMethod()
-	return call.encoded, nil
-}
-
-// settleMethod has the RPC count for the method that the interceptors have chosen.
-func (c *Call) settleMethod() {
-	if r := c.rpc; r.method != c.method { // nobody else writes it
-		r.mu.Lock()
-		r.method = c.method
-		r.mu.Unlock()
-	}
+	c.rpc.setMethod(c.method)
+	return c.encoded, nil
 }
 
 // observe calls hooks with a message.
@@ -347,17 +311,11 @@ func observe(ctx context.Context, hooks []func(context.Context, any) error, mess
 	return nil
 }
 
-// onlyMessage waits for the request of a method that has one, if it has not come with the batch in which the RPC began, or
-// if the method was not known, or was another, before an interceptor set it.
-func (r *rpc) onlyMessage() (message, error) {
-	m, err := r.awaitMessage()
-	if err == nil {
-		if _, end := r.awaitMessage(); end == io.EOF {
-			return m, nil
+// ask asks those interceptors that answer.
+func ask(question *naming.Question, interceptors []Interceptor) {
+	for _, interceptor := range interceptors {
+		if naming.Answers(interceptor) {
+			_ = interceptor(question, nil, nil) // the answer is in question
 		}
 	}
-	if err == nil || errors.Is(err, io.EOF) {
-		err = notOneRequest(r.call.path).Err()
-	}
-	return message{}, err
 }

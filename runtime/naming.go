@@ -3,7 +3,6 @@ package runtime
 import (
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/naming"
 )
@@ -33,27 +32,4 @@ func namedBy(interceptors []Interceptor) []string {
 	ask(question, interceptors)
 	slices.Sort(question.Patterns)
 	return slices.Compact(question.Patterns)
-}
-
-// ask asks those interceptors that answer.
-func ask(question *naming.Question, interceptors []Interceptor) {
-	for _, interceptor := range interceptors {
-		if naming.Answers(interceptor) {
-			_ = interceptor(question, nil, nil) // the answer is in question
-		}
-	}
-}
-
-// matches reports whether there is a method that a pattern names: "/package.Service/Method", or "/package.Service/*".
-func (t *dictionary) matches(pattern string) bool {
-	service, all := strings.CutSuffix(pattern, "*")
-	if !all {
-		return t.methods[pattern] != nil
-	}
-	for path := range t.methods {
-		if strings.HasPrefix(path, service) {
-			return true
-		}
-	}
-	return false
 }

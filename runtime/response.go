@@ -201,18 +201,21 @@ func (r *rpc) endErrorLocked() error {
 	return r.ending.Err()
 }
 
-// endedWith is the end of an RPC that is over as interceptors see it, who have had err from further in.
-func (r *rpc) endedWith(err error) error {
+// endedWith implements intercepted.
+func (r *rpc) endedWith(err error) (end error, ended bool) {
+	if !r.state.isEnding() {
+		return nil, false
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	st, _ := status.FromError(r.endErrorLocked())
 	if had, ok := status.FromError(err); ok && had.Code() == st.Code() && had.Message() == st.Message() {
-		return err // it says so already
+		return err, true // it says so already
 	}
 	if err == nil {
 		err = r.cause
 	}
-	return &carrier.Error{Status: st, Cause: err}
+	return &carrier.Error{Status: st, Cause: err}, true
 }
 
 // compressionFixed is set with rpc.compression once a response has been compressed, which grpc-encoding has to agree with.

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"io"
 	"math"
 	"runtime/debug"
@@ -531,3 +532,99 @@ func (r *rpc) waitRequestLocked() {
 // creditAtOnce is how many octets a handler takes before they are given back to the flow-control window: an eighth of
 // it, since the transport tells the client once half is missing.
 const creditAtOnce = 8 << 10
+
+// intercepted runs the interceptors, and returns what answer does.
+func (r *rpc) intercepted(w *work.Worker, chain Next) (encoded, error) {
+	path := r.def.path
+	r.call = &Call{rpc: r, sent: path, path: path, method: r.method, missing: r.missing, worker: w, logger: r.conn.shared.logger}
+	return r.call.run(r, chain)
+}
+
+// lookUp implements intercepted.
+func (r *rpc) lookUp(path string) *method { return r.conn.shared.table.Load().methods[path] }
+
+// setMethod implements intercepted.
+func (r *rpc) setMethod(m *method) {
+	if r.method != m { // nobody else writes it
+		r.mu.Lock()
+		r.method = m
+		r.mu.Unlock()
+	}
+}
+
+// shortenDeadline implements intercepted.
+func (r *rpc) shortenDeadline(deadline time.Time) {
+	r.mu.Lock()
+	earlier := !r.state.isOver() && (r.deadline.IsZero() || deadline.Before(r.deadline))
+	if earlier {
+		r.deadline = deadline
+	}
+	r.mu.Unlock()
+	if earlier {
+		r.conn.deadlines.watch(deadline)
+	}
+}
+
+// handle implements intercepted: it runs the handler once there is something to do, and room among those that run. It waits
+// for the request first: one that never comes must not take a place from others.
+func (r *rpc) handle(ctx context.Context, m *method, path string) (response any, ran bool, err error) {
+	bound := r.conn.boundOf(m)
+	if bound == nil && !r.state.enter(false) {
+		return nil, false, r.endError()
+	}
+	if r.requestStreaming && !m.requestStreaming {
+		if r.request, err = r.onlyMessage(path); err != nil {
+			return nil, false, err
+		}
+	}
+	if bound != nil {
+		if !bound.Take(r) {
+			return nil, false, r.endError()
+		}
+		defer r.leave(bound)
+		if !r.state.enter(true) {
+			return nil, false, r.endError()
+		}
+	}
+	response, err = m.behavior(ctx, r)
+	return response, true, err
+}
+
+// leave gives up the place of a handler that has ended.
+func (r *rpc) leave(bound *work.Bound) {
+	r.state.leave()
+	bound.Give()
+}
+
+// offerRequest implements intercepted. It puts the request, of an RPC that was begun as one with a single request, where the handler is going to ask
+// for it: as the first of several, or as the only one. It is never in both places: who takes it may give its memory back.
+func (r *rpc) offerRequest(streaming bool) {
+	if r.requestStreaming {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch offered := r.noMore; {
+	case streaming && !offered && !r.state.isOver():
+		r.queue, r.noMore = []message{r.request}, true
+		r.request = message{}
+	case !streaming && offered && !r.state.isOver():
+		r.request = r.queue[0]
+		r.queue, r.noMore = nil, false
+	}
+}
+
+// onlyMessage waits for the request of a method that has one, if it has not come with the batch in which the RPC began, or
+// if the method was not known, or was another, before an interceptor set it.
+func (r *rpc) onlyMessage(path string) (message, error) {
+	m, err := r.awaitMessage()
+	if err == nil {
+		if _, end := r.awaitMessage(); end == io.EOF {
+			return m, nil
+		}
+	}
+	if err == nil || errors.Is(err, io.EOF) {
+		err = notOneRequest(path).Err()
+	}
+	return message{}, err
+}

@@ -105,6 +105,8 @@ func (r *rpc) callAfter(f func()) { r.conn.shared.spawn("a function to be called
 // servicerContext is the rpc as a ServicerContext.
 type servicerContext rpc
 
+func (r *rpc) servicerContext() ServicerContext { return (*servicerContext)(r) }
+
 func (c *servicerContext) rpc() *rpc { return (*rpc)(c) }
 
 func (c *servicerContext) Format(f fmt.State, verb rune) { c.rpc().Format(f, verb) }

@@ -81,7 +81,7 @@ var core = []group{
 		{name: "each deadline has all RPCs looked at", file: "deadlines.go", old: "if !d.next.IsZero() && !now.Before(d.next) {", new: "if !now.Before(d.next) {", tests: "TestDeadlines_AreExact"},
 		{name: "the timer of deadlines outlives the connection", file: "deadlines.go", old: "case d.ended || !d.at", new: "case !d.at", tests: "TestDeadlines_EndWithTheConnection"},
 		{name: "a stream whose deadline has passed waits for its client", file: "connection.go", old: "			st.Reset(http2.ErrCodeCancel) // if its status", new: "	_ = http2.ErrCodeCancel // if its status", tests: "TestRPC_DeadlineOfAnUnreadResponse"},
-		{name: "an interceptor can make a deadline later", file: "interceptor.go", old: "!r.state.isOver() && (r.deadline.IsZero() || deadline.Before(r.deadline))", new: "!r.state.isOver()", tests: "TestCall_ShortenDeadline"},
+		{name: "an interceptor can make a deadline later", file: "rpc.go", old: "!r.state.isOver() && (r.deadline.IsZero() || deadline.Before(r.deadline))", new: "!r.state.isOver()", tests: "TestCall_ShortenDeadline"},
 		{name: "a handler whose RPC is over runs", file: "rpc.go", old: "	if !r.begin() {\n", new: "	if r.begin(); false {\n", tests: "TestRPC_DeadlineInTheQueue"},
 		{name: "an RPC is released twice", file: "rpcstate.go", old: "return before&stateReleased == 0, ", new: "return true, ", tests: "TestRPC_ErrorThatPanics"},
 		{name: "a handler that panics is never released", file: "rpc.go", old: "		r.release()\n		r.recovered(reason)\n", new: "		r.recovered(reason)\n", tests: "TestRPC_Outcomes"},
@@ -114,8 +114,8 @@ var core = []group{
 		{name: "next runs the handler twice", file: "interceptor.go", old: "	if call.entered {\n", new: "	if false {\n", tests: "TestNext_Twice"},
 		{name: "Respond answers after the end", file: "interceptor.go", old: "	if c.ended.Load() {\n		return errors", new: "	if false {\n		return errors", tests: "TestContract_UseAfterEnd"},
 		{name: "a method that does not exist is told before interceptors", file: "rpc.go", old: "	case r.missing != nil && s.chain == nil:\n", new: "	case r.missing != nil:\n", tests: "TestInterceptor_Behaviors|TestTurn_BehindInterceptors|TestTurn_HalfOpen"},
-		{name: "a handler that has ended keeps its place", file: "interceptor.go", old: "		defer r.leave(bound)\n", new: "", tests: "TestTurn_BehindInterceptors|TestTurn_Ends"},
-		{name: "a second request is nobody's mistake behind interceptors", file: "interceptor.go", old: "		if _, end := r.awaitMessage(); end == io.EOF {", new: "		if true {", tests: "TestTurn_NotOneRequest"},
+		{name: "a handler that has ended keeps its place", file: "rpc.go", old: "		defer r.leave(bound)\n", new: "", tests: "TestTurn_BehindInterceptors|TestTurn_Ends"},
+		{name: "a second request is nobody's mistake behind interceptors", file: "rpc.go", old: "		if _, end := r.awaitMessage(); end == io.EOF {", new: "		if true {", tests: "TestTurn_NotOneRequest"},
 
 		// Connections, and the end of the server.
 		{name: "connections that are accepted during the grace go on", file: "accept.go", old: "	if s.leaving {\n		s.shutDown(c)\n	}\n", new: "", tests: "TestServer_GraceTellsWhoComes"},
