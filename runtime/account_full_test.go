@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/net/http2"
 	"google.golang.org/grpc/codes"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/work"
 )
 
 // gated is a method whose handlers answer with heldBackResponse octets once proceed is closed. They begin while the account
@@ -51,14 +53,14 @@ func TestAccount_FullBehindInflation(t *testing.T) {
 			client := newTestClient(t, s.listener.dial(), http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
 			large := []*testStream{client.call("/t.S/Large", ""), client.call("/t.S/Large", "")}
 			client.ping()
-			inflating.take(context.Background(), &line{})
+			inflating.Take(context.Background(), &work.Line{})
 			count := client.open("/t.S/Count", "grpc-encoding", "gzip")
 			count.sendData(lpm(1, compress(t, Gzip, string(make([]byte, 1000)))))
 			count.halfClose()
 			synctest.Wait() // from here on no time passes: a reader that waits is not replaced
 			close(proceed)
 			synctest.Wait()
-			inflating.give()
+			inflating.Give()
 			synctest.Wait()
 			if got := begun.Load() == 0; got != row.waits {
 				t.Errorf("it waits for room: %v, want %v", got, row.waits)

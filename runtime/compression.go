@@ -91,5 +91,5 @@ var errOver = errors.New("the RPC is over")
 // of a bounded number of workers.
 func (r *rpc) mayWait() bool {
 	m := r.handled()
-	return m != nil && r.conn.boundOf(m) == nil && (r.conn.shared.chain != nil || !m.inline.Load())
+	return m != nil && r.conn.boundOf(m) == nil && !m.inline.Load()
 }
