@@ -42,7 +42,7 @@ var transport = []group{
 		{name: "the reader goes on while large field blocks wait", file: "write.go", old: "(len(c.out) > maxOutReader || len(c.full) > 0)", new: "len(c.out) > maxOutReader", tests: "TestConn_StopsReading_WhenFieldBlocksWait"},
 
 		// Streams and their states.
-		{name: "a stream too many is served", file: "fieldblock.go", old: "full := len(c.streams) >= c.config.MaxConcurrentStreams", new: "full := len(c.streams) > c.config.MaxConcurrentStreams", tests: "TestConn_ReactsToStreamStates"},
+		{name: "a stream too many is served", file: "fieldblock.go", old: "full := len(c.streams.open) >= c.config.MaxConcurrentStreams", new: "full := len(c.streams.open) > c.config.MaxConcurrentStreams", tests: "TestConn_ReactsToStreamStates"},
 		{name: "streams begin although too much is held", file: "fieldblock.go", old: "	if c.account.Overdrawn() {", new: "	if false {", tests: "TestConn_RefusesWhatItCannotHold"},
 		{name: "a refusal for what is held costs a token", file: "fieldblock.go", old: "return c.resetStream(StreamError{id, ErrCodeRefusedStream, \"more is held", new: "return c.failStream(StreamError{id, ErrCodeRefusedStream, \"more is held", tests: "TestConn_RefusesWhatItCannotHold"},
 		{name: "streams are served after the last GOAWAY", file: "fieldblock.go", old: "	case ignored:\n		return nil\n	case request.Malformed", new: "	case request.Malformed", tests: "TestConn_Shutdown"},
@@ -56,7 +56,7 @@ var transport = []group{
 		{name: "DATA may follow END_STREAM", file: "process.go", old: "	if !st.state.canReceive() {\n		return StreamError{f.streamID, ErrCodeStreamClosed, \"DATA", new: "	if false {\n		return StreamError{f.streamID, ErrCodeStreamClosed, \"DATA", tests: "TestConn_WithstandsFloods"},
 		{name: "a stream that was reset is taken for one that is closed", file: "fieldblock.go", old: "	case byUs:\n		return nil", new: "	case byUs && false:\n		return nil", tests: "TestConn_ReactsToStreamStates"},
 		{name: "DATA on an idle stream is ignored", file: "process.go", old: "	case idle:\n		return ConnError{ErrCodeProtocol, \"DATA", new: "	case idle && false:\n		return ConnError{ErrCodeProtocol, \"DATA", tests: "TestConn_ReactsToStreamStates"},
-		{name: "WINDOW_UPDATE on an idle stream is ignored", file: "process.go", old: "		if c.idleLocked(f.streamID) && c.stage < draining {", new: "		if false {", tests: "TestConn_ReactsToStreamStates"},
+		{name: "WINDOW_UPDATE on an idle stream is ignored", file: "process.go", old: "		if c.streams.isIdle(f.streamID) && c.stage < draining {", new: "		if false {", tests: "TestConn_ReactsToStreamStates"},
 		{name: "a declined request is not told so", file: "write.go", old: "		c.out = appendRSTStream(c.out, st.id, ErrCodeNo)\n", new: "", tests: "TestConn_RemembersStreamsItHasReset"},
 		{name: "a stream that is read to its end is never forgotten", file: "write.go", old: "if st.drain && st.state.isClosed() {", new: "if false {", in: "runtime", tests: "TestCall_HTTPRefusal"},
 		{name: "a stream that has ended goes on counting", file: "write.go", old: "if c.account.End(budget.Streams) == 0 && c.config.MaxIdle > 0 {", new: "if c.account.Count(budget.Streams) == 0 && c.config.MaxIdle > 0 {", tests: "TestConn_EndsWhenIdle"},
@@ -91,8 +91,8 @@ var transport = []group{
 		// Ends.
 		{name: "a shutdown does not wait for the client's PING", file: "process.go", old: "		if data == shutdownPing {", new: "		if false {", tests: "TestConn_ReactsToStreamStates"},
 		{name: "the last GOAWAY waits for the PING for ever", file: "shutdown.go", old: "	c.timer = time.AfterFunc(shutdownPingTime, c.drain)\n	c.flushLocked()", new: "	c.timer = time.AfterFunc(1000*shutdownPingTime, c.drain)\n	c.flushLocked()", tests: "TestConn_WithoutDeadlines"},
-		{name: "a connection that is shut down stays open", file: "shutdown.go", old: "if c.stage == draining && len(c.streams) == 0 && !c.opening {", new: "if false {", tests: "TestConn_WithoutDeadlines"},
-		{name: "a connection ends while a stream begins", file: "shutdown.go", old: "if c.stage == draining && len(c.streams) == 0 && !c.opening {", new: "if c.stage == draining && len(c.streams) == 0 {", tests: "TestConn_Shutdown"},
+		{name: "a connection that is shut down stays open", file: "shutdown.go", old: "if c.stage == draining && c.streams.none() {", new: "if false {", tests: "TestConn_WithoutDeadlines"},
+		{name: "a connection ends while a stream begins", file: "shutdown.go", old: "if c.stage == draining && c.streams.none() {", new: "if c.stage == draining && len(c.streams.open) == 0 {", tests: "TestConn_Shutdown"},
 		{name: "a client that does not read holds up the end", file: "shutdown.go", old: "		c.nc.SetWriteDeadline(time.Now().Add(lingerTime)) //", new: "		//", tests: "TestConn_EndDoesNotWait"},
 		{name: "who waits for room is not woken by the connection's end", file: "shutdown.go", old: "		c.wakeLocked(st)\n", new: "		_ = st\n", tests: "TestConn_End"},
 		{name: "a half-closed socket without deadlines stays open", file: "shutdown.go", old: "	if c.timer == nil {\n		c.closeInLocked(endTime) // the socket", new: "	if false {\n		c.closeInLocked(endTime) // the socket", tests: "TestConn_WithoutDeadlines"},
@@ -102,7 +102,7 @@ var transport = []group{
 		{name: "MaxAge has no jitter", file: "upkeep.go", old: "(0.9 + 0.2*rand.Float64())", new: "(1 + 0*rand.Float64())", tests: "TestUpkeep_MaxAgeVaries"},
 		{name: "MaxAge's jitter makes it half as long again", file: "upkeep.go", old: "(0.9 + 0.2*rand.Float64())", new: "(0.9 + 0.6*rand.Float64())", tests: "TestUpkeep_MaxAgeVaries"},
 		{name: "MaxAgeGrace is for ever", file: "upkeep.go", old: "	case passed(u.graceEnd):\n", new: "	case false:\n", tests: "TestConn_EndsWhenOld"},
-		{name: "MaxIdle ends connections with streams", file: "upkeep.go", old: "case c.config.MaxIdle > 0 && len(c.streams) == 0 && passed", new: "case c.config.MaxIdle > 0 && passed", tests: "TestConn_EndsWhenIdle"},
+		{name: "MaxIdle ends connections with streams", file: "upkeep.go", old: "case c.config.MaxIdle > 0 && len(c.streams.open) == 0 && passed", new: "case c.config.MaxIdle > 0 && passed", tests: "TestConn_EndsWhenIdle"},
 		{name: "a stuck connection stays", file: "stall.go", old: "case sent == c.stall.sent && progress == c.account.Progress():", new: "case false:", tests: "TestConn_StuckAgain"},
 		{name: "a connection that takes something ends as stuck", file: "stall.go", old: "case sent == c.stall.sent && progress == c.account.Progress():", new: "case progress == c.account.Progress():", tests: "TestConn_StuckAgain"},
 		{name: "a connection that is not stuck ends", file: "stall.go", old: "	case !c.account.Stuck():\n", new: "	case false:\n", tests: "TestHoldback_ClientTakesNothing", in: "runtime"},

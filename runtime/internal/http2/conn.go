@@ -81,10 +81,7 @@ type Conn struct {
 
 	mu sync.Mutex
 	// Guarded by mu.
-	streams      map[uint32]*Stream
-	opening      bool   // a stream counts in maxStreamID and is not in streams yet
-	maxStreamID  uint32 // highest stream that the peer has opened
-	recent       recentStreams
+	streams      streams
 	peerWindow   int32  // SETTINGS_INITIAL_WINDOW_SIZE of the peer
 	outWindow    int32  // the connection's window
 	tableSize    uint32 // SETTINGS_HEADER_TABLE_SIZE of the peer
@@ -128,7 +125,7 @@ func NewConn(nc net.Conn, app Application, config *Config, account *budget.Budge
 		config:     config,
 		app:        app,
 		nc:         socket.New(nc),
-		streams:    make(map[uint32]*Stream),
+		streams:    streams{open: make(map[uint32]*Stream), idleSince: time.Now()},
 		peerWindow: defaultWindow,
 		outWindow:  defaultWindow,
 		tableSize:  defaultTableSize,
@@ -201,8 +198,8 @@ func (c *Conn) finish(err error) error {
 func (c *Conn) closeStreams() {
 	c.account.Close()
 	c.mu.Lock()
-	left := make([]*Stream, 0, len(c.streams))
-	for _, st := range c.streams {
+	left := make([]*Stream, 0, len(c.streams.open))
+	for _, st := range c.streams.open {
 		left = append(left, st)
 		c.removeLocked(st, false)
 	}
@@ -359,7 +356,7 @@ func (c *Conn) failStream(e StreamError) error {
 // resetStream answers a stream with RST_STREAM.
 func (c *Conn) resetStream(e StreamError) error {
 	c.mu.Lock()
-	st, idle := c.streams[e.StreamID], c.idleLocked(e.StreamID)
+	st, idle := c.streams.open[e.StreamID], c.streams.isIdle(e.StreamID)
 	if idle && c.stage < draining {
 		c.mu.Unlock()
 		// RFC 9113, Section 6.4: "RST_STREAM frames MUST NOT be sent for a stream in the "idle" state."
@@ -369,9 +366,9 @@ func (c *Conn) resetStream(e StreamError) error {
 	if st != nil {
 		c.removeLocked(st, true)
 	} else if !idle {
-		c.recent.add(e.StreamID, true)
+		c.streams.recent.add(e.StreamID, true)
 	}
-	c.opening = false
+	c.streams.opening = false
 	c.endIfDrainedLocked()
 	c.mu.Unlock()
 	c.dirty = true

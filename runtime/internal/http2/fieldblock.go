@@ -2,7 +2,6 @@ package http2
 
 import (
 	"encoding/binary"
-	"slices"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 	"github.com/gogreeter/gogreeter/runtime/internal/fields"
@@ -72,7 +71,7 @@ func (c *Conn) processContinuation(f frame) error {
 // case, since it may change the dynamic table.
 func (c *Conn) processBlock(id uint32, block []byte, endStream, selfDep bool) error {
 	kind := fields.Trailers
-	if id > c.maxStreamID { // written by the reader only
+	if id > c.streams.highest { // only the reader writes it
 		kind = fields.Request
 	}
 	section, err := c.fields.Decode(kind, block)
@@ -83,7 +82,7 @@ func (c *Conn) processBlock(id uint32, block []byte, endStream, selfDep bool) er
 		return c.openStream(id, section, endStream, selfDep)
 	}
 	c.mu.Lock()
-	st := c.streams[id]
+	st := c.streams.open[id]
 	c.mu.Unlock()
 	if st == nil {
 		return c.headersOnClosedStream(id)
@@ -110,7 +109,7 @@ func (c *Conn) processBlock(id uint32, block []byte, endStream, selfDep bool) er
 // headersOnClosedStream judges HEADERS on a stream that is closed, or was skipped by the peer.
 func (c *Conn) headersOnClosedStream(id uint32) error {
 	c.mu.Lock()
-	byUs, known := c.recent.find(id)
+	byUs, known := c.streams.recent.find(id)
 	c.mu.Unlock()
 	switch {
 	case byUs:
@@ -127,9 +126,9 @@ func (c *Conn) headersOnClosedStream(id uint32) error {
 func (c *Conn) openStream(id uint32, request *fields.Section, endStream, selfDep bool) error {
 	c.mu.Lock()
 	ignored := c.stage >= draining
-	full := len(c.streams) >= c.config.MaxConcurrentStreams
+	full := len(c.streams.open) >= c.config.MaxConcurrentStreams
 	if !ignored {
-		c.maxStreamID, c.opening = id, true // failStream, or what follows, makes opening false again
+		c.streams.begin(id) // failStream, or what follows, ends the opening
 	}
 	if id == maxWindow {
 		// RFC 9113, Section 5.1.1: a client that has used up the stream identifiers needs a new connection. Shutdown says
@@ -164,37 +163,10 @@ func (c *Conn) openStream(id uint32, request *fields.Section, endStream, selfDep
 		st.state.set(remoteClosed)
 	}
 	c.mu.Lock()
-	c.streams[id], c.opening = st, false
+	c.streams.add(st)
 	c.account.Begin(budget.Streams)
 	c.mu.Unlock()
 	c.opened++
 	st.Handler.HandleRequest(endStream)
 	return nil
-}
-
-// recentStreams remembers the streams that closed last, to tell a frame that was under way when we reset its stream
-// from one that is an offence. Streams that end as they should do not push out those that we reset. The zero value is
-// empty.
-type recentStreams struct {
-	reset                [48]uint32 // by us
-	ended                [8]uint32
-	nextReset, nextEnded uint8
-}
-
-func (r *recentStreams) add(id uint32, byUs bool) {
-	if byUs {
-		r.reset[r.nextReset] = id
-		r.nextReset = (r.nextReset + 1) % uint8(len(r.reset))
-		return
-	}
-	r.ended[r.nextEnded] = id
-	r.nextEnded = (r.nextEnded + 1) % uint8(len(r.ended))
-}
-
-// find reports whether the stream is known, and then whether it was we who reset it.
-func (r *recentStreams) find(id uint32) (byUs, known bool) {
-	if slices.Contains(r.reset[:], id) {
-		return true, true
-	}
-	return false, slices.Contains(r.ended[:], id)
 }

@@ -115,10 +115,10 @@ func (a *fuzzApp) EndBatch() bool {
 	if c.outWindow < 0 || c.in.window < 0 || c.in.held != 0 || c.in.window > c.in.target {
 		a.t.Errorf("the connection's windows: out %d, in %d of %d, held %d", c.outWindow, c.in.window, c.in.target, c.in.held)
 	}
-	if len(c.streams) > c.config.MaxConcurrentStreams || c.Open() != len(c.streams) {
-		a.t.Errorf("%d streams are open, and %d are counted", len(c.streams), c.Open())
+	if len(c.streams.open) > c.config.MaxConcurrentStreams || c.Open() != len(c.streams.open) {
+		a.t.Errorf("%d streams are open, and %d are counted", len(c.streams.open), c.Open())
 	}
-	for id, st := range c.streams {
+	for id, st := range c.streams.open {
 		if window := int64(c.peerWindow) + st.outDelta; window > maxWindow && c.stage < ending {
 			a.t.Errorf("stream %d: the window is %d", id, window)
 		}
@@ -129,8 +129,8 @@ func (a *fuzzApp) EndBatch() bool {
 		if st.in.window < 0 || int64(st.in.window)+st.in.held > most {
 			a.t.Errorf("stream %d: window %d, held %d", id, st.in.window, st.in.held)
 		}
-		if st.id != id || st.state.isClosed() || id > c.maxStreamID {
-			a.t.Errorf("stream %d is open as %d, in state %b; the highest is %d", id, st.id, st.state.bits.Load(), c.maxStreamID)
+		if st.id != id || st.state.isClosed() || id > c.streams.highest {
+			a.t.Errorf("stream %d is open as %d, in state %b; the highest is %d", id, st.id, st.state.bits.Load(), c.streams.highest)
 		}
 		if a.streams[id] == nil || &a.streams[id].Stream != st {
 			a.t.Errorf("stream %d is not the application's", id)
@@ -153,7 +153,7 @@ func (a *fuzzApp) pause() {
 	if len(c.out) > 0 && c.prefaced {
 		a.t.Errorf("%d octets wait in the out-buffer", len(c.out))
 	}
-	for id, st := range c.streams {
+	for id, st := range c.streams.open {
 		if st.backlog.size > 0 && c.windowLocked(st) > 0 {
 			a.t.Errorf("stream %d: %d octets wait, and there is a window of %d", id, st.backlog.size, c.windowLocked(st))
 		}
@@ -167,7 +167,7 @@ func serveInput(t *testing.T, input []byte, piece int) {
 	app.conn = NewConn(s, app, Config{MaxConcurrentStreams: 20, MaxHeaderListBytes: 4096}.WithDefaults(), budget.New(-1, nil, nil))
 	app.conn.Serve()
 	app.check(t)
-	if n := len(app.conn.streams); n > 0 {
+	if n := len(app.conn.streams.open); n > 0 {
 		t.Errorf("%d streams are left", n)
 	}
 	if !s.closed {

@@ -65,8 +65,8 @@ func (p *peer) finish() {
 	c := p.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.streams) != 0 {
-		p.t.Errorf("%d streams are left", len(c.streams))
+	if len(c.streams.open) != 0 {
+		p.t.Errorf("%d streams are left", len(c.streams.open))
 	}
 	if c.timer != nil && c.timer.Stop() {
 		p.t.Error("a timer is left")

@@ -88,7 +88,7 @@ func (c *Conn) processData(f frame) error {
 func (c *Conn) receive(f frame, content int, endStream bool) (st *Stream, inWindow bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	st = c.streams[f.streamID]
+	st = c.streams.open[f.streamID]
 	if st == nil || !st.state.canReceive() {
 		return st, true
 	}
@@ -151,9 +151,9 @@ func (c *Conn) grantWindow() {
 // onClosedStream judges DATA on a stream that is not open.
 func (c *Conn) onClosedStream(f frame) error {
 	c.mu.Lock()
-	idle := c.idleLocked(f.streamID)
-	byUs, known := c.recent.find(f.streamID)
-	ignored := c.stage >= draining && f.streamID > c.maxStreamID
+	idle := c.streams.isIdle(f.streamID)
+	byUs, known := c.streams.recent.find(f.streamID)
+	ignored := c.stage >= draining && f.streamID > c.streams.highest
 	c.mu.Unlock()
 	switch {
 	case ignored:
@@ -168,9 +168,6 @@ func (c *Conn) onClosedStream(f frame) error {
 	// RST_STREAM frame." That may be what became of a stream that we do not remember, too.
 	return nil
 }
-
-// idleLocked reports whether a stream is idle: the peer has not opened it, nor one above it, and we open none.
-func (c *Conn) idleLocked(id uint32) bool { return id > c.maxStreamID || id%2 == 0 }
 
 // processPriority checks PRIORITY and ignores it (RFC 9113, Section 5.3.2).
 func (c *Conn) processPriority(f frame) error {
@@ -198,8 +195,8 @@ func (c *Conn) processRSTStream(f frame) error {
 		return ConnError{ErrCodeFrameSize, "RST_STREAM is not 4 octets"}
 	}
 	c.mu.Lock()
-	idle := c.idleLocked(f.streamID) && c.stage < draining
-	st := c.streams[f.streamID]
+	idle := c.streams.isIdle(f.streamID) && c.stage < draining
+	st := c.streams.open[f.streamID]
 	if st != nil {
 		c.removeLocked(st, false)
 		c.dirty = c.dirty || c.stage == ending
@@ -345,9 +342,9 @@ func (c *Conn) processWindowUpdate(f frame) error {
 		c.dirty = c.dirty || !c.queue.empty()
 		return nil
 	}
-	st := c.streams[f.streamID]
+	st := c.streams.open[f.streamID]
 	if st == nil {
-		if c.idleLocked(f.streamID) && c.stage < draining {
+		if c.streams.isIdle(f.streamID) && c.stage < draining {
 			return ConnError{ErrCodeProtocol, "WINDOW_UPDATE on an idle stream"}
 		}
 		return nil
@@ -372,7 +369,7 @@ func (c *Conn) setPeerWindowLocked(window int32) error {
 	if !grown {
 		return nil
 	}
-	for _, st := range c.streams {
+	for _, st := range c.streams.open {
 		if int64(window)+st.outDelta > maxWindow {
 			return ConnError{ErrCodeFlowControl, "a stream's window overflows"}
 		}

@@ -36,7 +36,7 @@ func (c *Conn) drain() {
 	c.stage = draining
 	c.timer.Stop()
 	c.timer = nil
-	c.out = appendGoAway(c.out, c.maxStreamID, ErrCodeNo, "")
+	c.out = appendGoAway(c.out, c.streams.highest, ErrCodeNo, "")
 	c.endIfDrainedLocked()
 	c.flushLocked()
 }
@@ -44,7 +44,7 @@ func (c *Conn) drain() {
 // endIfDrainedLocked ends the connection if it is being shut down and its last stream has ended. What has been written
 // still has to be flushed.
 func (c *Conn) endIfDrainedLocked() {
-	if c.stage == draining && len(c.streams) == 0 && !c.opening {
+	if c.stage == draining && c.streams.none() {
 		c.setEndErrLocked(endOfConn{})
 		c.stage = ending
 	}
@@ -68,7 +68,7 @@ func (c *Conn) endLocked(err error, code ErrCode, reason string) {
 		}
 		return
 	}
-	c.out = appendGoAway(c.out, c.maxStreamID, code, reason)
+	c.out = appendGoAway(c.out, c.streams.highest, code, reason)
 	c.lastWordsLocked()
 }
 
@@ -83,7 +83,7 @@ func (c *Conn) lastWordsLocked() {
 	for !c.queue.empty() {
 		c.queue.pop()
 	}
-	for _, st := range c.streams {
+	for _, st := range c.streams.open {
 		c.wakeLocked(st)
 	}
 }
@@ -127,7 +127,7 @@ func (c *Conn) setReadDeadlineLocked(at time.Time) {
 func (c *Conn) Streams(visit func(*Stream)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, st := range c.streams {
+	for _, st := range c.streams.open {
 		visit(st)
 	}
 }
@@ -136,5 +136,5 @@ func (c *Conn) Streams(visit func(*Stream)) {
 func (c *Conn) Stream(id uint32) *Stream {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.streams[id]
+	return c.streams.open[id]
 }

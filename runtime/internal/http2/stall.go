@@ -84,7 +84,7 @@ func (c *Conn) Backlog() (octets int64) {
 	for _, out := range c.full {
 		octets += int64(cap(out))
 	}
-	for _, st := range c.streams {
+	for _, st := range c.streams.open {
 		for _, chunk := range st.backlog.chunks {
 			octets += int64(cap(chunk.memory))
 		}

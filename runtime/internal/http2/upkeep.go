@@ -11,7 +11,7 @@ import (
 // connection that does not answer, that has had no stream for too long, or that is too old.
 //
 // The read deadline is the only timer. It takes no memory of its own and is not touched while frames come: what has
-// happened meanwhile is found out when it passes. All fields but idleSince are the reader's.
+// happened meanwhile is found out when it passes. It is the reader's.
 type upkeep struct {
 	setupEnd time.Time // when the peer's first SETTINGS frame has to be there
 	lastRead time.Time
@@ -19,8 +19,6 @@ type upkeep struct {
 	blockEnd time.Time // when the field block under way has to be complete
 	ageEnd   time.Time // when the connection is shut down; zero: never
 	graceEnd time.Time // when a connection that is too old ends with all its streams; zero: never
-
-	idleSince time.Time // when the last stream ended. Guarded by Conn.mu, and kept only for Config.MaxIdle.
 
 	// Of the peer's keepalive.
 	lastPing time.Time
@@ -31,7 +29,7 @@ type upkeep struct {
 // together do not all come back at once.
 func (u *upkeep) begin(config *Config) {
 	now := time.Now()
-	u.lastRead, u.idleSince = now, now
+	u.lastRead = now
 	u.setupEnd = now.Add(config.SetupTimeout)
 	if config.MaxAge > 0 {
 		u.ageEnd = now.Add(time.Duration(float64(config.MaxAge) * (0.9 + 0.2*rand.Float64())))
@@ -94,7 +92,7 @@ func (c *Conn) tend(err error) error {
 			u.graceEnd = now.Add(c.config.MaxAgeGrace)
 		}
 		c.shutdownLocked("max_age")
-	case c.config.MaxIdle > 0 && len(c.streams) == 0 && passed(u.idleSince.Add(c.config.MaxIdle)):
+	case c.config.MaxIdle > 0 && len(c.streams.open) == 0 && passed(c.streams.idleSince.Add(c.config.MaxIdle)):
 		c.shutdownLocked("max_idle")
 	}
 	if !u.waitsForPong() && passed(u.lastRead.Add(c.config.KeepaliveTime)) {
@@ -126,8 +124,8 @@ func (c *Conn) watchLocked() {
 		sooner(u.blockEnd)
 	}
 	if c.config.MaxIdle > 0 && c.stage == serving {
-		if len(c.streams) == 0 {
-			sooner(u.idleSince.Add(c.config.MaxIdle))
+		if len(c.streams.open) == 0 {
+			sooner(c.streams.idleSince.Add(c.config.MaxIdle))
 		} else {
 			sooner(time.Now().Add(c.config.MaxIdle)) // it cannot have been idle for that long before
 		}

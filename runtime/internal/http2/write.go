@@ -228,17 +228,15 @@ func (c *Conn) endDrained(st *Stream) {
 
 // removeLocked forgets a stream. byUs says that we reset it, so that frames may still be under way.
 func (c *Conn) removeLocked(st *Stream, byUs bool) {
-	if _, ok := c.streams[st.id]; !ok {
+	if !c.streams.remove(st, byUs) {
 		return
 	}
-	delete(c.streams, st.id)
 	if c.account.End(budget.Streams) == 0 && c.config.MaxIdle > 0 {
-		c.upkeep.idleSince = time.Now()
+		c.streams.idleSince = time.Now()
 	}
 	if st.queued {
 		c.queue.remove(st)
 	}
-	c.recent.add(st.id, byUs)
 	if st.state.bits.Load()&closed != closed {
 		st.state.set(reset)
 	}
