@@ -86,7 +86,7 @@ func (r *rpc) expectRest() {
 	size := len(r.in.Data()) + r.in.Missing()
 	if !isLarge(size) {
 		if r.stream.Expect(0, r.in.Missing()) {
-			r.conn.flush = true
+			r.conn.h2.FlushAfterBatch()
 		}
 		return
 	}
@@ -112,7 +112,9 @@ func (r *rpc) expectRest() {
 	case r.state.isEnding(): // whoever ended it may have looked too early
 		account.Drop(&v.claim)
 	case granted:
-		r.conn.flush = v.expect() || r.conn.flush
+		if v.expect() {
+			r.conn.h2.FlushAfterBatch()
+		}
 	default:
 		r.conn.stalls()
 		time.AfterFunc(patientFor, v.urge)

@@ -28,7 +28,6 @@ type connection struct {
 
 	// Owned by the reader.
 	batch  work.List     // RPCs that can run since the last EndBatch
-	flush  bool          // something was written that no worker will flush
 	inline *inlineRunner // the reader's
 
 	account    *budget.Budget // of all that the client makes the server hold
@@ -145,7 +144,7 @@ func (c *connection) queueOf(m *method) *work.Queue {
 // dispatchRPC has an RPC run where its method wants it.
 func (c *connection) dispatchRPC(r *rpc) {
 	if r.method != nil && r.method.inline.Load() {
-		c.flush = true // before: the handler may end this goroutine
+		c.h2.FlushAfterBatch() // before: the handler may end this goroutine
 		c.inline.run(r)
 		return
 	}
@@ -157,7 +156,7 @@ func (c *connection) dispatchRPC(r *rpc) {
 }
 
 // EndBatch implements http2.Application.
-func (c *connection) EndBatch() (flush bool) {
+func (c *connection) EndBatch() {
 	if c.shared.chain != nil {
 		for r := range c.batch.All() {
 			r.(*rpc).endBatch()
@@ -165,8 +164,6 @@ func (c *connection) EndBatch() (flush bool) {
 	}
 	c.queue.PushAll(&c.batch)
 	c.inline.endBatch()
-	flush, c.flush = c.flush, false
-	return flush
 }
 
 // replaceReader implements readerOwner.

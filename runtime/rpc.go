@@ -151,7 +151,7 @@ func (r *rpc) refuse(why *refusal) {
 	}
 	r.stream.Write(o)
 	buffer.Put(o.Headers)
-	r.conn.flush = true
+	r.conn.h2.FlushAfterBatch()
 }
 
 // HandleData implements http2.StreamHandler: it cuts the content into messages.
@@ -177,7 +177,7 @@ func (r *rpc) HandleData(data []byte, endStream bool) {
 		r.endRequests()
 	}
 	if r.came.ignored() && !endStream && !r.state.hasBegun() && r.stream.Consumed(len(data)) {
-		r.conn.flush = true // what was refused is read to its end
+		r.conn.h2.FlushAfterBatch() // what was refused is read to its end
 	}
 }
 
@@ -202,7 +202,7 @@ func (r *rpc) deliver(m message) {
 	default:
 		r.request = m
 		if !intercepted && r.stream.Consumed(wire.PrefixLen+len(m.data)) {
-			r.conn.flush = true
+			r.conn.h2.FlushAfterBatch()
 		}
 	}
 }
@@ -257,7 +257,7 @@ func notOneRequest(path string) outcome {
 // failFromReader ends the RPC because of something wrong with the request.
 func (r *rpc) failFromReader(o outcome) {
 	r.stopReading()
-	r.conn.flush = true
+	r.conn.h2.FlushAfterBatch()
 	r.end(last{outcome: o})
 }
 

@@ -13,7 +13,6 @@ import (
 type testApp struct {
 	streams map[uint32]*testStream
 	all     []*testStream
-	flush   bool
 
 	// The script. What is nil does nothing but the default.
 	accept    func(*fields.Section) bool
@@ -50,10 +49,7 @@ func (a *testApp) NewStream(request *fields.Section) *Stream {
 	return &st.Stream
 }
 
-func (a *testApp) EndBatch() (flush bool) {
-	flush, a.flush = a.flush, false
-	return flush
-}
+func (a *testApp) EndBatch() {}
 
 // Panicked implements Application.
 func (a *testApp) Panicked(reason any) {
@@ -87,7 +83,7 @@ func (st *testStream) HandleData(data []byte, endStream bool) {
 		return
 	}
 	if st.Consumed(len(data)) {
-		st.app.flush = true
+		st.conn.FlushAfterBatch()
 	}
 	if endStream {
 		st.reply()
@@ -131,7 +127,7 @@ func (st *testStream) write(o Outgoing) {
 	if _, err := st.Write(o); err == nil && (o.Finish || o.Trailers != nil) {
 		st.replied = true
 	}
-	st.app.flush = true
+	st.conn.FlushAfterBatch()
 }
 
 // closedBy returns the error that ended the stream, and fails if there is not exactly one.

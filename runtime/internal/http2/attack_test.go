@@ -359,7 +359,7 @@ func TestConn_StopsReading_WhenPeerDoesNotRead(t *testing.T) {
 				// Something else writes already, so that the reader has somebody to wait for.
 				go func() {
 					p.conn.mu.Lock()
-					p.conn.out = append(p.conn.out, make([]byte, 1000)...)
+					p.conn.out.buf = append(p.conn.out.buf, make([]byte, 1000)...)
 					p.conn.mu.Unlock()
 					p.conn.Flush()
 				}()
@@ -373,7 +373,7 @@ func TestConn_StopsReading_WhenPeerDoesNotRead(t *testing.T) {
 				}
 				synctest.Wait()
 				p.conn.mu.Lock()
-				waiting := len(p.conn.out)
+				waiting := len(p.conn.out.buf)
 				p.conn.mu.Unlock()
 				unread := p.nc.Unread()
 				if waiting > maxOutReader+2*readBufferSize || unread == 0 {

@@ -38,12 +38,12 @@ func TestConn_WithstandsFloods_OfOneToken(t *testing.T) {
 	})
 }
 
-// TestStreamQueue_Remove takes streams out of the queue anywhere. Those behind must not get lost, nor those that come later.
-func TestStreamQueue_Remove(t *testing.T) {
+// TestSendQueue_Remove takes streams out of the queue anywhere. Those behind must not get lost, nor those that come later.
+func TestSendQueue_Remove(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 100 {
-		var q streamQueue
-		var want []*Stream
+		var q sendQueue
+		var want []*sender
 		for range 50 {
 			switch at := r.IntN(len(want) + 3); {
 			case at < len(want):
@@ -55,11 +55,11 @@ func TestStreamQueue_Remove(t *testing.T) {
 				}
 				want = want[1:]
 			default:
-				st := &Stream{}
+				st := &sender{}
 				q.push(st)
 				want = append(want, st)
 			}
-			var got []*Stream
+			var got []*sender
 			for st := q.head; st != nil; st = st.next {
 				got = append(got, st)
 			}

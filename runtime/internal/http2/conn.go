@@ -19,9 +19,8 @@ type Application interface {
 	// struct of the application's. A nil stream refuses the request with REFUSED_STREAM.
 	NewStream(request *fields.Section) *Stream
 
-	// EndBatch is called when everything that was readable has been processed, before the reader waits for more. It
-	// reports whether the application wrote something that nobody else is going to flush.
-	EndBatch() (flush bool)
+	// EndBatch is called when everything that was readable has been processed, before the reader waits for more.
+	EndBatch()
 
 	// Panicked is called when a goroutine or a timer of the connection's has panicked, while that unwinds the stack. The
 	// connection ends.
@@ -66,7 +65,7 @@ type Conn struct {
 	fields   *fields.Decoder
 	block    fieldBlock // the field block under way, while CONTINUATION frames are expected
 	in       inflow
-	dirty    bool // the reader has appended frames that nobody else will flush
+	flushDue bool // something was appended that is to be flushed after the batch
 	greeted  bool // the peer's first SETTINGS frame has come
 	opened   int  // streams opened that have not been set against resets
 	resets   bucket
@@ -77,33 +76,16 @@ type Conn struct {
 	received, sent atomic.Uint64 // octets
 	peerMaxList    atomic.Uint32 // SETTINGS_MAX_HEADER_LIST_SIZE of the peer; written by the reader
 
-	writeRestFunc func() // writeRest, once for all. Owned by the writer.
-
 	mu sync.Mutex
 	// Guarded by mu.
-	streams      streams
-	peerWindow   int32  // SETTINGS_INITIAL_WINDOW_SIZE of the peer
-	outWindow    int32  // the connection's window
-	tableSize    uint32 // SETTINGS_HEADER_TABLE_SIZE of the peer
-	tableReduced bool   // it has become smaller, and no field block has gone since
-	answered     bool   // HEADERS or DATA was appended since the peer's last PING
-	queue        streamQueue
-	out          []byte   // frames that wait for the next write
-	outHeld      int64    // octets of out that the account has; see holdOutLocked
-	full         [][]byte // out-buffers that go before out
-	writingHeld  int64    // octets that the account has of the out-buffer that is being written
-	owed         uint32   // octets of the connection's window that the peer will get back once there is room
-	window       budget.Claim
-	withheld     bool   // window is in line
-	writing      bool   // a goroutine is in flush
-	promised     bool   // a goroutine is going to flush soon
-	restOf       []byte // the out-buffer of which the socket did not take the rest
-	rest         []byte
-	drained      sync.Cond
-	stage        connStage
-	endErr       error       // why the connection ended; nil while it lives
-	timer        *time.Timer // ends the setup, the wait for the PING of a shutdown, or the connection; nil: none of them
-	stall        stall
+	streams  streams
+	out      outbox
+	owed     uint32 // octets of the connection's window that the peer will get back once there is room
+	window   budget.Claim
+	withheld bool // window is in line
+	stage    connStage
+	endErr   error       // why the connection ended; nil while it lives
+	timer    *time.Timer // ends the setup, the wait for the PING of a shutdown, or the connection; nil: none of them
 }
 
 // connStage is how far the end of a connection has come. It only grows.
@@ -121,31 +103,30 @@ const (
 // connections can have it in common. account counts what the peer makes us hold.
 func NewConn(nc net.Conn, app Application, config *Config, account *budget.Budget) *Conn {
 	c := &Conn{
-		account:    account,
-		config:     config,
-		app:        app,
-		nc:         socket.New(nc),
-		streams:    streams{open: make(map[uint32]*Stream), idleSince: time.Now()},
-		peerWindow: defaultWindow,
-		outWindow:  defaultWindow,
-		tableSize:  defaultTableSize,
-		resets:     config.Resets.bucket(),
-		controls:   config.Controls.bucket(),
-		empties:    config.Empties.bucket(),
+		account:  account,
+		config:   config,
+		app:      app,
+		nc:       socket.New(nc),
+		streams:  streams{open: make(map[uint32]*Stream), idleSince: time.Now()},
+		out:      outbox{maxPending: config.MaxPendingBytes, peerWindow: defaultWindow, window: defaultWindow, tableSize: defaultTableSize},
+		resets:   config.Resets.bucket(),
+		controls: config.Controls.bucket(),
+		empties:  config.Empties.bucket(),
 	}
-	c.drained.L = &c.mu
+	c.out.drained.L = &c.mu
+	c.out.stall = stall{account: account, after: config.WriteTimeout, checkProgressFunc: c.checkProgress}
 	c.peerMaxList.Store(math.MaxInt32) // RFC 9113, Section 6.5.2: "The initial value of this setting is unlimited."
 	c.window = budget.Claim{Line: budget.ForWindow, Granted: c.grantWindow}
 	c.upkeep.begin(config)
 	c.in = newInflow(int32(c.config.ConnWindow))
 	c.fields = fields.NewDecoder(c.config.MaxHeaderListBytes, c.config.MaxHeaderFields)
-	c.out = appendSettings(c.out, // first of all frames, RFC 9113, Section 3.4; it leaves when the peer's preface has come
+	c.out.buf = appendSettings(nil, // first of all frames, RFC 9113, Section 3.4; it leaves when the peer's preface has come
 		setting{settingMaxConcurrentStreams, uint32(c.config.MaxConcurrentStreams)},
 		setting{settingInitialWindowSize, uint32(c.config.StreamWindow)},
 		setting{settingMaxHeaderListSize, uint32(c.config.MaxHeaderListBytes)},
 	)
 	if more := c.config.ConnWindow - defaultWindow; more > 0 {
-		c.out = appendWindowUpdate(c.out, 0, uint32(more))
+		c.out.buf = appendWindowUpdate(c.out.buf, 0, uint32(more))
 	}
 	return c
 }
@@ -178,13 +159,13 @@ func (c *Conn) finish(err error) error {
 	if c.timer != nil {
 		c.timer.Stop()
 	}
-	c.stopWatchLocked()
+	c.out.stall.stop()
 	if c.endErr != nil {
 		err = c.endErr
 	}
-	c.dropOutLocked()
+	c.out.drop()
 	c.account.Drop(&c.window)
-	c.drained.Broadcast()
+	c.out.drained.Broadcast()
 	c.mu.Unlock()
 	c.closeStreams()
 	var end endOfConn
@@ -252,8 +233,9 @@ func (c *Conn) onInput(n int) (more bool) {
 	if err := c.processBuffered(); err != nil {
 		c.fail(err)
 	}
-	if flush := c.app.EndBatch(); flush || c.dirty {
-		c.dirty = false
+	c.app.EndBatch()
+	if c.flushDue {
+		c.flushDue = false
 		c.Flush()
 	}
 	return true
@@ -269,7 +251,7 @@ func (c *Conn) checkPreface() (complete, possible bool) {
 		return false, true
 	}
 	c.start = len(clientPreface)
-	c.dirty = true // our own preface waits in the out-buffer
+	c.flushDue = true // our own preface waits in the out-buffer
 	return true, true
 }
 
@@ -362,7 +344,7 @@ func (c *Conn) resetStream(e StreamError) error {
 		// RFC 9113, Section 6.4: "RST_STREAM frames MUST NOT be sent for a stream in the "idle" state."
 		return ConnError{e.Code, e.Reason}
 	}
-	c.appendControlLocked(appendRSTStream(c.out, e.StreamID, e.Code))
+	c.appendControlLocked(appendRSTStream(c.out.buf, e.StreamID, e.Code))
 	if st != nil {
 		c.removeLocked(st, true)
 	} else if !idle {
@@ -371,7 +353,7 @@ func (c *Conn) resetStream(e StreamError) error {
 	c.streams.opening = false
 	c.endIfDrainedLocked()
 	c.mu.Unlock()
-	c.dirty = true
+	c.flushDue = true
 	if st != nil {
 		st.Handler.HandleClose(e)
 	}
@@ -400,8 +382,53 @@ func (c *Conn) fail(err error) {
 	c.endLocked(connErr, connErr.Code, connErr.Reason)
 	c.mu.Unlock()
 	c.start, c.end = 0, 0
-	c.dirty = true
+	c.flushDue = true
 	c.closeStreams()
+}
+
+// appendControlLocked takes the out-buffer with a frame of the connection's own appended, unless nothing may be sent
+// any more.
+func (c *Conn) appendControlLocked(out []byte) {
+	if c.stage < ending {
+		c.out.buf = out
+	}
+}
+
+// WatchStall has the connection end if it is still stuck when Config.WriteTimeout is over, and the peer has taken nothing
+// meanwhile. Call it when something has to wait for room in the account.
+func (c *Conn) WatchStall() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.out.watch()
+}
+
+// checkProgress ends a connection that is stuck.
+func (c *Conn) checkProgress() {
+	defer c.contain()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.out.stuck() {
+		err := ConnError{ErrCodeEnhanceYourCalm, "responses are not taken"}
+		if c.account.Used(budget.Responses) == 0 {
+			err.Reason = "requests are not completed, and the server is full"
+		}
+		c.endLocked(err, err.Code, err.Reason)
+		c.flushLocked()
+	}
+}
+
+// Backlog returns the memory behind what waits of responses, octet by octet counted anew: for tests.
+func (c *Conn) Backlog() (octets int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	octets = c.out.memory()
+	for _, st := range c.streams.open {
+		for _, chunk := range st.backlog.chunks {
+			octets += int64(cap(chunk.memory))
+		}
+		octets += int64(cap(st.trailers))
+	}
+	return octets
 }
 
 // Octets returns how much has been received from the network and sent to it.

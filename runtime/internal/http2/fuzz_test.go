@@ -66,11 +66,11 @@ func newFuzzApp(t *testing.T) *fuzzApp {
 		case 3: // none
 		case 4:
 			st.Reset(ErrCodeInternal)
-			st.app.flush = true
+			st.conn.FlushAfterBatch()
 		case 5: // a large one, before the end of the request, of which what waits is dropped
 			st.write(Outgoing{Headers: okHeaders, Data: make([]byte, 100_000)})
 			if st.Expect(0, fuzzExpected) {
-				st.app.flush = true
+				st.conn.FlushAfterBatch()
 			}
 		case 6:
 			if st.id > 40 {
@@ -108,18 +108,18 @@ const (
 )
 
 // EndBatch looks at what the connection counts.
-func (a *fuzzApp) EndBatch() bool {
+func (a *fuzzApp) EndBatch() {
 	c := a.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.outWindow < 0 || c.in.window < 0 || c.in.held != 0 || c.in.window > c.in.target {
-		a.t.Errorf("the connection's windows: out %d, in %d of %d, held %d", c.outWindow, c.in.window, c.in.target, c.in.held)
+	if c.out.window < 0 || c.in.window < 0 || c.in.held != 0 || c.in.window > c.in.target {
+		a.t.Errorf("the connection's windows: out %d, in %d of %d, held %d", c.out.window, c.in.window, c.in.target, c.in.held)
 	}
 	if len(c.streams.open) > c.config.MaxConcurrentStreams || c.Open() != len(c.streams.open) {
 		a.t.Errorf("%d streams are open, and %d are counted", len(c.streams.open), c.Open())
 	}
 	for id, st := range c.streams.open {
-		if window := int64(c.peerWindow) + st.outDelta; window > maxWindow && c.stage < ending {
+		if window := int64(c.out.ownWindow(&st.sender)); window > maxWindow && c.stage < ending {
 			a.t.Errorf("stream %d: the window is %d", id, window)
 		}
 		most := int64(fuzzWindow)
@@ -136,7 +136,7 @@ func (a *fuzzApp) EndBatch() bool {
 			a.t.Errorf("stream %d is not the application's", id)
 		}
 	}
-	return a.testApp.EndBatch()
+	a.testApp.EndBatch()
 }
 
 // pause waits until what has been flushed is written, and checks that nothing waits that could go.
@@ -144,18 +144,18 @@ func (a *fuzzApp) pause() {
 	c := a.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for c.writing { // a goroutine has taken over from whoever came to flush
-		c.drained.Wait()
+	for c.out.writing { // a goroutine has taken over from whoever came to flush
+		c.out.drained.Wait()
 	}
 	if c.stage >= ending {
 		return
 	}
-	if len(c.out) > 0 && c.prefaced {
-		a.t.Errorf("%d octets wait in the out-buffer", len(c.out))
+	if len(c.out.buf) > 0 && c.prefaced {
+		a.t.Errorf("%d octets wait in the out-buffer", len(c.out.buf))
 	}
 	for id, st := range c.streams.open {
-		if st.backlog.size > 0 && c.windowLocked(st) > 0 {
-			a.t.Errorf("stream %d: %d octets wait, and there is a window of %d", id, st.backlog.size, c.windowLocked(st))
+		if st.backlog.size > 0 && c.out.windowOf(&st.sender) > 0 {
+			a.t.Errorf("stream %d: %d octets wait, and there is a window of %d", id, st.backlog.size, c.out.windowOf(&st.sender))
 		}
 	}
 }

@@ -26,7 +26,7 @@ func (c *Conn) maybeHTTP1() bool {
 	defer c.mu.Unlock()
 	if c.stage < ending {
 		c.setEndErrLocked(ConnError{ErrCodeHTTP11Required, "the client speaks HTTP/1"})
-		c.out = append(c.out[:0], http1Answer...) // in place of our preface
+		c.out.buf = append(c.out.buf[:0], http1Answer...) // in place of our preface
 		c.lastWordsLocked()
 		c.flushLocked()
 	}

@@ -97,8 +97,8 @@ func (c *Conn) receive(f frame, content int, endStream bool) (st *Stream, inWind
 	}
 	if padding := len(f.payload) - content; padding > 0 && !endStream {
 		if increment := st.in.consume(padding); increment > 0 {
-			c.appendControlLocked(appendWindowUpdate(c.out, st.id, increment))
-			c.dirty = true
+			c.appendControlLocked(appendWindowUpdate(c.out.buf, st.id, increment))
+			c.flushDue = true
 		}
 	}
 	return st, true
@@ -114,7 +114,7 @@ func (c *Conn) countInflow(n int) error {
 	if increment := c.in.consume(n); increment > 0 {
 		c.mu.Lock()
 		c.owed += increment
-		c.dirty = c.openWindowLocked() || c.dirty
+		c.flushDue = c.openWindowLocked() || c.flushDue
 		c.mu.Unlock()
 	}
 	return nil
@@ -129,11 +129,11 @@ func (c *Conn) openWindowLocked() (flush bool) {
 		c.window.Size = int64(c.owed)
 		if !c.account.Ask(&c.window) {
 			c.withheld = true
-			c.watchStallLocked()
+			c.out.watch()
 			return false
 		}
 	}
-	c.appendControlLocked(appendWindowUpdate(c.out, 0, c.owed))
+	c.appendControlLocked(appendWindowUpdate(c.out.buf, 0, c.owed))
 	c.owed = 0
 	return true
 }
@@ -199,7 +199,7 @@ func (c *Conn) processRSTStream(f frame) error {
 	st := c.streams.open[f.streamID]
 	if st != nil {
 		c.removeLocked(st, false)
-		c.dirty = c.dirty || c.stage == ending
+		c.flushDue = c.flushDue || c.stage == ending
 	}
 	c.mu.Unlock()
 	if idle {
@@ -247,8 +247,8 @@ func (c *Conn) processSettings(f frame) error {
 			return err
 		}
 	}
-	c.appendControlLocked(appendSettingsAck(c.out))
-	c.dirty = true
+	c.appendControlLocked(appendSettingsAck(c.out.buf))
+	c.flushDue = true
 	return nil
 }
 
@@ -261,8 +261,8 @@ const maxSettings = 64
 func (c *Conn) applySettingLocked(id uint16, value uint32) error {
 	switch id {
 	case settingHeaderTableSize:
-		c.tableReduced = c.tableReduced || value < c.tableSize
-		c.tableSize = value
+		c.out.tableReduced = c.out.tableReduced || value < c.out.tableSize
+		c.out.tableSize = value
 	case settingEnablePush:
 		if value > 1 {
 			return ConnError{ErrCodeProtocol, "SETTINGS_ENABLE_PUSH is neither 0 nor 1"}
@@ -300,16 +300,16 @@ func (c *Conn) processPing(f frame) error {
 	c.mu.Lock()
 	// Clients that measure the round trip (grpc-go) send a PING whenever they get DATA and have none under way: those
 	// cost less than what caused them.
-	caused := c.answered
-	c.answered = false
-	c.appendControlLocked(appendPing(c.out, flagAck, data))
+	caused := c.out.answered
+	c.out.answered = false
+	c.appendControlLocked(appendPing(c.out.buf, flagAck, data))
 	c.mu.Unlock()
 	if caused {
 		c.upkeep.excusePing()
 	} else if !c.permitPing() {
 		return ConnError{ErrCodeEnhanceYourCalm, "too_many_pings"}
 	}
-	c.dirty = true
+	c.flushDue = true
 	return nil
 }
 
@@ -336,10 +336,10 @@ func (c *Conn) processWindowUpdate(f frame) error {
 		if increment == 0 {
 			return ConnError{ErrCodeProtocol, "WINDOW_UPDATE of 0"}
 		}
-		if !addWindow(&c.outWindow, increment) {
+		if !addWindow(&c.out.window, increment) {
 			return ConnError{ErrCodeFlowControl, "the connection's window overflows"}
 		}
-		c.dirty = c.dirty || !c.queue.empty()
+		c.flushDue = c.flushDue || !c.out.queue.empty()
 		return nil
 	}
 	st := c.streams.open[f.streamID]
@@ -352,29 +352,26 @@ func (c *Conn) processWindowUpdate(f frame) error {
 	if increment == 0 {
 		return StreamError{f.streamID, ErrCodeProtocol, "WINDOW_UPDATE of 0"}
 	}
-	if window := int64(c.peerWindow) + int64(st.outDelta) + increment; window > maxWindow {
+	if !c.out.open(&st.sender, increment) {
 		return StreamError{f.streamID, ErrCodeFlowControl, "the stream's window overflows"}
 	}
-	st.outDelta += increment
-	c.enqueueLocked(st)
-	c.dirty = c.dirty || st.queued
+	c.flushDue = c.flushDue || st.queued
 	return nil
 }
 
 // setPeerWindowLocked applies a new SETTINGS_INITIAL_WINDOW_SIZE, which changes the windows of all streams by the
 // difference (RFC 9113, Section 6.9.2). Each stream's window is kept as a difference to it.
 func (c *Conn) setPeerWindowLocked(window int32) error {
-	grown := window > c.peerWindow
-	c.peerWindow = window
+	grown := window > c.out.peerWindow
+	c.out.peerWindow = window
 	if !grown {
 		return nil
 	}
 	for _, st := range c.streams.open {
-		if int64(window)+st.outDelta > maxWindow {
+		if !c.out.open(&st.sender, 0) {
 			return ConnError{ErrCodeFlowControl, "a stream's window overflows"}
 		}
-		c.enqueueLocked(st)
 	}
-	c.dirty = true
+	c.flushDue = true
 	return nil
 }

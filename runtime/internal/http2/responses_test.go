@@ -271,7 +271,7 @@ func TestConn_ForgetsStreamsThatWaited(t *testing.T) {
 			p.collect(map[uint32]*response{})
 		}
 		n := 0
-		for st := p.conn.queue.head; st != nil; st = st.next {
+		for st := p.conn.out.queue.head; st != nil; st = st.next {
 			n++
 		}
 		if n > 10 {

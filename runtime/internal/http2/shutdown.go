@@ -19,8 +19,8 @@ func (c *Conn) shutdownLocked(reason string) {
 		return
 	}
 	c.stage = goneAway
-	c.out = appendGoAway(c.out, uint32(maxWindow), ErrCodeNo, reason)
-	c.out = appendPing(c.out, 0, shutdownPing)
+	c.out.buf = appendGoAway(c.out.buf, uint32(maxWindow), ErrCodeNo, reason)
+	c.out.buf = appendPing(c.out.buf, 0, shutdownPing)
 	c.timer = time.AfterFunc(shutdownPingTime, c.drain)
 	c.flushLocked()
 }
@@ -36,7 +36,7 @@ func (c *Conn) drain() {
 	c.stage = draining
 	c.timer.Stop()
 	c.timer = nil
-	c.out = appendGoAway(c.out, c.streams.highest, ErrCodeNo, "")
+	c.out.buf = appendGoAway(c.out.buf, c.streams.highest, ErrCodeNo, "")
 	c.endIfDrainedLocked()
 	c.flushLocked()
 }
@@ -68,7 +68,7 @@ func (c *Conn) endLocked(err error, code ErrCode, reason string) {
 		}
 		return
 	}
-	c.out = appendGoAway(c.out, c.streams.highest, code, reason)
+	c.out.buf = appendGoAway(c.out.buf, c.streams.highest, code, reason)
 	c.lastWordsLocked()
 }
 
@@ -77,14 +77,14 @@ func (c *Conn) lastWordsLocked() {
 	c.stage = ending
 	c.closeInLocked(endTime)
 	c.nc.SetReadDeadline(time.Now().Add(endTime)) // one that has passed would end the reader, and the socket with it, first
-	if c.writing {
+	if c.out.writing {
 		c.nc.SetWriteDeadline(time.Now().Add(lingerTime)) // a peer that does not read cannot hold us up
 	}
-	for !c.queue.empty() {
-		c.queue.pop()
+	for !c.out.queue.empty() {
+		c.out.queue.pop()
 	}
 	for _, st := range c.streams.open {
-		c.wakeLocked(st)
+		st.wake()
 	}
 }
 

@@ -2,8 +2,9 @@ package http2
 
 import (
 	"sync"
-	"sync/atomic"
 	"time"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 )
 
 // Stream is a request and its response. The application makes it, as part of a struct of its own, and sets Handler;
@@ -13,25 +14,17 @@ type Stream struct {
 
 	// Immutable after the stream was opened.
 	conn     *Conn
-	id       uint32
 	declared int64 // content-length, or -1
 
 	state streamState
-	full  atomic.Bool // the backlog is too large for more
+	drain bool // see Outgoing.Drain. Guarded by conn.mu; only the reader writes it, and so may read it without.
 
 	// Owned by the reader.
 	received int64
 
 	// Guarded by conn.mu.
-	in       inflow
-	outDelta int64 // our window, less the peer's SETTINGS_INITIAL_WINDOW_SIZE
-	backlog  backlog
-	trailers []byte // the field block to be sent behind the backlog
-	finish   bool   // END_STREAM follows the backlog
-	drain    bool   // see Outgoing.Drain; written by the reader only
-	queued   bool   // in conn.queue
-	next     *Stream
-	room     *sync.Cond // signalled when the backlog shrinks or the stream ends; made by the first who waits
+	in inflow
+	sender
 }
 
 // Outgoing is part of a response, in the order in which it goes out. The slices are field blocks as made by
@@ -64,48 +57,33 @@ func (st *Stream) Write(o Outgoing) (kept bool, err error) {
 	c := st.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !st.state.canSend() || st.finish || c.stage >= ending {
+	if !st.state.canSend() || st.sender.finish || c.stage >= ending {
 		return false, StreamError{st.id, ErrCodeStreamClosed, "written to after its end"}
 	}
-	if c.out == nil {
-		c.out = newOut()
-	}
-	c.answered = true
+	c.out.ready()
+	c.out.answered = true
 	if o.Drain { // others must not write it, since the reader looks
 		st.drain = true
 	}
 	if o.Discard {
-		c.clearLocked(st)
-		c.roomLocked(st)
+		c.out.discard(&st.sender)
 	}
 	if o.Headers != nil {
-		c.appendHeadersLocked(st, o.Headers, o.Finish && o.Data == nil && o.Trailers == nil)
+		c.out.appendHeaders(&st.sender, o.Headers, o.Finish && o.Data == nil && o.Trailers == nil)
 		if o.Finish && o.Data == nil && o.Trailers == nil {
-			c.closeLocalLocked(st)
+			st.closeLocalLocked()
 			return false, nil
 		}
 	}
 	if len(o.Data) > 0 {
-		held := st.backlog.cost
-		if kept = c.appendDataLocked(st, o.Data); kept {
-			held += o.Paid
-		}
-		c.holdLocked(st.backlog.cost - held)
-		st.full.Store(st.backlog.size > c.config.MaxPendingBytes)
+		kept = c.out.send(&st.sender, o.Data, o.Paid)
 	}
 	if o.Soon {
 		c.promiseLocked()
 	}
-	if o.Trailers == nil && !o.Finish {
-		return kept, nil
+	if (o.Trailers != nil || o.Finish) && c.out.finish(&st.sender, o.Trailers) {
+		st.endLocked(o.Trailers)
 	}
-	st.finish = true
-	if st.backlog.size > 0 {
-		st.trailers = append([]byte(nil), o.Trailers...)
-		c.holdLocked(int64(cap(st.trailers)))
-		return kept, nil
-	}
-	c.appendEndLocked(st, o.Trailers)
 	return kept, nil
 }
 
@@ -181,7 +159,7 @@ func (st *Stream) announce(change func(*inflow) uint32) (flush bool) {
 	if increment == 0 || c.stage >= ending {
 		return false
 	}
-	c.out = appendWindowUpdate(c.out, st.id, increment)
+	c.out.buf = appendWindowUpdate(c.out.buf, st.id, increment)
 	return true
 }
 
@@ -193,6 +171,53 @@ func (st *Stream) Reset(code ErrCode) {
 	if st.state.isClosed() || c.stage >= ending {
 		return
 	}
-	c.out = appendRSTStream(c.out, st.id, code)
+	c.out.buf = appendRSTStream(c.out.buf, st.id, code)
 	c.removeLocked(st, true)
+}
+
+// endLocked ends the response.
+func (st *Stream) endLocked(trailers []byte) {
+	st.conn.out.appendEnd(&st.sender, trailers)
+	st.closeLocalLocked()
+}
+
+// closeLocalLocked notes that END_STREAM was appended. A server's response ends the stream: if the request has not
+// ended, the rest of it is declined.
+func (st *Stream) closeLocalLocked() {
+	c := st.conn
+	if st.state.set(localClosed)&remoteClosed == 0 {
+		if st.drain {
+			return // the end of the request removes it
+		}
+		c.out.buf = appendRSTStream(c.out.buf, st.id, ErrCodeNo)
+		c.removeLocked(st, true)
+		return
+	}
+	c.removeLocked(st, false)
+}
+
+// endDrained forgets a stream whose request has ended after its response. The reader calls it.
+func (c *Conn) endDrained(st *Stream) {
+	if st.drain && st.state.isClosed() {
+		c.mu.Lock()
+		c.removeLocked(st, false)
+		c.flushDue = c.flushDue || c.stage == ending
+		c.mu.Unlock()
+	}
+}
+
+// removeLocked forgets a stream. byUs says that we reset it, so that frames may still be under way.
+func (c *Conn) removeLocked(st *Stream, byUs bool) {
+	if !c.streams.remove(st, byUs) {
+		return
+	}
+	if c.account.End(budget.Streams) == 0 && c.config.MaxIdle > 0 {
+		c.streams.idleSince = time.Now()
+	}
+	if st.state.bits.Load()&closed != closed {
+		st.state.set(reset)
+	}
+	c.out.forget(&st.sender)
+	st.Handler.HandleRemoved()
+	c.endIfDrainedLocked()
 }

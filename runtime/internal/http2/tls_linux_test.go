@@ -152,7 +152,7 @@ func TestTLS_PeerThatDoesNotReadPinsNobody(t *testing.T) {
 				t.Error("a flush does not come back")
 			}
 			c.mu.Lock()
-			out := len(c.out)
+			out := len(c.out.buf)
 			c.mu.Unlock()
 			if out > 2*outBufferSize {
 				t.Errorf("%d octets are in the out-buffer", out)

@@ -97,7 +97,7 @@ func (c *Conn) tend(err error) error {
 	}
 	if !u.waitsForPong() && passed(u.lastRead.Add(c.config.KeepaliveTime)) {
 		u.pinged = now
-		c.appendControlLocked(appendPing(c.out, 0, [8]byte{'a', 'l', 'i', 'v', 'e', '?'}))
+		c.appendControlLocked(appendPing(c.out.buf, 0, [8]byte{'a', 'l', 'i', 'v', 'e', '?'}))
 	}
 	c.watchLocked()
 	c.flushLocked()
