@@ -83,21 +83,8 @@ type Conn struct {
 	owed     uint32 // octets of the connection's window that the peer will get back once there is room
 	window   budget.Claim
 	withheld bool // window is in line
-	stage    connStage
-	endErr   error       // why the connection ended; nil while it lives
-	timer    *time.Timer // ends the setup, the wait for the PING of a shutdown, or the connection; nil: none of them
+	life     lifetime
 }
-
-// connStage is how far the end of a connection has come. It only grows.
-type connStage uint8
-
-const (
-	serving   connStage = iota
-	goneAway            // GOAWAY with the highest stream id has been sent; new streams are still served
-	draining            // GOAWAY with the last stream id has been sent; new streams are ignored
-	ending              // nothing more will be appended; the socket is half-closed once all is written
-	lingering           // half-closed; what arrives is thrown away
-)
 
 // NewConn returns a connection on nc. Serve has to be called. config is one that [Config.WithDefaults] has returned; many
 // connections can have it in common. account counts what the peer makes us hold.
@@ -114,6 +101,7 @@ func NewConn(nc net.Conn, app Application, config *Config, account *budget.Budge
 		empties:  config.Empties.bucket(),
 	}
 	c.out.drained.L = &c.mu
+	c.life.nc, c.life.app = c.nc, app
 	c.out.stall = stall{account: account, after: config.WriteTimeout, checkProgressFunc: c.checkProgress}
 	c.peerMaxList.Store(math.MaxInt32) // RFC 9113, Section 6.5.2: "The initial value of this setting is unlimited."
 	c.window = budget.Claim{Line: budget.ForWindow, Granted: c.grantWindow}
@@ -141,28 +129,17 @@ func (c *Conn) Serve() error { return c.finish(c.serve()) }
 // Abandon ends the connection for want of a reader: Serve has panicked, and is not called again.
 func (c *Conn) Abandon() { c.finish(ErrConnClosed) }
 
-// contain is deferred by the goroutines and timers of the connection's.
-func (c *Conn) contain() {
-	if reason := recover(); reason != nil {
-		c.app.Panicked(reason)
-		c.nc.Close() // the reader does the rest
-	}
-}
-
 // finish closes the socket and tells everybody.
 func (c *Conn) finish(err error) error {
 	c.mu.Lock()
-	c.stage = lingering // a write would prolong the close, with TLS
+	c.life.stage = lingering // a write would prolong the close, with TLS
 	c.mu.Unlock()
 	c.nc.Close()
 	c.mu.Lock()
-	if c.timer != nil {
-		c.timer.Stop()
-	}
+	c.life.stopTimer()
 	c.out.stall.stop()
-	if c.endErr != nil {
-		err = c.endErr
-	}
+	c.life.because(err)
+	err = c.life.err
 	c.out.drop()
 	c.account.Drop(&c.window)
 	c.out.drained.Broadcast()
@@ -189,11 +166,6 @@ func (c *Conn) closeStreams() {
 		st.Handler.HandleClose(ErrConnClosed)
 	}
 }
-
-// endOfConn is the endErr of a connection that ended in good order.
-type endOfConn struct{}
-
-func (endOfConn) Error() string { return "http2: connection ended" }
 
 // serve is the serve loop: read, process every whole frame, let the answers go, and again.
 func (c *Conn) serve() error {
@@ -339,7 +311,7 @@ func (c *Conn) failStream(e StreamError) error {
 func (c *Conn) resetStream(e StreamError) error {
 	c.mu.Lock()
 	st, idle := c.streams.open[e.StreamID], c.streams.isIdle(e.StreamID)
-	if idle && c.stage < draining {
+	if idle && c.life.stage < draining {
 		c.mu.Unlock()
 		// RFC 9113, Section 6.4: "RST_STREAM frames MUST NOT be sent for a stream in the "idle" state."
 		return ConnError{e.Code, e.Reason}
@@ -389,9 +361,32 @@ func (c *Conn) fail(err error) {
 // appendControlLocked takes the out-buffer with a frame of the connection's own appended, unless nothing may be sent
 // any more.
 func (c *Conn) appendControlLocked(out []byte) {
-	if c.stage < ending {
+	if c.life.stage < ending {
 		c.out.buf = out
 	}
+}
+
+// endIfDrainedLocked ends the connection if it is being shut down and its last stream has ended.
+func (c *Conn) endIfDrainedLocked() {
+	if c.streams.none() {
+		c.life.drained()
+	}
+}
+
+// Streams calls visit for each open stream. visit must not block or use the connection.
+func (c *Conn) Streams(visit func(*Stream)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, st := range c.streams.open {
+		visit(st)
+	}
+}
+
+// Stream returns an open stream by its identifier; nil if it is not open.
+func (c *Conn) Stream(id uint32) *Stream {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.streams.open[id]
 }
 
 // WatchStall has the connection end if it is still stuck when Config.WriteTimeout is over, and the peer has taken nothing
@@ -404,7 +399,7 @@ func (c *Conn) WatchStall() {
 
 // checkProgress ends a connection that is stuck.
 func (c *Conn) checkProgress() {
-	defer c.contain()
+	defer c.life.contain()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.out.stuck() {

@@ -125,7 +125,7 @@ func (c *Conn) headersOnClosedStream(id uint32) error {
 // openStream opens a stream for a request.
 func (c *Conn) openStream(id uint32, request *fields.Section, endStream, selfDep bool) error {
 	c.mu.Lock()
-	ignored := c.stage >= draining
+	ignored := c.life.stage >= draining
 	full := len(c.streams.open) >= c.config.MaxConcurrentStreams
 	if !ignored {
 		c.streams.begin(id) // failStream, or what follows, ends the opening

@@ -28,7 +28,7 @@ func (c *Conn) promiseLocked() {
 }
 
 func (c *Conn) flushPromised() {
-	defer c.contain()
+	defer c.life.contain()
 	runtime.Gosched()
 	c.mu.Lock()
 	c.out.promised = false
@@ -75,10 +75,7 @@ func (c *Conn) writeLocked(writes int) {
 		}
 	}
 	c.out.writing = false
-	if c.stage == ending {
-		c.stage = lingering
-		c.halfClose()
-	}
+	c.life.written()
 }
 
 // goOnLocked has a goroutine of its own write the rest of an out-buffer, and what is appended meanwhile.
@@ -92,7 +89,7 @@ func (c *Conn) goOnLocked(out, rest []byte) {
 
 // writeRest writes the rest of an out-buffer, however long that takes, and then what was appended meanwhile.
 func (c *Conn) writeRest() {
-	defer c.contain()
+	defer c.life.contain()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.writeRestLocked() {
@@ -123,7 +120,7 @@ func (c *Conn) writeRestLocked() (ok bool) {
 var errWriterEnded = errors.New("Write has ended its goroutine")
 
 func (c *Conn) writeTimeoutLocked() time.Duration {
-	if c.stage >= ending {
+	if c.life.stage >= ending {
 		return lingerTime
 	}
 	return c.config.WriteTimeout
@@ -139,9 +136,7 @@ func (c *Conn) wroteLocked(out []byte, err error) bool {
 		return true
 	}
 	c.out.drop()
-	c.stage = lingering
-	c.setEndErrLocked(err)
-	c.nc.Abort() // ends the reader, which does the rest
+	c.life.broken(err)
 	return false
 }
 
@@ -153,5 +148,5 @@ func (c *Conn) yield() (ended bool) {
 	for c.out.writing && (len(c.out.buf) > maxOutReader || len(c.out.full) > 0) {
 		c.out.drained.Wait()
 	}
-	return c.stage >= ending
+	return c.life.stage >= ending
 }

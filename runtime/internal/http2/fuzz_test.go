@@ -119,7 +119,7 @@ func (a *fuzzApp) EndBatch() {
 		a.t.Errorf("%d streams are open, and %d are counted", len(c.streams.open), c.Open())
 	}
 	for id, st := range c.streams.open {
-		if window := int64(c.out.ownWindow(&st.sender)); window > maxWindow && c.stage < ending {
+		if window := int64(c.out.ownWindow(&st.sender)); window > maxWindow && c.life.stage < ending {
 			a.t.Errorf("stream %d: the window is %d", id, window)
 		}
 		most := int64(fuzzWindow)
@@ -147,7 +147,7 @@ func (a *fuzzApp) pause() {
 	for c.out.writing { // a goroutine has taken over from whoever came to flush
 		c.out.drained.Wait()
 	}
-	if c.stage >= ending {
+	if c.life.stage >= ending {
 		return
 	}
 	if len(c.out.buf) > 0 && c.prefaced {

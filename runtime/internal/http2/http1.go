@@ -24,8 +24,8 @@ func (c *Conn) maybeHTTP1() bool {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.stage < ending {
-		c.setEndErrLocked(ConnError{ErrCodeHTTP11Required, "the client speaks HTTP/1"})
+	if c.life.stage < ending {
+		c.life.because(ConnError{ErrCodeHTTP11Required, "the client speaks HTTP/1"})
 		c.out.buf = append(c.out.buf[:0], http1Answer...) // in place of our preface
 		c.lastWordsLocked()
 		c.flushLocked()

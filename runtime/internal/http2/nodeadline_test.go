@@ -102,7 +102,7 @@ func TestConn_ContainsPanics(t *testing.T) {
 		var reasons []any
 		p.app.onPanic = func(reason any) { reasons = append(reasons, reason) }
 		func() {
-			defer p.conn.contain()
+			defer p.conn.life.contain()
 			panic("a mistake")
 		}()
 		synctest.Wait()

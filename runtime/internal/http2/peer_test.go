@@ -68,7 +68,7 @@ func (p *peer) finish() {
 	if len(c.streams.open) != 0 {
 		p.t.Errorf("%d streams are left", len(c.streams.open))
 	}
-	if c.timer != nil && c.timer.Stop() {
+	if c.life.timer != nil && c.life.timer.Stop() {
 		p.t.Error("a timer is left")
 	}
 }

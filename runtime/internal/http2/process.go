@@ -122,7 +122,7 @@ func (c *Conn) countInflow(n int) error {
 
 // openWindowLocked gives the peer the window that it is owed, if it may have it. The caller flushes if it reports true.
 func (c *Conn) openWindowLocked() (flush bool) {
-	if c.withheld || c.stage >= ending { // in line, it would stay there
+	if c.withheld || c.life.stage >= ending { // in line, it would stay there
 		return false
 	}
 	if c.account.Pressed() {
@@ -153,7 +153,7 @@ func (c *Conn) onClosedStream(f frame) error {
 	c.mu.Lock()
 	idle := c.streams.isIdle(f.streamID)
 	byUs, known := c.streams.recent.find(f.streamID)
-	ignored := c.stage >= draining && f.streamID > c.streams.highest
+	ignored := c.life.stage >= draining && f.streamID > c.streams.highest
 	c.mu.Unlock()
 	switch {
 	case ignored:
@@ -195,11 +195,11 @@ func (c *Conn) processRSTStream(f frame) error {
 		return ConnError{ErrCodeFrameSize, "RST_STREAM is not 4 octets"}
 	}
 	c.mu.Lock()
-	idle := c.streams.isIdle(f.streamID) && c.stage < draining
+	idle := c.streams.isIdle(f.streamID) && c.life.stage < draining
 	st := c.streams.open[f.streamID]
 	if st != nil {
 		c.removeLocked(st, false)
-		c.flushDue = c.flushDue || c.stage == ending
+		c.flushDue = c.flushDue || c.life.stage == ending
 	}
 	c.mu.Unlock()
 	if idle {
@@ -344,7 +344,7 @@ func (c *Conn) processWindowUpdate(f frame) error {
 	}
 	st := c.streams.open[f.streamID]
 	if st == nil {
-		if c.streams.isIdle(f.streamID) && c.stage < draining {
+		if c.streams.isIdle(f.streamID) && c.life.stage < draining {
 			return ConnError{ErrCodeProtocol, "WINDOW_UPDATE on an idle stream"}
 		}
 		return nil

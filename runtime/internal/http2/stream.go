@@ -57,7 +57,7 @@ func (st *Stream) Write(o Outgoing) (kept bool, err error) {
 	c := st.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !st.state.canSend() || st.sender.finish || c.stage >= ending {
+	if !st.state.canSend() || st.sender.finish || c.life.stage >= ending {
 		return false, StreamError{st.id, ErrCodeStreamClosed, "written to after its end"}
 	}
 	c.out.ready()
@@ -104,7 +104,7 @@ func (st *Stream) WaitRoom(patience time.Duration) (room, inTime bool) {
 	late := false
 	if patience > 0 {
 		timer := time.AfterFunc(patience, func() {
-			defer c.contain()
+			defer c.life.contain()
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			late = true
@@ -112,10 +112,10 @@ func (st *Stream) WaitRoom(patience time.Duration) (room, inTime bool) {
 		})
 		defer timer.Stop()
 	}
-	for st.full.Load() && st.state.canSend() && c.stage < ending && !late {
+	for st.full.Load() && st.state.canSend() && c.life.stage < ending && !late {
 		st.room.Wait()
 	}
-	return st.state.canSend() && c.stage < ending, !late
+	return st.state.canSend() && c.life.stage < ending, !late
 }
 
 // Window returns how many octets of content the peer may send before Consumed or Expect gives it more.
@@ -156,7 +156,7 @@ func (st *Stream) announce(change func(*inflow) uint32) (flush bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	increment := change(&st.in)
-	if increment == 0 || c.stage >= ending {
+	if increment == 0 || c.life.stage >= ending {
 		return false
 	}
 	c.out.buf = appendWindowUpdate(c.out.buf, st.id, increment)
@@ -168,7 +168,7 @@ func (st *Stream) Reset(code ErrCode) {
 	c := st.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if st.state.isClosed() || c.stage >= ending {
+	if st.state.isClosed() || c.life.stage >= ending {
 		return
 	}
 	c.out.buf = appendRSTStream(c.out.buf, st.id, code)
@@ -201,7 +201,7 @@ func (c *Conn) endDrained(st *Stream) {
 	if st.drain && st.state.isClosed() {
 		c.mu.Lock()
 		c.removeLocked(st, false)
-		c.flushDue = c.flushDue || c.stage == ending
+		c.flushDue = c.flushDue || c.life.stage == ending
 		c.mu.Unlock()
 	}
 }

@@ -42,14 +42,14 @@ func (c *Conn) SetupBy(end time.Time) { c.upkeep.setupEnd = end }
 
 // watchSetupLocked bounds the time until the peer's first SETTINGS frame has come.
 func (c *Conn) watchSetupLocked() {
-	if c.stage >= ending || c.nc.SetReadDeadline(c.upkeep.setupEnd) == nil || c.timer != nil {
+	if c.life.stage >= ending || c.nc.SetReadDeadline(c.upkeep.setupEnd) == nil || c.life.timer != nil {
 		return
 	}
-	c.timer = time.AfterFunc(time.Until(c.upkeep.setupEnd), c.endSetup) // the socket knows no deadlines
+	c.life.timer = time.AfterFunc(time.Until(c.upkeep.setupEnd), c.endSetup) // the socket knows no deadlines
 }
 
 func (c *Conn) endSetup() {
-	defer c.contain()
+	defer c.life.contain()
 	c.mu.Lock()
 	late := !c.greeted
 	c.mu.Unlock()
@@ -68,7 +68,7 @@ func (c *Conn) tend(err error) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.stage >= ending {
+	if c.life.stage >= ending {
 		return err
 	}
 	now := time.Now()
@@ -123,14 +123,14 @@ func (c *Conn) watchLocked() {
 	if c.block.streamID != 0 {
 		sooner(u.blockEnd)
 	}
-	if c.config.MaxIdle > 0 && c.stage == serving {
+	if c.config.MaxIdle > 0 && c.life.stage == serving {
 		if len(c.streams.open) == 0 {
 			sooner(c.streams.idleSince.Add(c.config.MaxIdle))
 		} else {
 			sooner(time.Now().Add(c.config.MaxIdle)) // it cannot have been idle for that long before
 		}
 	}
-	c.setReadDeadlineLocked(next)
+	c.life.setReadDeadline(next)
 }
 
 // watchBlock bounds the time that a field block may take whose HEADERS frame has come.

@@ -1,0 +1,125 @@
+package http2
+
+import (
+	"time"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/socket"
+)
+
+// stage is how far the end of a connection is. It only grows:
+//
+//	serving ──Shutdown──▶ goneAway ──PING is back, or its time is over──▶ draining
+//	   │                     │                                              │  │
+//	   │                     │               the last stream has ended, or there is none
+//	   │                     │                                              │  │
+//	   └──an error, or End───┴──an error, or End──────────────▶ ending ◀────┴──┘
+//	                                                              │
+//	                                                     all has been written
+//	                                                              ▼
+//	      from any stage: a write fails, or reading ends ───▶ lingering ──the peer closes, or lingerTime──▶ closed
+//
+// Closed is when Serve has returned. The beginning of a connection is another matter, the reader's: see beginning.
+type stage uint8
+
+const (
+	serving   stage = iota
+	goneAway        // GOAWAY with the highest stream id has been sent; new streams are still served
+	draining        // GOAWAY with the last stream id has been sent; new streams are ignored
+	ending          // nothing more will be appended; the socket is half-closed once all is written
+	lingering       // half-closed; what arrives is thrown away
+)
+
+// lifetime has the stage of a connection, and the reason and the timer of its end. Guarded by Conn.mu.
+type lifetime struct {
+	// Immutable.
+	nc  *socket.Socket
+	app interface{ Panicked(reason any) }
+
+	stage stage
+	err   error       // why the connection ended; nil while it lives
+	timer *time.Timer // ends the setup, the wait for the PING of a shutdown, or the connection; nil: none of them
+}
+
+// endOfConn is the error of a connection that ended in good order.
+type endOfConn struct{}
+
+func (endOfConn) Error() string { return "http2: connection ended" }
+
+// contain is deferred by the connection's goroutines and timers.
+func (l *lifetime) contain() {
+	if reason := recover(); reason != nil {
+		l.app.Panicked(reason)
+		l.nc.Close() // the reader does the rest
+	}
+}
+
+// because notes why the connection ends, if no other reason is noted.
+func (l *lifetime) because(err error) {
+	if l.err == nil {
+		l.err = err
+	}
+}
+
+// lastWords ends the connection once what is in the out-buffer has been written.
+func (l *lifetime) lastWords(writing bool) {
+	l.stage = ending
+	l.closeIn(endTime)
+	l.nc.SetReadDeadline(time.Now().Add(endTime)) // one that has passed would end the reader, and the socket with it, first
+	if writing {
+		l.nc.SetWriteDeadline(time.Now().Add(lingerTime)) // a peer that does not read cannot hold us up
+	}
+}
+
+// drained is called when no stream is left. It ends a connection that is being shut down; what has been appended still has
+// to be flushed.
+func (l *lifetime) drained() {
+	if l.stage == draining {
+		l.because(endOfConn{})
+		l.stage = ending
+	}
+}
+
+// written is called when all has been written. If nothing more will be, it tells the peer so, and gives it lingerTime to
+// close its side. Closing the socket at once could destroy what the peer has not read yet: data that arrives on a closed
+// socket is answered with a TCP reset.
+func (l *lifetime) written() {
+	if l.stage != ending {
+		return
+	}
+	l.stage = lingering
+	l.nc.CloseWrite()
+	l.nc.SetReadDeadline(time.Now().Add(lingerTime))
+	if l.timer == nil {
+		l.closeIn(endTime) // the socket may know no deadlines
+	}
+}
+
+// broken is called when a write has failed: the connection is over.
+func (l *lifetime) broken(err error) {
+	l.stage = lingering
+	l.because(err)
+	l.nc.Abort() // ends the reader, which does the rest
+}
+
+// closeIn has the socket closed after a time, whatever the peer does and whether the socket knows deadlines.
+func (l *lifetime) closeIn(after time.Duration) {
+	l.stopTimer()
+	l.timer = time.AfterFunc(after, func() {
+		defer l.contain()
+		l.nc.Close()
+	})
+}
+
+func (l *lifetime) stopTimer() {
+	if l.timer != nil {
+		l.timer.Stop()
+		l.timer = nil
+	}
+}
+
+// setReadDeadline sets when the reader gives up, unless the connection has ended: then that is settled.
+func (l *lifetime) setReadDeadline(at time.Time) {
+	if l.stage < ending {
+		l.nc.SetReadDeadline(at)
+	}
+}
