@@ -318,7 +318,7 @@ func TestConn_GivesWindowBack(t *testing.T) {
 							p.t.Fatalf("GOAWAY with %v (%q)", codeOf(f), f.Payload[8:])
 						}
 					}
-					window = int(p.conn.in.window)
+					window = int(p.conn.in.window.window)
 					if window < 65535/2 {
 						p.t.Fatalf("the connection's window is down to %d", window)
 					}
@@ -354,7 +354,7 @@ func TestConn_StopsReading_WhenPeerDoesNotRead(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			withPeer(t, Config{MinPingInterval: -1}, func(p *peer) {
 				p.GreetServer()
-				p.conn.controls, p.conn.resets = newBucket(1e9, 1), newBucket(1e9, 1)
+				p.conn.in.floods.controls, p.conn.in.floods.resets = newBucket(1e9, 1), newBucket(1e9, 1)
 				p.nc.Limit(1000)
 				// Something else writes already, so that the reader has somebody to wait for.
 				go func() {

@@ -120,8 +120,7 @@ func TestUpkeep_MaxAgeVaries(t *testing.T) {
 		const age, n = time.Hour, 1000
 		tenths := make(map[int]int) // connections, by when they end: of the time between 0.9 and 1.1
 		for range n {
-			var u upkeep
-			u.begin(Config{MaxAge: age}.WithDefaults())
+			u := newUpkeep(Config{MaxAge: age}.WithDefaults())
 			at := float64(time.Until(u.ageEnd)) / float64(age)
 			if at < 0.9 || at >= 1.1 {
 				t.Fatalf("a connection lives for %.2f times MaxAge", at)

@@ -20,5 +20,5 @@
 // The reader goroutine calls all methods of Application and StreamHandler, one at a time. Methods of Stream and Conn
 // may be called by any goroutine. State is either the reader's own or guarded by Conn.mu; the structs say which.
 //
-// Read next: conn.go (the serve loop), outbox.go (what waits to be sent), flush.go (which goroutine writes it), state.go (the states of a stream).
+// Read next: serve.go (the serve loop), outbox.go (what waits to be sent), flush.go (which goroutine writes it), state.go (the states of a stream).
 package http2

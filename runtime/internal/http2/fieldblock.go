@@ -2,19 +2,11 @@ package http2
 
 import (
 	"encoding/binary"
+	"time"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 	"github.com/gogreeter/gogreeter/runtime/internal/fields"
 )
-
-// fieldBlock is a field block that has not ended yet.
-type fieldBlock struct {
-	streamID  uint32 // 0: none under way
-	endStream bool
-	selfDep   bool // the HEADERS frame said that the stream depends on itself
-	frames    int
-	fragments []byte
-}
 
 // processHeaders processes HEADERS (RFC 9113, Section 6.2).
 func (c *Conn) processHeaders(f frame) error {
@@ -37,34 +29,34 @@ func (c *Conn) processHeaders(f frame) error {
 	if f.has(flagEndHeaders) {
 		return c.processBlock(f.streamID, fragment, f.has(flagEndStream), selfDep)
 	}
-	if len(fragment) == 0 && !c.empties.take() {
+	if len(fragment) == 0 && !c.in.floods.empties.take() {
 		return ConnError{ErrCodeEnhanceYourCalm, "too many empty frames"}
 	}
-	b := &c.block
+	b := &c.in.block
 	b.streamID, b.endStream, b.selfDep, b.frames = f.streamID, f.has(flagEndStream), selfDep, 0
-	b.fragments = append(b.fragments[:0], fragment...)
+	b.octets = append(b.octets[:0], fragment...)
 	c.watchBlock()
 	return nil
 }
 
 // processContinuation processes CONTINUATION (RFC 9113, Section 6.10).
 func (c *Conn) processContinuation(f frame) error {
-	b := &c.block
+	b := &c.in.block
 	if b.streamID == 0 || f.streamID != b.streamID {
 		return ConnError{ErrCodeProtocol, "CONTINUATION without HEADERS"}
 	}
 	b.frames++
 	largest := 4 * c.config.MaxHeaderListBytes
-	if b.frames > spareContinuations+largest/minMaxFrameSize || len(b.fragments)+len(f.payload) > largest {
+	if b.frames > spareContinuations+largest/minMaxFrameSize || len(b.octets)+len(f.payload) > largest {
 		return ConnError{ErrCodeEnhanceYourCalm, "field block too large"}
 	}
-	b.fragments = append(b.fragments, f.payload...)
+	b.octets = append(b.octets, f.payload...)
 	if !f.has(flagEndHeaders) {
 		return nil
 	}
 	whole := *b
-	*b = fieldBlock{} // at once: the application may end this goroutine, and another reader goes on
-	return c.processBlock(whole.streamID, whole.fragments, whole.endStream, whole.selfDep)
+	*b, c.in.upkeep.blockEnd = fieldBlock{}, time.Time{} // at once: the application may end this goroutine, and another reader goes on
+	return c.processBlock(whole.streamID, whole.octets, whole.endStream, whole.selfDep)
 }
 
 // processBlock processes a whole field block: it opens a stream, or is a trailer section. The block is decoded in any
@@ -74,7 +66,7 @@ func (c *Conn) processBlock(id uint32, block []byte, endStream, selfDep bool) er
 	if id > c.streams.highest { // only the reader writes it
 		kind = fields.Request
 	}
-	section, err := c.fields.Decode(kind, block)
+	section, err := c.in.fields.Decode(kind, block)
 	if err != nil {
 		return ConnError{ErrCodeCompression, err.Error()}
 	}
@@ -166,7 +158,7 @@ func (c *Conn) openStream(id uint32, request *fields.Section, endStream, selfDep
 	c.streams.add(st)
 	c.account.Begin(budget.Streams)
 	c.mu.Unlock()
-	c.opened++
+	c.in.floods.opened++
 	st.Handler.HandleRequest(endStream)
 	return nil
 }

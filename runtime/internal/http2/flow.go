@@ -1,5 +1,7 @@
 package http2
 
+import "github.com/gogreeter/gogreeter/runtime/internal/budget"
+
 // inflow is the receiving side of flow control (RFC 9113, Section 6.9), of a stream or of the connection. It keeps
 // window + held at target: credit for what has been received goes back to the peer as it is consumed.
 type inflow struct {
@@ -57,4 +59,12 @@ func addWindow(window *int32, increment int64) bool {
 	}
 	*window = int32(sum)
 	return true
+}
+
+// credit is window of the connection's that the peer is owed, and gets once there is room for what it will send. Guarded by
+// Conn.mu.
+type credit struct {
+	owed     uint32
+	claim    budget.Claim
+	withheld bool // claim is in line
 }

@@ -16,7 +16,7 @@ func (c *Conn) Flush() {
 
 // FlushAfterBatch has everything flushed that has been appended, once the reader has processed what was readable. Only the
 // reader may call it.
-func (c *Conn) FlushAfterBatch() { c.flushDue = true }
+func (c *Conn) FlushAfterBatch() { c.in.flushDue = true }
 
 // promiseLocked has everything flushed that has been appended, but not at once: goroutines that can run get their turn
 // before, and what they append leaves in the same write.

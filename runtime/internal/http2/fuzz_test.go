@@ -112,8 +112,8 @@ func (a *fuzzApp) EndBatch() {
 	c := a.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.out.window < 0 || c.in.window < 0 || c.in.held != 0 || c.in.window > c.in.target {
-		a.t.Errorf("the connection's windows: out %d, in %d of %d, held %d", c.out.window, c.in.window, c.in.target, c.in.held)
+	if c.out.window < 0 || c.in.window.window < 0 || c.in.window.held != 0 || c.in.window.window > c.in.window.target {
+		a.t.Errorf("the connection's windows: out %d, in %d of %d, held %d", c.out.window, c.in.window.window, c.in.window.target, c.in.window.held)
 	}
 	if len(c.streams.open) > c.config.MaxConcurrentStreams || c.Open() != len(c.streams.open) {
 		a.t.Errorf("%d streams are open, and %d are counted", len(c.streams.open), c.Open())
@@ -150,7 +150,7 @@ func (a *fuzzApp) pause() {
 	if c.life.stage >= ending {
 		return
 	}
-	if len(c.out.buf) > 0 && c.prefaced {
+	if len(c.out.buf) > 0 && c.in.beginning > prefaceDue {
 		a.t.Errorf("%d octets wait in the out-buffer", len(c.out.buf))
 	}
 	for id, st := range c.streams.open {

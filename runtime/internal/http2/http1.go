@@ -5,22 +5,23 @@ import (
 	"fmt"
 )
 
-// maybeHTTP1 looks whether a client without a preface speaks HTTP/1: someone has opened the port in a browser, or a probe
-// asks for a page. It is told what the port speaks, and the connection ends. It reports false if the client speaks
-// something else; it also reports true before there is enough to see.
-func (c *Conn) maybeHTTP1() bool {
-	line, _, whole := bytes.Cut(c.buf[:min(c.end, longestRequestLine)], []byte("\r\n"))
+// refuseHTTP1 is called when a client does not begin with HTTP/2's preface. It may speak HTTP/1: someone has opened the port
+// in a browser, or a probe asks for a page. It is told what the port speaks, and the connection ends. The error is of a
+// client that speaks something else; there is none before there is enough to see.
+func (c *Conn) refuseHTTP1() error {
+	input := c.in.buf.unread()
+	line, _, whole := bytes.Cut(input[:min(len(input), longestRequestLine)], []byte("\r\n"))
 	method := 0
 	for method < len(line) && 'A' <= line[method] && line[method] <= 'Z' {
 		method++
 	}
 	switch {
 	case method < len(line) && (method == 0 || line[method] != ' '):
-		return false
-	case !whole:
-		return c.end < longestRequestLine // SetupTimeout ends the wait for more
-	case !bytes.Contains(line, []byte(" HTTP/1.")):
-		return false
+		return errNoPreface
+	case !whole && len(input) < longestRequestLine:
+		return nil // SetupTimeout ends the wait for more
+	case !whole || !bytes.Contains(line, []byte(" HTTP/1.")):
+		return errNoPreface
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -30,8 +31,10 @@ func (c *Conn) maybeHTTP1() bool {
 		c.lastWordsLocked()
 		c.flushLocked()
 	}
-	return true
+	return nil
 }
+
+var errNoPreface = ConnError{ErrCodeProtocol, "no HTTP/2 client preface"}
 
 // longestRequestLine is how much of an HTTP/1 request is looked at.
 const longestRequestLine = 2 << 10

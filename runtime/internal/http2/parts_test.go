@@ -2,6 +2,7 @@ package http2
 
 import (
 	"bytes"
+	"runtime"
 	"testing"
 	"testing/synctest"
 )
@@ -96,5 +97,33 @@ func TestData_BadPart(t *testing.T) {
 			half(p, 0)
 			p.wantGoAway(ErrCodeProtocol)
 		})
+	})
+}
+
+// TestData_PartIsHandedOverOnce has the reader end while the application takes a part of a frame. The next reader goes on
+// behind that part.
+func TestData_PartIsHandedOverOnce(t *testing.T) {
+	withPeer(t, Config{}, func(p *peer) {
+		p.GreetServer()
+		st := p.open(1)
+		p.app.onData = func(*testStream, []byte, bool) bool {
+			p.app.onData = nil
+			go func() {
+				p.stop = p.conn.Serve()
+				p.stopped.Store(true)
+			}()
+			runtime.Goexit()
+			return true
+		}
+		content := pattern(1, 16384)
+		b := rawFrame(0x0, 0x1, 1, content)
+		p.Write(b[:8000])
+		synctest.Wait()
+		p.Write(b[8000:])
+		synctest.Wait()
+		if !bytes.Equal(st.data, content) || !st.ended {
+			t.Errorf("the application has %d octets of %d, or others; the end: %v", len(st.data), len(content), st.ended)
+		}
+		p.wantReply(1, string(content))
 	})
 }

@@ -2,16 +2,37 @@ package http2
 
 import (
 	"encoding/binary"
+	"errors"
 	"math"
+	"time"
 )
+
+// processFrames processes the frames that are there.
+func (c *Conn) processFrames() error {
+	for {
+		f, ok, err := c.in.buf.next()
+		if !ok {
+			return err
+		}
+		if err = c.processFrame(f); err != nil {
+			var streamErr StreamError
+			if errors.As(err, &streamErr) {
+				err = c.failStream(streamErr)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+}
 
 // processFrame processes one frame. The error it returns is a ConnError or a StreamError.
 func (c *Conn) processFrame(f frame) error {
-	if !c.greeted && f.kind != frameSettings {
+	if c.in.beginning < begun && f.kind != frameSettings {
 		// RFC 9113, Section 3.4: the client preface "MUST be followed by a SETTINGS frame".
 		return ConnError{ErrCodeProtocol, "the first frame is not SETTINGS"}
 	}
-	if c.block.streamID != 0 && f.kind != frameContinuation {
+	if c.in.block.streamID != 0 && f.kind != frameContinuation {
 		// RFC 9113, Section 4.3: field blocks are sent "with no interleaved frames of any other type or from any
 		// other stream".
 		return ConnError{ErrCodeProtocol, "frame in the middle of a field block"}
@@ -56,7 +77,7 @@ func (c *Conn) processData(f frame) error {
 		return ConnError{ErrCodeProtocol, "padding of DATA is longer than the frame"}
 	}
 	endStream := f.has(flagEndStream)
-	if len(data) == 0 && !endStream && !c.empties.take() {
+	if len(data) == 0 && !endStream && !c.in.floods.empties.take() {
 		return ConnError{ErrCodeEnhanceYourCalm, "too many empty frames"}
 	}
 	st, inWindow := c.receive(f, len(data), endStream)
@@ -98,7 +119,7 @@ func (c *Conn) receive(f frame, content int, endStream bool) (st *Stream, inWind
 	if padding := len(f.payload) - content; padding > 0 && !endStream {
 		if increment := st.in.consume(padding); increment > 0 {
 			c.appendControlLocked(appendWindowUpdate(c.out.buf, st.id, increment))
-			c.flushDue = true
+			c.FlushAfterBatch()
 		}
 	}
 	return st, true
@@ -108,13 +129,13 @@ func (c *Conn) receive(f frame, content int, endStream bool) (st *Stream, inWind
 // windows of the streams bound what we hold of requests. But a peer that leaves too much of its responses gets no window
 // until it has taken some.
 func (c *Conn) countInflow(n int) error {
-	if !c.in.receive(n) {
+	if !c.in.window.receive(n) {
 		return ConnError{ErrCodeFlowControl, "DATA beyond the connection's window"}
 	}
-	if increment := c.in.consume(n); increment > 0 {
+	if increment := c.in.window.consume(n); increment > 0 {
 		c.mu.Lock()
-		c.owed += increment
-		c.flushDue = c.openWindowLocked() || c.flushDue
+		c.credit.owed += increment
+		c.in.flushDue = c.openWindowLocked() || c.in.flushDue
 		c.mu.Unlock()
 	}
 	return nil
@@ -122,19 +143,19 @@ func (c *Conn) countInflow(n int) error {
 
 // openWindowLocked gives the peer the window that it is owed, if it may have it. The caller flushes if it reports true.
 func (c *Conn) openWindowLocked() (flush bool) {
-	if c.withheld || c.life.stage >= ending { // in line, it would stay there
+	if c.credit.withheld || c.life.stage >= ending { // in line, it would stay there
 		return false
 	}
 	if c.account.Pressed() {
-		c.window.Size = int64(c.owed)
-		if !c.account.Ask(&c.window) {
-			c.withheld = true
+		c.credit.claim.Size = int64(c.credit.owed)
+		if !c.account.Ask(&c.credit.claim) {
+			c.credit.withheld = true
 			c.out.watch()
 			return false
 		}
 	}
-	c.appendControlLocked(appendWindowUpdate(c.out.buf, 0, c.owed))
-	c.owed = 0
+	c.appendControlLocked(appendWindowUpdate(c.out.buf, 0, c.credit.owed))
+	c.credit.owed = 0
 	return true
 }
 
@@ -142,8 +163,8 @@ func (c *Conn) openWindowLocked() (flush bool) {
 func (c *Conn) grantWindow() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.withheld = false
-	if c.owed > 0 && c.openWindowLocked() {
+	c.credit.withheld = false
+	if c.credit.owed > 0 && c.openWindowLocked() {
 		c.flushLocked()
 	}
 }
@@ -177,7 +198,7 @@ func (c *Conn) processPriority(f frame) error {
 	if len(f.payload) != 5 {
 		return StreamError{f.streamID, ErrCodeFrameSize, "PRIORITY is not 5 octets"}
 	}
-	if !c.controls.take() {
+	if !c.in.floods.controls.take() {
 		return ConnError{ErrCodeEnhanceYourCalm, "too many PRIORITY frames"}
 	}
 	if binary.BigEndian.Uint32(f.payload)&streamIDMask == f.streamID {
@@ -199,7 +220,7 @@ func (c *Conn) processRSTStream(f frame) error {
 	st := c.streams.open[f.streamID]
 	if st != nil {
 		c.removeLocked(st, false)
-		c.flushDue = c.flushDue || c.life.stage == ending
+		c.in.flushDue = c.in.flushDue || c.life.stage == ending
 	}
 	c.mu.Unlock()
 	if idle {
@@ -210,7 +231,7 @@ func (c *Conn) processRSTStream(f frame) error {
 		return nil
 	}
 	st.Handler.HandleClose(ResetError{ErrCode(binary.BigEndian.Uint32(f.payload))})
-	if !c.takeReset() {
+	if !c.in.floods.takeReset() {
 		return ConnError{ErrCodeEnhanceYourCalm, "too many streams reset"}
 	}
 	return nil
@@ -225,7 +246,7 @@ func (c *Conn) processSettings(f frame) error {
 		if len(f.payload) != 0 {
 			return ConnError{ErrCodeFrameSize, "acknowledgement of SETTINGS is not empty"}
 		}
-		if !c.greeted {
+		if c.in.beginning < begun {
 			return ConnError{ErrCodeProtocol, "the first SETTINGS is an acknowledgement"}
 		}
 		return nil
@@ -233,14 +254,14 @@ func (c *Conn) processSettings(f frame) error {
 	if len(f.payload)%6 != 0 {
 		return ConnError{ErrCodeFrameSize, "SETTINGS is not a multiple of 6 octets"}
 	}
-	if !c.controls.take() || len(f.payload) > 6*maxSettings {
+	if !c.in.floods.controls.take() || len(f.payload) > 6*maxSettings {
 		return ConnError{ErrCodeEnhanceYourCalm, "too many SETTINGS"}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.greeted {
-		c.greeted = true
-		c.watchLocked()
+	if c.in.beginning < begun {
+		c.in.beginning = begun
+		c.watchLocked(time.Now())
 	}
 	for p := f.payload; len(p) > 0; p = p[6:] {
 		if err := c.applySettingLocked(binary.BigEndian.Uint16(p), binary.BigEndian.Uint32(p[2:])); err != nil {
@@ -248,7 +269,7 @@ func (c *Conn) processSettings(f frame) error {
 		}
 	}
 	c.appendControlLocked(appendSettingsAck(c.out.buf))
-	c.flushDue = true
+	c.FlushAfterBatch()
 	return nil
 }
 
@@ -305,11 +326,11 @@ func (c *Conn) processPing(f frame) error {
 	c.appendControlLocked(appendPing(c.out.buf, flagAck, data))
 	c.mu.Unlock()
 	if caused {
-		c.upkeep.excusePing()
-	} else if !c.permitPing() {
+		c.in.upkeep.excusePing()
+	} else if !c.in.upkeep.permitPing(c.config, c.Open() > 0) || !c.in.floods.controls.take() {
 		return ConnError{ErrCodeEnhanceYourCalm, "too_many_pings"}
 	}
-	c.flushDue = true
+	c.FlushAfterBatch()
 	return nil
 }
 
@@ -339,7 +360,7 @@ func (c *Conn) processWindowUpdate(f frame) error {
 		if !addWindow(&c.out.window, increment) {
 			return ConnError{ErrCodeFlowControl, "the connection's window overflows"}
 		}
-		c.flushDue = c.flushDue || !c.out.queue.empty()
+		c.in.flushDue = c.in.flushDue || !c.out.queue.empty()
 		return nil
 	}
 	st := c.streams.open[f.streamID]
@@ -355,7 +376,7 @@ func (c *Conn) processWindowUpdate(f frame) error {
 	if !c.out.open(&st.sender, increment) {
 		return StreamError{f.streamID, ErrCodeFlowControl, "the stream's window overflows"}
 	}
-	c.flushDue = c.flushDue || st.queued
+	c.in.flushDue = c.in.flushDue || st.queued
 	return nil
 }
 
@@ -372,6 +393,6 @@ func (c *Conn) setPeerWindowLocked(window int32) error {
 			return ConnError{ErrCodeFlowControl, "a stream's window overflows"}
 		}
 	}
-	c.flushDue = true
+	c.FlushAfterBatch()
 	return nil
 }

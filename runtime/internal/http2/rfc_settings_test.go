@@ -106,7 +106,7 @@ func TestConn_ReactsToWindows(t *testing.T) {
 		{name: "6.9.1: padding counts", config: small, send: onOpen(rawFrame(0x0, 0x8, 1, "\x62ab", tooLong[:98])), want: streamError(ErrCodeFlowControl)},
 		{name: "6.9.1: beyond the connection's window", config: Config{ConnWindow: 65535}, send: func(p *peer) {
 			p.open(1)
-			p.conn.in.window = 10 // as if a peer had ignored the window; ours is given back on receipt
+			p.conn.in.window.window = 10 // as if a peer had ignored the window; ours is given back on receipt
 			p.WriteData(1, false, "0123456789a")
 		}, want: connError(ErrCodeFlowControl)},
 	})

@@ -1,6 +1,10 @@
 package http2
 
-import "time"
+import (
+	"time"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/budget"
+)
 
 // shutdownPing is the payload of the PING between the two GOAWAY frames of a shutdown.
 var shutdownPing = [8]byte{'s', 'h', 'u', 't', 'd', 'o', 'w', 'n'}
@@ -70,5 +74,20 @@ func (c *Conn) lastWordsLocked() {
 	}
 	for _, st := range c.streams.open {
 		st.wake()
+	}
+}
+
+// checkProgress ends a connection that is stuck.
+func (c *Conn) checkProgress() {
+	defer c.life.contain()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.out.stuck() {
+		err := ConnError{ErrCodeEnhanceYourCalm, "responses are not taken"}
+		if c.account.Used(budget.Responses) == 0 {
+			err.Reason = "requests are not completed, and the server is full"
+		}
+		c.endLocked(err, err.Code, err.Reason)
+		c.flushLocked()
 	}
 }

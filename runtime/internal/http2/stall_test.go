@@ -18,7 +18,7 @@ func TestConn_OwesNothingAfterItsEnd(t *testing.T) {
 	defer client.Close()
 	c := NewConn(server, newTestApp(), Config{}.WithDefaults(), account)
 	account.Add(budget.Responses, 2<<20)
-	c.withheld, c.owed = true, 1
+	c.credit.withheld, c.credit.owed = true, 1
 	c.finish(ErrConnClosed)
 	c.grantWindow()
 	if n := account.Waiting(budget.ForWindow); n != 0 {

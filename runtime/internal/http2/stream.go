@@ -201,7 +201,7 @@ func (c *Conn) endDrained(st *Stream) {
 	if st.drain && st.state.isClosed() {
 		c.mu.Lock()
 		c.removeLocked(st, false)
-		c.flushDue = c.flushDue || c.life.stage == ending
+		c.in.flushDue = c.in.flushDue || c.life.stage == ending
 		c.mu.Unlock()
 	}
 }

@@ -1,22 +1,20 @@
 package http2
 
 import (
-	"errors"
 	"math/rand/v2"
-	"os"
 	"time"
 )
 
-// upkeep is what the reader does for its connection while nothing comes: it sends the PING of keepalive, and ends a
+// upkeep is what the reader does for its connection while nothing is read: it sends the PING of keepalive, and ends a
 // connection that does not answer, that has had no stream for too long, or that is too old.
 //
-// The read deadline is the only timer. It takes no memory of its own and is not touched while frames come: what has
+// The read deadline is the only timer. It takes no memory of its own and is not touched while frames are read: what has
 // happened meanwhile is found out when it passes. It is the reader's.
 type upkeep struct {
 	setupEnd time.Time // when the peer's first SETTINGS frame has to be there
 	lastRead time.Time
-	pinged   time.Time // when keepalive's PING was sent; it is answered by whatever comes
-	blockEnd time.Time // when the field block under way has to be complete
+	pinged   time.Time // when keepalive's PING was sent; it is answered by whatever is read
+	blockEnd time.Time // when the field block under way has to be complete; zero: none is under way
 	ageEnd   time.Time // when the connection is shut down; zero: never
 	graceEnd time.Time // when a connection that is too old ends with all its streams; zero: never
 
@@ -25,128 +23,81 @@ type upkeep struct {
 	strikes  int
 }
 
-// begin sets when the connection will be too old: MaxAge give or take a tenth, so that connections which began
-// together do not all come back at once.
-func (u *upkeep) begin(config *Config) {
+// newUpkeep sets when the connection will be too old: MaxAge give or take a tenth, so that connections which began
+// together do not all begin anew at once.
+func newUpkeep(config *Config) (u upkeep) {
 	now := time.Now()
 	u.lastRead = now
 	u.setupEnd = now.Add(config.SetupTimeout)
 	if config.MaxAge > 0 {
 		u.ageEnd = now.Add(time.Duration(float64(config.MaxAge) * (0.9 + 0.2*rand.Float64())))
 	}
+	return u
 }
 
-// SetupBy sets when the peer's first SETTINGS frame has to be there, in place of Config.SetupTimeout after NewConn: a
-// handshake may have taken some of that time. It is for before Serve.
-func (c *Conn) SetupBy(end time.Time) { c.upkeep.setupEnd = end }
+// expiry is what time is over.
+type expiry uint8
 
-// watchSetupLocked bounds the time until the peer's first SETTINGS frame has come.
-func (c *Conn) watchSetupLocked() {
-	if c.life.stage >= ending || c.nc.SetReadDeadline(c.upkeep.setupEnd) == nil || c.life.timer != nil {
-		return
-	}
-	c.life.timer = time.AfterFunc(time.Until(c.upkeep.setupEnd), c.endSetup) // the socket knows no deadlines
-}
+const (
+	nothingExpired expiry = iota
+	blockExpired          // the field block under way takes too long
+	graceExpired          // the connection is too old, and its streams have had their time
+	ageExpired            // the connection is too old
+	idleExpired           // the connection has had no stream for too long
+)
 
-func (c *Conn) endSetup() {
-	defer c.life.contain()
-	c.mu.Lock()
-	late := !c.greeted
-	c.mu.Unlock()
-	if late {
-		c.nc.Close()
-	}
-}
-
-var errKeepalive = errors.New("http2: the peer did not answer a keepalive PING")
-
-// tend is called when reading has failed with err. If that means that the read deadline has passed, it does what is due
-// and sets the next deadline; it returns why the connection is over otherwise.
-func (c *Conn) tend(err error) error {
-	if !errors.Is(err, os.ErrDeadlineExceeded) || !c.greeted {
-		return err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.life.stage >= ending {
-		return err
-	}
-	now := time.Now()
+// expired says what time is over. idleEnd is when a connection is shut down that has no stream until then; zero: never.
+func (u *upkeep) expired(now, idleEnd time.Time) expiry {
 	passed := func(t time.Time) bool { return !t.IsZero() && !now.Before(t) }
-	u := &c.upkeep
-	if late := now.Sub(u.pinged.Add(c.config.KeepaliveTimeout)); u.waitsForPong() && late >= 0 {
+	switch {
+	case passed(u.blockEnd):
+		return blockExpired
+	case passed(u.graceEnd):
+		return graceExpired
+	case passed(u.ageEnd):
+		return ageExpired
+	case passed(idleEnd):
+		return idleExpired
+	}
+	return nothingExpired
+}
+
+// keepalive reports whether keepalive's PING is due now, and then takes it as sent, or whether the peer did not answer it.
+func (u *upkeep) keepalive(config *Config, now time.Time) (ping, gone bool) {
+	if late := now.Sub(u.pinged.Add(config.KeepaliveTimeout)); u.waitsForPong() && late >= 0 {
 		if late < suspended {
-			return errKeepalive
+			return false, true
 		}
 		u.pinged = now // it was we who did not run; the answer may be there
 	}
-	switch {
-	case c.block.streamID != 0 && passed(u.blockEnd):
-		slow := ConnError{ErrCodeEnhanceYourCalm, "field block takes too long"}
-		c.endLocked(slow, slow.Code, slow.Reason)
-	case passed(u.graceEnd):
-		c.endLocked(endOfConn{}, ErrCodeNo, "max_age")
-	case passed(u.ageEnd):
-		u.ageEnd = time.Time{}
-		if c.config.MaxAgeGrace > 0 {
-			u.graceEnd = now.Add(c.config.MaxAgeGrace)
-		}
-		c.shutdownLocked("max_age")
-	case c.config.MaxIdle > 0 && len(c.streams.open) == 0 && passed(c.streams.idleSince.Add(c.config.MaxIdle)):
-		c.shutdownLocked("max_idle")
+	if u.waitsForPong() || now.Before(u.lastRead.Add(config.KeepaliveTime)) {
+		return false, false
 	}
-	if !u.waitsForPong() && passed(u.lastRead.Add(c.config.KeepaliveTime)) {
-		u.pinged = now
-		c.appendControlLocked(appendPing(c.out.buf, 0, [8]byte{'a', 'l', 'i', 'v', 'e', '?'}))
-	}
-	c.watchLocked()
-	c.flushLocked()
-	return nil
+	u.pinged = now
+	return true, false
 }
 
 func (u *upkeep) waitsForPong() bool { return u.pinged.After(u.lastRead) }
 
-// watchLocked sets the read deadline to when something will be due.
-func (c *Conn) watchLocked() {
-	u := &c.upkeep
-	next := u.lastRead.Add(c.config.KeepaliveTime)
+// next returns when something will be due. idleEnd is as for expired.
+func (u *upkeep) next(config *Config, idleEnd time.Time) time.Time {
+	next := u.lastRead.Add(config.KeepaliveTime)
 	if u.waitsForPong() {
-		next = u.pinged.Add(c.config.KeepaliveTimeout)
+		next = u.pinged.Add(config.KeepaliveTimeout)
 	}
-	sooner := func(t time.Time) {
+	for _, t := range [...]time.Time{u.ageEnd, u.graceEnd, u.blockEnd, idleEnd} {
 		if !t.IsZero() && t.Before(next) {
 			next = t
 		}
 	}
-	sooner(u.ageEnd)
-	sooner(u.graceEnd)
-	if c.block.streamID != 0 {
-		sooner(u.blockEnd)
-	}
-	if c.config.MaxIdle > 0 && c.life.stage == serving {
-		if len(c.streams.open) == 0 {
-			sooner(c.streams.idleSince.Add(c.config.MaxIdle))
-		} else {
-			sooner(time.Now().Add(c.config.MaxIdle)) // it cannot have been idle for that long before
-		}
-	}
-	c.life.setReadDeadline(next)
-}
-
-// watchBlock bounds the time that a field block may take whose HEADERS frame has come.
-func (c *Conn) watchBlock() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.upkeep.blockEnd = time.Now().Add(c.config.SetupTimeout)
-	c.watchLocked()
+	return next
 }
 
 // permitPing judges a PING that nothing of ours has caused, as gRPC's keepalive document (A8) asks of servers: the
-// third that comes too early ends the connection.
-func (c *Conn) permitPing() bool {
-	u := &c.upkeep
-	interval := c.config.MinPingInterval
-	if interval > 0 && c.Open() == 0 && !c.config.PingsWithoutStreams {
+// third that is too early ends the connection.
+func (u *upkeep) permitPing(config *Config, streams bool) bool {
+	interval := config.MinPingInterval
+	if interval > 0 && !streams && !config.PingsWithoutStreams {
 		interval = max(interval, idlePingInterval)
 	}
 	now := time.Now()
@@ -155,7 +106,7 @@ func (c *Conn) permitPing() bool {
 	if early {
 		u.strikes++
 	}
-	return u.strikes <= maxPingStrikes && c.controls.take()
+	return u.strikes <= maxPingStrikes
 }
 
 // excusePing takes note of a PING that something of ours has caused.

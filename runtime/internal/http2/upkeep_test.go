@@ -99,16 +99,16 @@ func TestConn_Keepalive(t *testing.T) {
 func TestConn_Keepalive_AfterSuspension(t *testing.T) {
 	pipe, _ := h2test.NewPipe()
 	c := NewConn(pipe, newTestApp(), Config{}.WithDefaults(), budget.New(-1, nil, nil))
-	c.greeted = true
+	c.in.beginning = begun
 	now := time.Now()
-	c.upkeep.lastRead = now.Add(-3 * time.Hour)
-	c.upkeep.pinged = now.Add(-c.config.KeepaliveTimeout - 15*time.Second)
-	if err := c.tend(os.ErrDeadlineExceeded); err != nil || c.upkeep.pinged.Before(now) {
-		t.Errorf("tend, 15 s late, returned %v", err)
+	c.in.upkeep.lastRead = now.Add(-3 * time.Hour)
+	c.in.upkeep.pinged = now.Add(-c.config.KeepaliveTimeout - 15*time.Second)
+	if err := c.onReadError(os.ErrDeadlineExceeded); err != nil || c.in.upkeep.pinged.Before(now) {
+		t.Errorf("onReadError, 15 s late, returned %v", err)
 	}
-	c.upkeep.pinged = now.Add(-c.config.KeepaliveTimeout)
-	if err := c.tend(os.ErrDeadlineExceeded); !errors.Is(err, errKeepalive) {
-		t.Errorf("tend, in time, returned %v", err)
+	c.in.upkeep.pinged = now.Add(-c.config.KeepaliveTimeout)
+	if err := c.onReadError(os.ErrDeadlineExceeded); !errors.Is(err, errKeepalive) {
+		t.Errorf("onReadError, in time, returned %v", err)
 	}
 }
 

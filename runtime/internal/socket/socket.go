@@ -28,17 +28,13 @@ func (s *Socket) Abort() {
 	}
 }
 
-// readAll reads nc piece by piece; see Socket.ReadAll.
-func readAll(nc net.Conn, buf func() []byte, got func(n int) (more bool)) error {
-	for {
-		n, err := nc.Read(buf())
-		if n > 0 && !got(n) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	}
+// Buffer is what [Socket.Fill] reads into.
+type Buffer interface {
+	// Space returns memory to read into. It is called before each read.
+	Space() []byte
+
+	// Idle is called before a wait, and may take the memory away. Only a socket of the system's can wait without.
+	Idle()
 }
 
 // closeTLSAside sends the alert on a goroutine of its own, since that may wait. It is of no consequence whether it is sent.

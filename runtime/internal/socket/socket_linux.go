@@ -21,8 +21,7 @@ type Socket struct {
 
 	// Owned by the reader.
 	readReady func(fd uintptr) (done bool)
-	buf       func() []byte
-	idle      func()
+	buffer    Buffer
 	n         int
 	readErr   error
 
@@ -60,33 +59,26 @@ func rawConn(nc net.Conn) (raw syscall.RawConn) {
 	return raw
 }
 
-// ReadAll calls got for each piece of input, until got reports false, the input ends or reading fails. buf is asked
-// for memory before each read; idle is called before a wait, and may take the memory away.
-func (s *Socket) ReadAll(buf func() []byte, got func(n int) (more bool), idle func()) error {
+// Fill waits for input and reads what there is, as far as it fits into the buffer. It returns before the input is processed:
+// raw.Read admits one goroutine at a time, and another may have to go on reading.
+func (s *Socket) Fill(b Buffer) (n int, err error) {
 	if s.raw == nil || s.tls != nil {
-		return readAll(s.Conn, buf, got)
+		return s.Read(b.Space())
 	}
-	s.buf, s.idle = buf, idle
-	for {
-		if err := s.raw.Read(s.readReady); err != nil {
-			return err // the read deadline has passed, for one
-		}
-		if s.readErr != nil {
-			return s.readErr
-		}
-		if !got(s.n) { // while nobody is in raw.Read, which admits one goroutine at a time: another may have to go on
-			return nil
-		}
+	s.buffer, s.n, s.readErr = b, 0, nil
+	if err := s.raw.Read(s.readReady); err != nil {
+		return 0, err // the read deadline has passed, for one
 	}
+	return s.n, s.readErr
 }
 
 // readSome reads what there is, or reports that the reader has to wait.
 func (s *Socket) readSome(fd uintptr) (done bool) {
 	for {
-		n, errno := rawCall(syscall.SYS_READ, fd, s.buf())
+		n, errno := rawCall(syscall.SYS_READ, fd, s.buffer.Space())
 		switch {
 		case errno == syscall.EAGAIN:
-			s.idle()
+			s.buffer.Idle()
 			return false
 		case errno == syscall.EINTR:
 			continue
@@ -95,7 +87,7 @@ func (s *Socket) readSome(fd uintptr) (done bool) {
 		case n == 0:
 			s.readErr = io.EOF
 		}
-		s.n = n
+		s.n = max(n, 0)
 		return true
 	}
 }

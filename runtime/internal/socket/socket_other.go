@@ -13,11 +13,8 @@ type Socket struct{ net.Conn }
 // New returns a socket that reads and writes nc.
 func New(nc net.Conn) *Socket { return &Socket{nc} }
 
-// ReadAll calls got for each piece of input, until got reports false, the input ends or reading fails. buf is asked
-// for memory before each read. idle is for systems where a connection can wait without memory.
-func (s *Socket) ReadAll(buf func() []byte, got func(n int) (more bool), idle func()) error {
-	return readAll(s.Conn, buf, got)
-}
+// Fill waits for input and reads what there is, as far as it fits into the buffer.
+func (s *Socket) Fill(b Buffer) (n int, err error) { return s.Read(b.Space()) }
 
 // Write writes b and returns what is left of it: nothing, if it may wait. A wait for longer than timeout fails. If it
 // may not wait, everything is left.

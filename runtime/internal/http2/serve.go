@@ -1,0 +1,139 @@
+package http2
+
+import (
+	"errors"
+	"math"
+	"net"
+	"time"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/budget"
+	"github.com/gogreeter/gogreeter/runtime/internal/fields"
+	"github.com/gogreeter/gogreeter/runtime/internal/socket"
+)
+
+// NewConn returns a connection on nc. Serve has to be called. config is one that [Config.WithDefaults] has returned; many
+// connections can have it in common. account counts what the peer makes us hold.
+func NewConn(nc net.Conn, app Application, config *Config, account *budget.Budget) *Conn {
+	c := &Conn{config: config, app: app, nc: socket.New(nc), account: account}
+	c.in = inbound{
+		floods: newFloods(config),
+		upkeep: newUpkeep(config),
+		fields: fields.NewDecoder(config.MaxHeaderListBytes, config.MaxHeaderFields),
+		window: newInflow(int32(config.ConnWindow)),
+	}
+	c.peerMaxList.Store(math.MaxInt32) // RFC 9113, Section 6.5.2: "The initial value of this setting is unlimited."
+	c.streams = streams{open: make(map[uint32]*Stream), idleSince: time.Now()}
+	c.out = outbox{maxPending: config.MaxPendingBytes, peerWindow: defaultWindow, window: defaultWindow, tableSize: defaultTableSize}
+	c.out.drained.L = &c.mu
+	c.out.stall = stall{account: account, after: config.WriteTimeout, checkProgressFunc: c.checkProgress}
+	c.credit.claim = budget.Claim{Line: budget.ForWindow, Granted: c.grantWindow}
+	c.life = lifetime{nc: c.nc, app: app}
+	c.out.buf = appendSettings(nil, // first of all frames, RFC 9113, Section 3.4; it leaves when the peer's preface is there
+		setting{settingMaxConcurrentStreams, uint32(config.MaxConcurrentStreams)},
+		setting{settingInitialWindowSize, uint32(config.StreamWindow)},
+		setting{settingMaxHeaderListSize, uint32(config.MaxHeaderListBytes)},
+	)
+	if more := config.ConnWindow - defaultWindow; more > 0 {
+		c.out.buf = appendWindowUpdate(c.out.buf, 0, uint32(more))
+	}
+	return c
+}
+
+// Serve reads the connection until it ends and returns why: nil if it ended in good order. It closes the socket and
+// calls HandleClose on what streams are left.
+//
+// If a method of the application's ends the goroutine (runtime.Goexit), Serve can be called again, and goes on. It can
+// even be called while a [StreamHandler] is in HandleData, if that is going to end its goroutine and not return.
+func (c *Conn) Serve() error { return c.finish(c.serve()) }
+
+// serve is the serve loop: read, process every whole frame, let the answers go, and again.
+func (c *Conn) serve() error {
+	if c.in.beginning == prefaceDue {
+		c.watchSetup()
+	} else if err := c.processBatch(0); err != nil { // what the reader before has left
+		return err
+	}
+	for {
+		n, err := c.nc.Fill(&c.in.buf)
+		if n > 0 {
+			if err := c.processBatch(n); err != nil {
+				return err
+			}
+		}
+		if err != nil {
+			if err = c.onReadError(err); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// processBatch processes a batch: n octets of input, behind what was left of the batch before. An error says that the peer
+// does not speak HTTP/2; those of a peer that does end the connection by GOAWAY.
+func (c *Conn) processBatch(n int) error {
+	c.in.buf.end += n
+	c.received.Add(uint64(n))
+	c.in.upkeep.lastRead = time.Now()
+	if c.yield() {
+		c.in.buf.drop() // the connection has ended; what is still read is thrown away
+		return nil
+	}
+	if c.in.beginning == prefaceDue {
+		if done, err := c.checkPreface(); !done {
+			return err
+		}
+	}
+	if err := c.processFrames(); err != nil {
+		c.fail(err)
+	}
+	c.app.EndBatch()
+	if c.in.flushDue {
+		c.in.flushDue = false
+		c.Flush()
+	}
+	return nil
+}
+
+// checkPreface looks for the client's preface (RFC 9113, Section 3.4) at the beginning of the input.
+func (c *Conn) checkPreface() (done bool, err error) {
+	input := c.in.buf.unread()
+	input = input[:min(len(input), len(clientPreface))]
+	if string(input) != clientPreface[:len(input)] {
+		return false, c.refuseHTTP1()
+	}
+	if len(input) < len(clientPreface) {
+		return false, nil
+	}
+	c.in.buf.skip(len(clientPreface))
+	c.mu.Lock()
+	c.in.beginning = settingsDue
+	c.mu.Unlock()
+	c.FlushAfterBatch() // our own preface waits in the out-buffer
+	return true, nil
+}
+
+// Abandon ends the connection for want of a reader: Serve has panicked, and is not called again.
+func (c *Conn) Abandon() { c.finish(ErrConnClosed) }
+
+// finish closes the socket and tells everybody.
+func (c *Conn) finish(err error) error {
+	c.mu.Lock()
+	c.life.stage = lingering // a write would prolong the close, with TLS
+	c.mu.Unlock()
+	c.nc.Close()
+	c.mu.Lock()
+	c.life.stopTimer()
+	c.out.stall.stop()
+	c.life.because(err)
+	err = c.life.err
+	c.out.drop()
+	c.account.Drop(&c.credit.claim)
+	c.out.drained.Broadcast()
+	c.mu.Unlock()
+	c.closeStreams()
+	var end endOfConn
+	if errors.As(err, &end) {
+		return nil
+	}
+	return err
+}

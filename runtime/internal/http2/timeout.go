@@ -1,0 +1,104 @@
+package http2
+
+import (
+	"errors"
+	"os"
+	"time"
+)
+
+// SetupBy sets when the peer's first SETTINGS frame has to be there, in place of Config.SetupTimeout after NewConn: a
+// handshake may have taken some of that time. It is for before Serve.
+func (c *Conn) SetupBy(end time.Time) { c.in.upkeep.setupEnd = end }
+
+// watchSetup bounds the time until the peer's first SETTINGS frame is there.
+func (c *Conn) watchSetup() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	end := c.in.upkeep.setupEnd
+	if c.life.stage >= ending || c.nc.SetReadDeadline(end) == nil || c.life.timer != nil {
+		return
+	}
+	c.life.timer = time.AfterFunc(time.Until(end), c.endSetup) // the socket knows no deadlines
+}
+
+func (c *Conn) endSetup() {
+	defer c.life.contain()
+	c.mu.Lock()
+	late := c.in.beginning < begun
+	c.mu.Unlock()
+	if late {
+		c.nc.Close()
+	}
+}
+
+var errKeepalive = errors.New("http2: the peer did not answer a keepalive PING")
+
+// onReadError is called when reading has failed with err. If that means that the read deadline has passed, it does what is
+// due and sets the next deadline; it returns why the connection is over otherwise.
+func (c *Conn) onReadError(err error) error {
+	if !errors.Is(err, os.ErrDeadlineExceeded) || c.in.beginning < begun {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.life.stage >= ending {
+		return err
+	}
+	u, now := &c.in.upkeep, time.Now()
+	ping, gone := u.keepalive(c.config, now)
+	if gone {
+		return errKeepalive
+	}
+	c.onExpiryLocked(u.expired(now, c.idleEndLocked(now)), now)
+	if ping {
+		c.appendControlLocked(appendPing(c.out.buf, 0, [8]byte{'a', 'l', 'i', 'v', 'e', '?'}))
+	}
+	c.watchLocked(now)
+	c.flushLocked()
+	return nil
+}
+
+// onExpiryLocked does what is due when a time is over.
+func (c *Conn) onExpiryLocked(what expiry, now time.Time) {
+	u := &c.in.upkeep
+	switch what {
+	case blockExpired:
+		slow := ConnError{ErrCodeEnhanceYourCalm, "field block takes too long"}
+		c.endLocked(slow, slow.Code, slow.Reason)
+	case graceExpired:
+		c.endLocked(endOfConn{}, ErrCodeNo, "max_age")
+	case ageExpired:
+		u.ageEnd = time.Time{}
+		if c.config.MaxAgeGrace > 0 {
+			u.graceEnd = now.Add(c.config.MaxAgeGrace)
+		}
+		c.shutdownLocked("max_age")
+	case idleExpired:
+		c.shutdownLocked("max_idle")
+	}
+}
+
+// idleEndLocked returns when the connection is shut down if it has no stream until then; zero is never.
+func (c *Conn) idleEndLocked(now time.Time) time.Time {
+	switch {
+	case c.config.MaxIdle <= 0 || c.life.stage != serving:
+		return time.Time{}
+	case len(c.streams.open) == 0:
+		return c.streams.idleSince.Add(c.config.MaxIdle)
+	}
+	return now.Add(c.config.MaxIdle) // it cannot have been idle for that long before
+}
+
+// watchLocked sets the read deadline to when something will be due.
+func (c *Conn) watchLocked(now time.Time) {
+	c.life.setReadDeadline(c.in.upkeep.next(c.config, c.idleEndLocked(now)))
+}
+
+// watchBlock bounds the time that a field block may take whose HEADERS frame has been read.
+func (c *Conn) watchBlock() {
+	now := time.Now()
+	c.in.upkeep.blockEnd = now.Add(c.config.SetupTimeout)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.watchLocked(now)
+}
