@@ -3,8 +3,6 @@ package http2
 import (
 	"encoding/binary"
 	"errors"
-	"math"
-	"time"
 )
 
 // processFrames processes the frames that are there.
@@ -37,6 +35,9 @@ func (c *Conn) processFrame(f frame) error {
 		// other stream".
 		return ConnError{ErrCodeProtocol, "frame in the middle of a field block"}
 	}
+	if err := f.check(); err != nil {
+		return err
+	}
 	switch f.kind {
 	case frameData:
 		return c.processData(f)
@@ -56,19 +57,16 @@ func (c *Conn) processFrame(f frame) error {
 		return ConnError{ErrCodeProtocol, "PUSH_PROMISE from a client"}
 	case framePing:
 		return c.processPing(f)
-	case frameGoAway:
-		return c.processGoAway(f)
 	case frameWindowUpdate:
 		return c.processWindowUpdate(f)
 	}
-	return nil // RFC 9113, Section 5.5: unknown types are ignored.
+	// GOAWAY (RFC 9113, Section 6.8): the peer opens no more streams; those that are open go on. Section 5.5: types that are
+	// not known are ignored.
+	return nil
 }
 
 // processData processes DATA (RFC 9113, Section 6.1).
 func (c *Conn) processData(f frame) error {
-	if f.streamID == 0 {
-		return ConnError{ErrCodeProtocol, "DATA on stream 0"}
-	}
 	if err := c.countInflow(len(f.payload)); err != nil {
 		return err
 	}
@@ -192,12 +190,6 @@ func (c *Conn) onClosedStream(f frame) error {
 
 // processPriority checks PRIORITY and ignores it (RFC 9113, Section 5.3.2).
 func (c *Conn) processPriority(f frame) error {
-	if f.streamID == 0 {
-		return ConnError{ErrCodeProtocol, "PRIORITY on stream 0"}
-	}
-	if len(f.payload) != 5 {
-		return StreamError{f.streamID, ErrCodeFrameSize, "PRIORITY is not 5 octets"}
-	}
 	if !c.in.floods.controls.take() {
 		return ConnError{ErrCodeEnhanceYourCalm, "too many PRIORITY frames"}
 	}
@@ -209,12 +201,6 @@ func (c *Conn) processPriority(f frame) error {
 
 // processRSTStream processes RST_STREAM (RFC 9113, Section 6.4).
 func (c *Conn) processRSTStream(f frame) error {
-	if f.streamID == 0 {
-		return ConnError{ErrCodeProtocol, "RST_STREAM on stream 0"}
-	}
-	if len(f.payload) != 4 {
-		return ConnError{ErrCodeFrameSize, "RST_STREAM is not 4 octets"}
-	}
 	c.mu.Lock()
 	idle := c.streams.isIdle(f.streamID) && c.life.stage < draining
 	st := c.streams.open[f.streamID]
@@ -237,80 +223,8 @@ func (c *Conn) processRSTStream(f frame) error {
 	return nil
 }
 
-// processSettings processes SETTINGS (RFC 9113, Section 6.5).
-func (c *Conn) processSettings(f frame) error {
-	if f.streamID != 0 {
-		return ConnError{ErrCodeProtocol, "SETTINGS on a stream"}
-	}
-	if f.has(flagAck) {
-		if len(f.payload) != 0 {
-			return ConnError{ErrCodeFrameSize, "acknowledgement of SETTINGS is not empty"}
-		}
-		if c.in.beginning < begun {
-			return ConnError{ErrCodeProtocol, "the first SETTINGS is an acknowledgement"}
-		}
-		return nil
-	}
-	if len(f.payload)%6 != 0 {
-		return ConnError{ErrCodeFrameSize, "SETTINGS is not a multiple of 6 octets"}
-	}
-	if !c.in.floods.controls.take() || len(f.payload) > 6*maxSettings {
-		return ConnError{ErrCodeEnhanceYourCalm, "too many SETTINGS"}
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.in.beginning < begun {
-		c.in.beginning = begun
-		c.watchLocked(time.Now())
-	}
-	for p := f.payload; len(p) > 0; p = p[6:] {
-		if err := c.applySettingLocked(binary.BigEndian.Uint16(p), binary.BigEndian.Uint32(p[2:])); err != nil {
-			return err
-		}
-	}
-	c.appendControlLocked(appendSettingsAck(c.out.buf))
-	c.FlushAfterBatch()
-	return nil
-}
-
-// maxSettings is how many parameters one SETTINGS frame may carry; HTTP/2 and its extensions define under a dozen
-// (CVE-2020-11080).
-const maxSettings = 64
-
-// applySettingLocked applies one parameter. SETTINGS_MAX_CONCURRENT_STREAMS and SETTINGS_ENABLE_PUSH need nothing since we
-// do not push.
-func (c *Conn) applySettingLocked(id uint16, value uint32) error {
-	switch id {
-	case settingHeaderTableSize:
-		c.out.tableReduced = c.out.tableReduced || value < c.out.tableSize
-		c.out.tableSize = value
-	case settingEnablePush:
-		if value > 1 {
-			return ConnError{ErrCodeProtocol, "SETTINGS_ENABLE_PUSH is neither 0 nor 1"}
-		}
-	case settingMaxHeaderListSize:
-		c.peerMaxList.Store(min(value, math.MaxInt32))
-	case settingMaxFrameSize:
-		if value < minMaxFrameSize || value > maxMaxFrameSize {
-			return ConnError{ErrCodeProtocol, "SETTINGS_MAX_FRAME_SIZE is out of range"}
-		}
-	case settingInitialWindowSize:
-		if value > maxWindow {
-			return ConnError{ErrCodeFlowControl, "SETTINGS_INITIAL_WINDOW_SIZE is out of range"}
-		}
-		return c.setPeerWindowLocked(int32(value))
-	}
-	return nil
-}
-
 // processPing processes PING (RFC 9113, Section 6.7).
 func (c *Conn) processPing(f frame) error {
-	if f.streamID != 0 {
-		return ConnError{ErrCodeProtocol, "PING on a stream"}
-	}
-	if len(f.payload) != 8 {
-		return ConnError{ErrCodeFrameSize, "PING is not 8 octets"}
-	}
 	data := [8]byte(f.payload)
 	if f.has(flagAck) {
 		if data == shutdownPing {
@@ -334,22 +248,8 @@ func (c *Conn) processPing(f frame) error {
 	return nil
 }
 
-// processGoAway processes GOAWAY (RFC 9113, Section 6.8). The peer opens no more streams; those that are open go on.
-func (c *Conn) processGoAway(f frame) error {
-	if f.streamID != 0 {
-		return ConnError{ErrCodeProtocol, "GOAWAY on a stream"}
-	}
-	if len(f.payload) < 8 {
-		return ConnError{ErrCodeFrameSize, "GOAWAY is under 8 octets"}
-	}
-	return nil
-}
-
 // processWindowUpdate processes WINDOW_UPDATE (RFC 9113, Section 6.9).
 func (c *Conn) processWindowUpdate(f frame) error {
-	if len(f.payload) != 4 {
-		return ConnError{ErrCodeFrameSize, "WINDOW_UPDATE is not 4 octets"}
-	}
 	increment := int64(binary.BigEndian.Uint32(f.payload) & streamIDMask)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -377,22 +277,5 @@ func (c *Conn) processWindowUpdate(f frame) error {
 		return StreamError{f.streamID, ErrCodeFlowControl, "the stream's window overflows"}
 	}
 	c.in.flushDue = c.in.flushDue || st.queued
-	return nil
-}
-
-// setPeerWindowLocked applies a new SETTINGS_INITIAL_WINDOW_SIZE, which changes the windows of all streams by the
-// difference (RFC 9113, Section 6.9.2). Each stream's window is kept as a difference to it.
-func (c *Conn) setPeerWindowLocked(window int32) error {
-	grown := window > c.out.peerWindow
-	c.out.peerWindow = window
-	if !grown {
-		return nil
-	}
-	for _, st := range c.streams.open {
-		if !c.out.open(&st.sender, 0) {
-			return ConnError{ErrCodeFlowControl, "a stream's window overflows"}
-		}
-	}
-	c.FlushAfterBatch()
 	return nil
 }

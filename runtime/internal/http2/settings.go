@@ -1,0 +1,81 @@
+package http2
+
+import (
+	"encoding/binary"
+	"math"
+	"time"
+)
+
+// processSettings processes SETTINGS (RFC 9113, Section 6.5).
+func (c *Conn) processSettings(f frame) error {
+	if f.has(flagAck) {
+		if c.in.beginning < begun {
+			return ConnError{ErrCodeProtocol, "the first SETTINGS is an acknowledgement"}
+		}
+		return nil
+	}
+	if !c.in.floods.controls.take() || len(f.payload) > 6*maxSettings {
+		return ConnError{ErrCodeEnhanceYourCalm, "too many SETTINGS"}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.in.beginning < begun {
+		c.in.beginning = begun
+		c.watchLocked(time.Now())
+	}
+	for p := f.payload; len(p) > 0; p = p[6:] {
+		if err := c.applySettingLocked(binary.BigEndian.Uint16(p), binary.BigEndian.Uint32(p[2:])); err != nil {
+			return err
+		}
+	}
+	c.appendControlLocked(appendSettingsAck(c.out.buf))
+	c.FlushAfterBatch()
+	return nil
+}
+
+// maxSettings is how many parameters one SETTINGS frame may carry; HTTP/2 and its extensions define under a dozen
+// (CVE-2020-11080).
+const maxSettings = 64
+
+// applySettingLocked applies one parameter. SETTINGS_MAX_CONCURRENT_STREAMS and SETTINGS_ENABLE_PUSH need nothing since we
+// do not push.
+func (c *Conn) applySettingLocked(id uint16, value uint32) error {
+	switch id {
+	case settingHeaderTableSize:
+		c.out.tableReduced = c.out.tableReduced || value < c.out.tableSize
+		c.out.tableSize = value
+	case settingEnablePush:
+		if value > 1 {
+			return ConnError{ErrCodeProtocol, "SETTINGS_ENABLE_PUSH is neither 0 nor 1"}
+		}
+	case settingMaxHeaderListSize:
+		c.peerMaxList.Store(min(value, math.MaxInt32))
+	case settingMaxFrameSize:
+		if value < minMaxFrameSize || value > maxMaxFrameSize {
+			return ConnError{ErrCodeProtocol, "SETTINGS_MAX_FRAME_SIZE is out of range"}
+		}
+	case settingInitialWindowSize:
+		if value > maxWindow {
+			return ConnError{ErrCodeFlowControl, "SETTINGS_INITIAL_WINDOW_SIZE is out of range"}
+		}
+		return c.setPeerWindowLocked(int32(value))
+	}
+	return nil
+}
+
+// setPeerWindowLocked applies a new SETTINGS_INITIAL_WINDOW_SIZE, which changes the windows of all streams by the
+// difference (RFC 9113, Section 6.9.2). Each stream's window is kept as a difference to it.
+func (c *Conn) setPeerWindowLocked(window int32) error {
+	grown := window > c.out.peerWindow
+	c.out.peerWindow = window
+	if !grown {
+		return nil
+	}
+	for _, st := range c.streams.open {
+		if !c.out.open(&st.sender, 0) {
+			return ConnError{ErrCodeFlowControl, "a stream's window overflows"}
+		}
+	}
+	c.FlushAfterBatch()
+	return nil
+}
