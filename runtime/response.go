@@ -93,8 +93,11 @@ func (r *rpc) sendEncoded(data []byte, paid int64) (kept bool, err error) {
 	}
 	// The first response after a request may be waited for, and leaves at once if there is nobody to share a write with.
 	// Those that follow are likely to be followed by more.
-	urgent := !r.sending.Swap(true) && r.conn.h2.Lonely()
-	kept, err = r.stream.Write(http2.Outgoing{Headers: r.headersLocked(), Data: data, Paid: paid, Soon: !urgent})
+	urgent := !r.sending.Swap(true) && r.conn.h2.Alone()
+	if head := r.headersLocked(); head != nil {
+		r.stream.Head(head)
+	}
+	kept, err = r.stream.Data(data, paid, !urgent)
 	r.mu.Unlock()
 	if err != nil {
 		return kept, r.endError()
@@ -125,21 +128,25 @@ func (r *rpc) endWith(o outcome, wait bool) {
 // does not permit trailers of that size, it resets the stream instead, and fits is false: with some clients it would cost all
 // RPCs of the connection to send them.
 func (r *rpc) sendLastLocked(l *last) (kept, fits bool) {
-	out := http2.Outgoing{Data: l.response, Paid: l.paid, Finish: true, Discard: l.discard}
 	limit := r.stream.MaxFieldSection()
+	only := l.response == nil && !r.headersSent
 	var block []byte
-	if l.response == nil && !r.headersSent {
+	if only {
 		block = wire.TrailersOnly(l.outcome, r.trailing, limit)
-		out.Headers = block
 	} else {
 		block = wire.Trailers(l.outcome, r.trailing, limit)
-		out.Headers, out.Trailers = r.headersLocked(), block
 	}
-	if block == nil {
+	switch { // an error means that the stream is over, which HandleClose tells
+	case block == nil:
 		r.stream.Reset(http2.ErrCodeInternal)
 		return false, false
+	case only:
+		r.stream.Message(block, nil, nil, 0)
+	case l.response == nil:
+		r.stream.End(block, l.discard)
+	default:
+		kept, _ = r.stream.Message(r.headersLocked(), l.response, block, l.paid)
 	}
-	kept, _ = r.stream.Write(out) // an error means that the stream is over, which HandleClose tells
 	buffer.Put(block)
 	return kept, true
 }

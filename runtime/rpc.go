@@ -139,18 +139,18 @@ func (r *rpc) refuse(why *refusal) {
 	r.came.ignore()
 	r.state.refuse()
 	r.conn.shared.rejected.add(why.outcome.Code)
-	o := http2.Outgoing{Finish: true}
+	var head, data []byte
 	if why.httpStatus == 0 {
-		o.Headers = wire.TrailersOnly(why.outcome, Metadata(nil), math.MaxInt)
+		head = wire.TrailersOnly(why.outcome, Metadata(nil), math.MaxInt)
 		if r.def.badEncoding {
-			o.Headers = fields.AppendField(o.Headers, "grpc-accept-encoding", wire.AcceptEncoding)
+			head = fields.AppendField(head, "grpc-accept-encoding", wire.AcceptEncoding)
 		}
 	} else {
-		o.Headers, o.Data = why.inHTTP()
-		o.Drain = true // a client that speaks no gRPC may know no other end of its request than its own
+		head, data = why.inHTTP()
+		r.stream.ReadToEnd() // a client that speaks no gRPC may know no other end of its request than its own
 	}
-	r.stream.Write(o)
-	buffer.Put(o.Headers)
+	r.stream.Message(head, data, nil, 0)
+	buffer.Put(head)
 	r.conn.h2.FlushAfterBatch()
 }
 

@@ -13,7 +13,6 @@ import (
 	"google.golang.org/grpc/peer"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/carrier"
-	"github.com/gogreeter/gogreeter/runtime/internal/http2"
 	"github.com/gogreeter/gogreeter/runtime/internal/socket"
 	"github.com/gogreeter/gogreeter/runtime/internal/wire"
 )
@@ -152,7 +151,7 @@ func (c *servicerContext) SendInitialMetadata(md Metadata) error {
 	}
 	r.headersSent = true
 	block := wire.AppendMetadata(wire.AppendResponseHeaders(nil, r.responseCompression()), md)
-	r.stream.Write(http2.Outgoing{Headers: block})
+	r.stream.Head(block)
 	r.mu.Unlock()
 	r.conn.h2.Flush()
 	return nil

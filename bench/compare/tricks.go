@@ -71,7 +71,7 @@ var tricks = []trick{
 	},
 	{
 		"the responses of several streams leave in one write", pingPong100,
-		[]edit{{rt + "response.go", "urgent := !r.sending.Swap(true) && r.conn.h2.Lonely()", "urgent := true"}},
+		[]edit{{rt + "response.go", "urgent := !r.sending.Swap(true) && r.conn.h2.Alone()", "urgent := true"}},
 	},
 	{
 		"an out-buffer is kept for the next connection that writes", unary50x1,

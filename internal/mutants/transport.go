@@ -58,7 +58,7 @@ var transport = []group{
 		{name: "DATA on an idle stream is ignored", file: "process.go", old: "	case idle:\n		return ConnError{ErrCodeProtocol, \"DATA", new: "	case idle && false:\n		return ConnError{ErrCodeProtocol, \"DATA", tests: "TestConn_ReactsToStreamStates"},
 		{name: "WINDOW_UPDATE on an idle stream is ignored", file: "process.go", old: "		if c.streams.isIdle(f.streamID) && c.life.stage < draining {", new: "		if false {", tests: "TestConn_ReactsToStreamStates"},
 		{name: "a declined request is not told so", file: "stream.go", old: "		c.out.buf = appendRSTStream(c.out.buf, st.id, ErrCodeNo)\n", new: "", tests: "TestConn_RemembersStreamsItHasReset"},
-		{name: "a stream that is read to its end is never forgotten", file: "stream.go", old: "if st.drain && st.state.isClosed() {", new: "if false {", in: "runtime", tests: "TestCall_HTTPRefusal"},
+		{name: "a stream that is read to its end is never forgotten", file: "stream.go", old: "if st.readToEnd && st.state.isClosed() {", new: "if false {", in: "runtime", tests: "TestCall_HTTPRefusal"},
 		{name: "a stream that has ended goes on counting", file: "stream.go", old: "if c.account.End(budget.Streams) == 0 && c.config.MaxIdle > 0 {", new: "if c.account.Count(budget.Streams) == 0 && c.config.MaxIdle > 0 {", tests: "TestConn_EndsWhenIdle"},
 		{name: "what waits of a response is not given back with its stream", file: "outbox.go", old: "	o.hold(-s.backlog.cost - int64(cap(s.trailers)))\n", new: "", tests: "TestAccount_WindowBehindRequests", in: "runtime"},
 		{name: "trailers that wait are not given back", file: "outbox.go", old: "o.hold(-s.backlog.cost - int64(cap(s.trailers)))", new: "o.hold(-s.backlog.cost)", tests: "TestAccount_WindowBehindRequests", in: "runtime"},
@@ -82,7 +82,7 @@ var transport = []group{
 		{name: "the window that is owed is given twice", file: "process.go", old: "	c.credit.owed = 0\n", new: "", tests: "TestConn_OwesNoMoreThanItTook"},
 		{name: "DATA takes nothing off the window that the client gave", file: "outbox.go", old: "	o.window -= int32(n)\n", new: "", tests: "TestConn_SendsLargeResponses"},
 		{name: "a grown window lets nothing go", file: "outbox.go", old: "	s.delta += increment\n	o.enqueue(s)\n", new: "	s.delta += increment\n", tests: "TestConn_SendsLargeResponses"},
-		{name: "the rest of a message opens the window for no other", file: "flow.go", old: "some > 0 && others < int64(f.target)", new: "false && others < int64(f.target)", tests: "TestInflow_Expect"},
+		{name: "the rest of a message opens the window for no other", file: "flow.go", old: "octets > 0 && others < int64(f.target)", new: "false && octets > 0 && others < int64(f.target)", tests: "TestInflow_Expect"},
 		{name: "the window is opened for more than fits", file: "flow.go", old: "window = int32(min(int64(n)+int64(f.target)-others, maxWindow))", new: "window = int32(int64(n) + int64(f.target))", tests: "TestInflow_Expect"},
 
 		// Field blocks.

@@ -73,7 +73,7 @@ func TestConn_StuckAgain(t *testing.T) {
 	withAccount(t, config, limit, func(p *peer, _ *budget.Budget) {
 		p.GreetServer()
 		st := p.open(1)
-		st.Write(Outgoing{Headers: okHeaders, Data: make([]byte, limit)})
+		st.Write(outgoing{Headers: okHeaders, Data: make([]byte, limit)})
 		p.conn.Flush()
 		taken := func() (frames int) {
 			for _, ok := p.Poll(); ok; _, ok = p.Poll() {
@@ -107,7 +107,7 @@ func TestConn_HoldsNothingAtItsEnd(t *testing.T) {
 				p.GreetServer()
 				large := fields.AppendField(fields.AppendStatus(nil, 200), "large", strings.Repeat("v", 200<<10))
 				p.app.onRequest = func(st *testStream, _ bool) bool {
-					st.write(Outgoing{Headers: large, Finish: true})
+					st.write(outgoing{Headers: large, Finish: true})
 					return true
 				}
 				p.nc.Limit(1000)

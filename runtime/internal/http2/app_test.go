@@ -114,7 +114,7 @@ func (st *testStream) mustBeOpen(call string) {
 func (st *testStream) reply() { st.replyWith(st.data) }
 
 func (st *testStream) replyWith(data []byte) {
-	st.write(Outgoing{Headers: okHeaders, Data: append([]byte(nil), data...), Trailers: okTrailers})
+	st.write(outgoing{Headers: okHeaders, Data: append([]byte(nil), data...), Trailers: okTrailers})
 }
 
 var (
@@ -122,8 +122,40 @@ var (
 	okTrailers = fields.AppendField(nil, "end", "yes")
 )
 
+// outgoing is part of a response, in the order in which it goes out.
+type outgoing struct {
+	Headers, Data, Trailers []byte
+	Finish                  bool // the stream ends here, also without trailers
+	Discard                 bool // data of earlier calls that waits is dropped
+}
+
+// Write writes part of a response, in one call if that ends the stream.
+func (st *Stream) Write(o outgoing) (taken bool, err error) {
+	end := o.Finish || o.Trailers != nil
+	switch {
+	case o.Discard && end && o.Headers == nil && o.Data == nil:
+		return false, st.End(o.Trailers, true)
+	case o.Discard:
+		st.conn.mu.Lock()
+		st.conn.out.discard(&st.sender)
+		st.conn.mu.Unlock()
+	}
+	if end {
+		return st.Message(o.Headers, o.Data, o.Trailers, 0)
+	}
+	if o.Headers != nil {
+		if err := st.Head(o.Headers); err != nil {
+			return false, err
+		}
+	}
+	if o.Data == nil {
+		return false, nil
+	}
+	return st.Data(o.Data, 0, false)
+}
+
 // write writes on the reader goroutine, which flushes at the end of the batch.
-func (st *testStream) write(o Outgoing) {
+func (st *testStream) write(o outgoing) {
 	if _, err := st.Write(o); err == nil && (o.Finish || o.Trailers != nil) {
 		st.replied = true
 	}

@@ -77,7 +77,7 @@ func TestConn_StopsReading_WhenFieldBlocksWait(t *testing.T) {
 		p.GreetServer()
 		large := fields.AppendField(fields.AppendStatus(nil, 200), "large", strings.Repeat("v", 100<<10))
 		p.app.onRequest = func(st *testStream, _ bool) bool {
-			st.write(Outgoing{Headers: large, Finish: true})
+			st.write(outgoing{Headers: large, Finish: true})
 			return true
 		}
 		p.nc.Limit(1000)

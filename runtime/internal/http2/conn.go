@@ -141,5 +141,5 @@ func (c *Conn) Octets() (received, sent uint64) { return c.received.Load(), c.se
 // Open returns how many streams are open.
 func (c *Conn) Open() int { return int(c.account.Count(budget.Streams)) }
 
-// Lonely reports whether the connection has one stream at most, so that there is nobody to share a write with.
-func (c *Conn) Lonely() bool { return c.Open() <= 1 }
+// Alone reports whether the connection has one stream at most, so that no other can share a write with it.
+func (c *Conn) Alone() bool { return c.Open() <= 1 }

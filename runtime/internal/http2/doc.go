@@ -10,7 +10,7 @@
 // and the stream's [StreamHandler] receives the content. When everything that was readable has been processed, the
 // application is told so ([Application.EndBatch]), and the reader waits for more.
 //
-// Answers go the other way without a goroutine of their own. [Stream.Write] appends frames to the connection's
+// Answers go the other way without a goroutine of their own. [Stream.Message] appends frames to the connection's
 // out-buffer, as far as the flow-control windows allow, and keeps the rest on the stream; [Conn.Flush] writes the
 // out-buffer to the network, unless another goroutine is doing so already, which then takes the new bytes along. So
 // many answers leave in one system call, and nothing waits for a writer to be scheduled.

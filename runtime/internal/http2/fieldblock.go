@@ -94,7 +94,7 @@ func (c *Conn) processBlock(id uint32, block []byte, endStream, selfDep bool) er
 	}
 	st.state.set(remoteClosed)
 	st.Handler.HandleData(nil, true)
-	c.endDrained(st)
+	c.removeRead(st)
 	return nil
 }
 

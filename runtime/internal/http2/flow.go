@@ -35,14 +35,17 @@ func (f *inflow) consume(n int) (increment uint32) {
 }
 
 // expect makes room for n more octets at once, beyond the target if need be, and returns the increment to announce. If
-// some is not 0, they belong to something of which some octets are held already, and which does not count against the
-// target: what follows it may come too, so that the peer need not stop behind it.
-func (f *inflow) expect(some int, n int32) (increment uint32) {
+// octets is not 0, so many octets that are held belong to the same thing, which does not count against the target: what
+// follows it may be sent too, so that the peer need not stop behind it.
+//
+// An example, of a target of 64 KiB: 10 KiB of a message of 1 MiB are held, and 20 KiB of others. The window becomes the
+// 1,014 KiB of the rest, and the 44 KiB that the others leave of the target.
+func (f *inflow) expect(octets int, n int32) (increment uint32) {
 	if f.window >= n {
 		return 0
 	}
 	window := n
-	if others := f.held - int64(some); some > 0 && others < int64(f.target) {
+	if others := f.held - int64(octets); octets > 0 && others < int64(f.target) {
 		window = int32(min(int64(n)+int64(f.target)-others, maxWindow))
 	}
 	increment = uint32(window - f.window)

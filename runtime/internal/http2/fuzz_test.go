@@ -58,7 +58,7 @@ func newFuzzApp(t *testing.T) *fuzzApp {
 	a.onRequest = func(st *testStream, endStream bool) bool {
 		switch st.id / 2 % 8 {
 		case 1: // an early response
-			st.write(Outgoing{Headers: okHeaders, Finish: true})
+			st.write(outgoing{Headers: okHeaders, Finish: true})
 		case 2: // a large one
 			if endStream {
 				st.replyWith(make([]byte, 200_000))
@@ -68,7 +68,7 @@ func newFuzzApp(t *testing.T) *fuzzApp {
 			st.Reset(ErrCodeInternal)
 			st.conn.FlushAfterBatch()
 		case 5: // a large one, before the end of the request, of which what waits is dropped
-			st.write(Outgoing{Headers: okHeaders, Data: make([]byte, 100_000)})
+			st.write(outgoing{Headers: okHeaders, Data: make([]byte, 100_000)})
 			if st.Expect(0, fuzzExpected) {
 				st.conn.FlushAfterBatch()
 			}
@@ -91,7 +91,7 @@ func newFuzzApp(t *testing.T) *fuzzApp {
 		case 3: // gives no window back
 		case 5:
 			if endStream {
-				st.write(Outgoing{Discard: true, Trailers: okTrailers})
+				st.write(outgoing{Discard: true, Trailers: okTrailers})
 			}
 		default:
 			return false

@@ -152,7 +152,7 @@ func (p *peer) stopsReading() {
 	st := p.open(1)
 	p.nc.Limit(10)
 	go func() {
-		st.Write(Outgoing{Headers: okHeaders, Data: make([]byte, 1<<20)})
+		st.Write(outgoing{Headers: okHeaders, Data: make([]byte, 1<<20)})
 		p.conn.Flush()
 	}()
 	synctest.Wait()

@@ -98,7 +98,7 @@ func (c *Conn) processData(f frame) error {
 		st.state.set(remoteClosed)
 	}
 	st.Handler.HandleData(data, endStream)
-	c.endDrained(st)
+	c.removeRead(st)
 	return nil
 }
 

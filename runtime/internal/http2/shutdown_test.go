@@ -211,12 +211,12 @@ func TestConn_End(t *testing.T) {
 		withPeer(t, Config{}, func(p *peer) {
 			p.GreetServer()
 			st := p.open(1)
-			st.Write(Outgoing{Headers: okHeaders, Data: []byte("part")})
+			st.Write(outgoing{Headers: okHeaders, Data: []byte("part")})
 			p.conn.End(ErrCodeEnhanceYourCalm, "too_many_pings")
 			p.WantHeaders(1, false)
 			p.WantData(1, false, "part")
 			p.wantGoAway(ErrCodeEnhanceYourCalm)
-			if _, err := st.Write(Outgoing{Data: []byte("x")}); err == nil {
+			if _, err := st.Write(outgoing{Data: []byte("x")}); err == nil {
 				p.t.Error("Write after End succeeded")
 			}
 			p.WriteHeaders(3, true, request()...) // thrown away
@@ -240,7 +240,7 @@ func TestConn_End(t *testing.T) {
 			st := p.open(1)
 			var room, done bool
 			go func() {
-				st.Write(Outgoing{Headers: okHeaders, Data: make([]byte, 100)})
+				st.Write(outgoing{Headers: okHeaders, Data: make([]byte, 100)})
 				room, _ = st.WaitRoom(0)
 				done = true
 			}()
@@ -358,7 +358,7 @@ func TestConn_TellsOpenStreamsOnce(t *testing.T) {
 					if err := st.closedBy(p.t); !errors.Is(err, ErrConnClosed) {
 						p.t.Errorf("stream %d was told %v", st.id, err)
 					}
-					if _, err := st.Write(Outgoing{Headers: okHeaders, Finish: true}); err == nil {
+					if _, err := st.Write(outgoing{Headers: okHeaders, Finish: true}); err == nil {
 						p.t.Error("Write succeeds on a connection that is over")
 					}
 					st.Reset(ErrCodeCancel)

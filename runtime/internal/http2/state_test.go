@@ -104,7 +104,7 @@ func TestConn_RemembersStreamsItHasReset(t *testing.T) {
 			if st.id > 20 {
 				return false
 			}
-			st.write(Outgoing{Headers: okHeaders, Finish: true}) // an early response
+			st.write(outgoing{Headers: okHeaders, Finish: true}) // an early response
 			return true
 		}
 		for id := uint32(1); id < 20; id += 2 {

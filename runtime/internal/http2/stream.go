@@ -16,8 +16,8 @@ type Stream struct {
 	conn     *Conn
 	declared int64 // content-length, or -1
 
-	state streamState
-	drain bool // see Outgoing.Drain. Guarded by conn.mu; only the reader writes it, and so may read it without.
+	state     streamState
+	readToEnd bool // see ReadToEnd. Guarded by conn.mu; only the reader writes it, and so may read it without.
 
 	// Owned by the reader.
 	received int64
@@ -27,73 +27,114 @@ type Stream struct {
 	sender
 }
 
-// Outgoing is part of a response, in the order in which it goes out. The slices are field blocks as made by
-// [fields.AppendField], and content.
-type Outgoing struct {
-	Headers  []byte // a HEADERS frame
-	Data     []byte // DATA frames
-	Trailers []byte // a HEADERS frame that ends the stream
-	Finish   bool   // the stream ends here, also without trailers
-	Discard  bool   // data of earlier calls that has not gone out yet is dropped
-	Drain    bool   // the request is read to its end, although the response has ended before; only the reader may ask for that
-
-	// Paid is how many octets of Conn's account the caller has counted for Data. They go with it if it is kept.
-	Paid int64
-
-	// Soon has it all leave without a Flush, a little later: together with what other goroutines that can run write.
-	Soon bool
-}
-
 // ID returns the stream's identifier; 0 until it is open.
 func (st *Stream) ID() uint32 { return st.id }
 
-// Write appends frames to the connection's out-buffer; [Conn.Flush] lets them go. Data for which there is no window
-// waits on the stream. If kept is true, o.Data has become the stream's, which gives it to buffer.Put in the end, and must
-// not be used again; all other slices can be reused at once. The error is a StreamError if the stream cannot be written to
-// any more.
+// Head appends a field block, as [fields.AppendField] makes them, as a HEADERS frame; block can be used again at once.
 //
-// If the response ends before the request has, RST_STREAM with NO_ERROR follows it (RFC 9113, Section 8.1), unless o.Drain.
-func (st *Stream) Write(o Outgoing) (kept bool, err error) {
+// What Head, Data, End and Message append goes with the next [Conn.Flush]. Their error is a [StreamError] if the stream
+// cannot be written to any more.
+func (st *Stream) Head(block []byte) error {
+	st.conn.mu.Lock()
+	defer st.conn.mu.Unlock()
+	if err := st.writableLocked(); err != nil {
+		return err
+	}
+	st.conn.out.appendHeaders(&st.sender, block, false)
+	return nil
+}
+
+// Data appends content. What there is no window for waits on the stream. If taken is true, data is the stream's now, which
+// gives it to buffer.Put in the end: it must not be used again. paid is how many octets of the connection's account the
+// caller has counted for data; they go with it. flush has it leave without a Flush, a little later: in one write with what
+// other goroutines that can run append.
+func (st *Stream) Data(data []byte, paid int64, flush bool) (taken bool, err error) {
+	st.conn.mu.Lock()
+	defer st.conn.mu.Unlock()
+	if err := st.writableLocked(); err != nil {
+		return false, err
+	}
+	if len(data) > 0 {
+		taken = st.conn.out.send(&st.sender, data, paid)
+	}
+	if flush {
+		st.conn.promiseLocked()
+	}
+	return taken, nil
+}
+
+// End ends our half of the stream, with a field block or, if that is nil, without. Content that waits goes before, unless
+// discard drops it. A response that ends before its request declines the rest of that, see [Stream.ReadToEnd].
+func (st *Stream) End(trailers []byte, discard bool) error {
+	st.conn.mu.Lock()
+	defer st.conn.mu.Unlock()
+	if err := st.writableLocked(); err != nil {
+		return err
+	}
+	if discard {
+		st.conn.out.discard(&st.sender)
+	}
+	st.finishLocked(trailers)
+	return nil
+}
+
+// Message appends a whole message, or the rest of one: it is Head unless head is nil, Data unless that is empty, and End, in
+// one.
+func (st *Stream) Message(head, data, trailers []byte, paid int64) (taken bool, err error) {
 	c := st.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !st.state.canSend() || st.sender.finish || c.life.stage >= ending {
-		return false, StreamError{st.id, ErrCodeStreamClosed, "written to after its end"}
+	if err := st.writableLocked(); err != nil {
+		return false, err
 	}
-	c.out.ready()
-	c.out.answered = true
-	if o.Drain { // others must not write it, since the reader looks
-		st.drain = true
-	}
-	if o.Discard {
-		c.out.discard(&st.sender)
-	}
-	if o.Headers != nil {
-		c.out.appendHeaders(&st.sender, o.Headers, o.Finish && o.Data == nil && o.Trailers == nil)
-		if o.Finish && o.Data == nil && o.Trailers == nil {
+	if head != nil {
+		whole := len(data) == 0 && trailers == nil
+		c.out.appendHeaders(&st.sender, head, whole)
+		if whole {
 			st.closeLocalLocked()
 			return false, nil
 		}
 	}
-	if len(o.Data) > 0 {
-		kept = c.out.send(&st.sender, o.Data, o.Paid)
+	if len(data) > 0 {
+		taken = c.out.send(&st.sender, data, paid)
 	}
-	if o.Soon {
-		c.promiseLocked()
+	st.finishLocked(trailers)
+	return taken, nil
+}
+
+// ReadToEnd has the peer's half of the stream read to its end although our half has ended. Otherwise RST_STREAM with NO_ERROR
+// declines the rest of it (RFC 9113, Section 8.1). Only the reader may call it.
+func (st *Stream) ReadToEnd() {
+	st.conn.mu.Lock()
+	st.readToEnd = true
+	st.conn.mu.Unlock()
+}
+
+// writableLocked makes sure that the stream can be written to.
+func (st *Stream) writableLocked() error {
+	c := st.conn
+	if !st.state.canSend() || st.sender.finish || c.life.stage >= ending {
+		return StreamError{st.id, ErrCodeStreamClosed, "written to after its end"}
 	}
-	if (o.Trailers != nil || o.Finish) && c.out.finish(&st.sender, o.Trailers) {
-		st.endLocked(o.Trailers)
+	c.out.ready()
+	c.out.answered = true
+	return nil
+}
+
+// finishLocked ends our half, now or behind what waits.
+func (st *Stream) finishLocked(trailers []byte) {
+	if st.conn.out.finish(&st.sender, trailers) {
+		st.endLocked(trailers)
 	}
-	return kept, nil
 }
 
 // Full reports whether the stream's backlog is more than [Config.MaxPendingBytes], as it was after the caller's last
-// Write at the latest.
+// Data at the latest.
 func (st *Stream) Full() bool { return st.full.Load() }
 
 // WaitRoom flushes, and waits while the stream is full. room is false if the stream is over. inTime is false if it has waited
-// for as long as patience; 0 is for ever.
-func (st *Stream) WaitRoom(patience time.Duration) (room, inTime bool) {
+// for as long as limit; 0 is for ever.
+func (st *Stream) WaitRoom(limit time.Duration) (room, inTime bool) {
 	c := st.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -102,8 +143,8 @@ func (st *Stream) WaitRoom(patience time.Duration) (room, inTime bool) {
 		st.room = sync.NewCond(&c.mu)
 	}
 	late := false
-	if patience > 0 {
-		timer := time.AfterFunc(patience, func() {
+	if limit > 0 {
+		timer := time.AfterFunc(limit, func() {
 			defer c.life.contain()
 			c.mu.Lock()
 			defer c.mu.Unlock()
@@ -141,11 +182,11 @@ func (st *Stream) Consumed(n int) (flush bool) {
 	return st.announce(func(in *inflow) uint32 { return in.consume(n) })
 }
 
-// Expect makes sure that n more octets of content can come, beyond the stream's window if need be: the rest of a
-// message that the application has decided to take. If some is not 0, that is how much of the message has come, and the
+// Expect makes sure that n more octets of content can be sent, beyond the stream's window if need be: the rest of a
+// message that the application has decided to take. If held is not 0, that is how much of the message is there, and the
 // stream's window is then open for what follows the message. The caller flushes if it reports true.
-func (st *Stream) Expect(some, n int) (flush bool) {
-	return st.announce(func(in *inflow) uint32 { return in.expect(some, int32(min(n, maxWindow))) })
+func (st *Stream) Expect(held, n int) (flush bool) {
+	return st.announce(func(in *inflow) uint32 { return in.expect(held, int32(min(n, maxWindow))) })
 }
 
 func (st *Stream) announce(change func(*inflow) uint32) (flush bool) {
@@ -186,7 +227,7 @@ func (st *Stream) endLocked(trailers []byte) {
 func (st *Stream) closeLocalLocked() {
 	c := st.conn
 	if st.state.set(localClosed)&remoteClosed == 0 {
-		if st.drain {
+		if st.readToEnd {
 			return // the end of the request removes it
 		}
 		c.out.buf = appendRSTStream(c.out.buf, st.id, ErrCodeNo)
@@ -196,9 +237,9 @@ func (st *Stream) closeLocalLocked() {
 	c.removeLocked(st, false)
 }
 
-// endDrained forgets a stream whose request has ended after its response. The reader calls it.
-func (c *Conn) endDrained(st *Stream) {
-	if st.drain && st.state.isClosed() {
+// removeRead forgets a stream whose other half has ended after ours. The reader calls it.
+func (c *Conn) removeRead(st *Stream) {
+	if st.readToEnd && st.state.isClosed() {
 		c.mu.Lock()
 		c.removeLocked(st, false)
 		c.in.flushDue = c.in.flushDue || c.life.stage == ending

@@ -129,7 +129,7 @@ func TestSocket_EndsWhenWritingFailsElsewhere(t *testing.T) {
 	}
 	flushed := make(chan struct{})
 	go func() {
-		st.Write(Outgoing{Headers: okHeaders, Finish: true})
+		st.Write(outgoing{Headers: okHeaders, Finish: true})
 		c.Flush()
 		close(flushed)
 	}()

@@ -142,7 +142,7 @@ func TestTLS_PeerThatDoesNotReadPinsNobody(t *testing.T) {
 			go func() {
 				defer close(back)
 				for range 64 { // far more than the buffers of a socket
-					st.Write(Outgoing{Headers: okHeaders, Data: make([]byte, 1<<20)})
+					st.Write(outgoing{Headers: okHeaders, Data: make([]byte, 1<<20)})
 					c.Flush()
 				}
 			}()
@@ -217,7 +217,7 @@ func TestTLS_EndDoesNotWait(t *testing.T) {
 	client.Write(rawFrame(0x8, 0, 0, 1<<30))
 	client.Write(rawFrame(0x1, 0x5, 1, okBlock))
 	st := <-opened
-	st.Write(Outgoing{Headers: okHeaders, Data: make([]byte, 32<<20)})
+	st.Write(outgoing{Headers: okHeaders, Data: make([]byte, 32<<20)})
 	c.Flush()
 	untilStuck(c)
 	client.CloseWrite()

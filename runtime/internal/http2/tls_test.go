@@ -48,7 +48,7 @@ func TestConn_EndIsBounded_OverTLS(t *testing.T) {
 			synctest.Wait()
 			b.Limit(limit)
 			go func() {
-				app.streams[1].Write(Outgoing{Headers: okHeaders, Data: make([]byte, 60_000)})
+				app.streams[1].Write(outgoing{Headers: okHeaders, Data: make([]byte, 60_000)})
 				c.Flush()
 			}()
 			synctest.Wait()

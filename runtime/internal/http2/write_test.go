@@ -21,7 +21,7 @@ func TestStream_WaitRoom(t *testing.T) {
 		{"window opens", func(p *peer, st *testStream) { p.WriteWindowUpdate(1, 1000) }, true},
 		{"the peer resets the stream", func(p *peer, st *testStream) { p.WriteFrame(0x3, 0, 1, h2test.Cancel) }, false},
 		{"the application resets the stream", func(p *peer, st *testStream) { st.Reset(ErrCodeCancel) }, false},
-		{"what waits is discarded", func(p *peer, st *testStream) { st.Write(Outgoing{Discard: true, Trailers: okTrailers}) }, false},
+		{"what waits is discarded", func(p *peer, st *testStream) { st.Write(outgoing{Discard: true, Trailers: okTrailers}) }, false},
 		{"the connection breaks", func(p *peer, st *testStream) { p.nc.Close() }, false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -30,7 +30,7 @@ func TestStream_WaitRoom(t *testing.T) {
 				st := p.open(1)
 				var room, done bool
 				go func() {
-					st.Write(Outgoing{Headers: okHeaders, Data: make([]byte, 100)})
+					st.Write(outgoing{Headers: okHeaders, Data: make([]byte, 100)})
 					room, _ = st.WaitRoom(0)
 					done = true
 				}()
@@ -78,7 +78,7 @@ func TestStream_EarlyResponse(t *testing.T) {
 	withPeer(t, Config{ConnWindow: 65535}, func(p *peer) {
 		p.GreetServer()
 		p.app.onRequest = func(st *testStream, _ bool) bool {
-			st.write(Outgoing{Headers: okHeaders, Data: []byte("no, thanks"), Finish: true})
+			st.write(outgoing{Headers: okHeaders, Data: []byte("no, thanks"), Finish: true})
 			return true
 		}
 		p.WriteHeaders(1, false, request()...)
@@ -102,40 +102,40 @@ func TestStream_Write(t *testing.T) {
 	big := strings.Repeat("v", 40_000)
 	for _, row := range []struct {
 		name  string
-		write []Outgoing
+		write []outgoing
 		want  func(p *peer)
 	}{
-		{"only headers", []Outgoing{{Headers: okHeaders, Finish: true}}, func(p *peer) { p.WantHeaders(1, true) }},
-		{"headers, later the end", []Outgoing{{Headers: okHeaders}, {Finish: true}}, func(p *peer) { p.WantHeaders(1, false); p.WantData(1, true, "") }},
-		{"headers, later trailers", []Outgoing{{Headers: okHeaders}, {Trailers: okTrailers}}, func(p *peer) { p.wantReply(1, "") }},
-		{"in four", []Outgoing{{Headers: okHeaders}, {Data: []byte("a")}, {Data: []byte("b")}, {Trailers: okTrailers}}, func(p *peer) {
+		{"only headers", []outgoing{{Headers: okHeaders, Finish: true}}, func(p *peer) { p.WantHeaders(1, true) }},
+		{"headers, later the end", []outgoing{{Headers: okHeaders}, {Finish: true}}, func(p *peer) { p.WantHeaders(1, false); p.WantData(1, true, "") }},
+		{"headers, later trailers", []outgoing{{Headers: okHeaders}, {Trailers: okTrailers}}, func(p *peer) { p.wantReply(1, "") }},
+		{"in four", []outgoing{{Headers: okHeaders}, {Data: []byte("a")}, {Data: []byte("b")}, {Trailers: okTrailers}}, func(p *peer) {
 			p.WantHeaders(1, false)
 			p.WantData(1, false, "a")
 			p.WantData(1, false, "b")
 			p.WantHeaders(1, true)
 		}},
-		{"trailers of three frames", []Outgoing{{Headers: okHeaders, Trailers: fields.AppendField(nil, "big", big)}}, func(p *peer) {
+		{"trailers of three frames", []outgoing{{Headers: okHeaders, Trailers: fields.AppendField(nil, "big", big)}}, func(p *peer) {
 			p.WantHeaders(1, false)
 			if got := p.WantHeaders(1, true); got != "big: "+big {
 				p.t.Errorf("got %d octets", len(got))
 			}
 		}},
-		{"headers of three frames and the end", []Outgoing{{Headers: fields.AppendField(fields.AppendStatus(nil, 404), "big", big), Finish: true}}, func(p *peer) {
+		{"headers of three frames and the end", []outgoing{{Headers: fields.AppendField(fields.AppendStatus(nil, 404), "big", big), Finish: true}}, func(p *peer) {
 			if got := p.WantHeaders(1, true); got != ":status: 404\nbig: "+big {
 				p.t.Errorf("got %d octets", len(got))
 			}
 		}},
-		{"discarding what waits", []Outgoing{{Headers: okHeaders, Data: []byte("0123456789abc")}, {Data: []byte("def")}, {Discard: true, Trailers: okTrailers}}, func(p *peer) {
+		{"discarding what waits", []outgoing{{Headers: okHeaders, Data: []byte("0123456789abc")}, {Data: []byte("def")}, {Discard: true, Trailers: okTrailers}}, func(p *peer) {
 			p.wantReply(1, "0123456789")
 		}},
-		{"discarding, then more", []Outgoing{{Headers: okHeaders, Data: []byte("0123456789abc")}, {Discard: true, Data: []byte("xyz")}, {Trailers: okTrailers}}, func(p *peer) {
+		{"discarding, then more", []outgoing{{Headers: okHeaders, Data: []byte("0123456789abc")}, {Discard: true, Data: []byte("xyz")}, {Trailers: okTrailers}}, func(p *peer) {
 			p.WantHeaders(1, false)
 			p.WantData(1, false, "0123456789")
 			p.WriteWindowUpdate(1, 100)
 			p.WantData(1, false, "xyz")
 			p.WantHeaders(1, true)
 		}},
-		{"after the end", []Outgoing{{Headers: okHeaders, Data: []byte("0123456789abc"), Finish: true}, {Data: []byte("late")}, {Trailers: okTrailers}}, func(p *peer) {
+		{"after the end", []outgoing{{Headers: okHeaders, Data: []byte("0123456789abc"), Finish: true}, {Data: []byte("late")}, {Trailers: okTrailers}}, func(p *peer) {
 			p.WantHeaders(1, false)
 			p.WantData(1, false, "0123456789")
 			p.WriteWindowUpdate(1, 100)
@@ -170,11 +170,11 @@ func TestConn_ConcurrentWrites(t *testing.T) {
 	app.onRequest = func(st *testStream, _ bool) bool {
 		handlers.Go(func() {
 			data := pattern(int(st.id), pieces*size)
-			o := Outgoing{Headers: okHeaders}
+			o := outgoing{Headers: okHeaders}
 			for i := range pieces {
 				o.Data = bytes.Clone(data[i*size : (i+1)*size])
 				st.Write(o)
-				o = Outgoing{}
+				o = outgoing{}
 				switch i % 3 {
 				case 0:
 					st.conn.Flush()
@@ -182,7 +182,7 @@ func TestConn_ConcurrentWrites(t *testing.T) {
 					st.WaitRoom(0)
 				}
 			}
-			st.Write(Outgoing{Trailers: okTrailers})
+			st.Write(outgoing{Trailers: okTrailers})
 			st.conn.Flush()
 		})
 		return true
