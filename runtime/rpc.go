@@ -31,7 +31,7 @@ type rpc struct {
 	stream http2.Stream
 	work.Link
 
-	// Immutable after HandleRequest.
+	// Immutable after HandleHead.
 	conn *connection
 	def  *callDefinition
 
@@ -82,8 +82,8 @@ type afterwards struct {
 	callbacks []func()
 }
 
-// HandleRequest implements http2.StreamHandler.
-func (r *rpc) HandleRequest(endStream bool) {
+// HandleHead implements http2.StreamHandler.
+func (r *rpc) HandleHead(_ *fields.Section, endStream bool) {
 	came := time.Time{}
 	if r.def.hasTimeout {
 		came = time.Now() // what the generic handlers take counts
@@ -153,6 +153,9 @@ func (r *rpc) refuse(why *refusal) {
 	buffer.Put(head)
 	r.conn.h2.FlushAfterBatch()
 }
+
+// HandleTrailers implements http2.StreamHandler: a client's trailers say nothing but that there is no more.
+func (r *rpc) HandleTrailers(*fields.Section) { r.HandleData(nil, true) }
 
 // HandleData implements http2.StreamHandler: it cuts the content into messages.
 func (r *rpc) HandleData(data []byte, endStream bool) {

@@ -29,7 +29,7 @@ type testStream struct {
 	Stream
 	app      *testApp
 	request  *fields.Section
-	requests int    // calls of HandleRequest
+	requests int    // calls of HandleHead
 	data     []byte // the content
 	chunks   int    // calls of HandleData
 	ended    bool   // END_STREAM has come
@@ -59,7 +59,7 @@ func (a *testApp) Panicked(reason any) {
 	a.onPanic(reason)
 }
 
-func (st *testStream) HandleRequest(endStream bool) {
+func (st *testStream) HandleHead(_ *fields.Section, endStream bool) {
 	st.app.streams[st.id] = st
 	st.requests++
 	st.ended = endStream
@@ -98,13 +98,16 @@ func (st *testStream) HandleClose(err error) {
 	}
 }
 
+// HandleTrailers takes trailers for the end of the content, which is all that a server wants of them.
+func (st *testStream) HandleTrailers(*fields.Section) { st.HandleData(nil, true) }
+
 // HandleRemoved comes with the connection's lock held, once for each stream.
 func (st *testStream) HandleRemoved() { st.removed.Add(1) }
 
 func (st *testStream) mustBeOpen(call string) {
 	switch {
 	case st.requests != 1:
-		st.offence = call + " before HandleRequest"
+		st.offence = call + " before HandleHead"
 	case len(st.errs) > 0:
 		st.offence = call + " after HandleClose"
 	}
@@ -187,7 +190,7 @@ func (st *testStream) verdict() error {
 	case st.offence != "":
 		return fmt.Errorf("%s", st.offence)
 	case st.requests != 1:
-		return fmt.Errorf("HandleRequest was called %d times", st.requests)
+		return fmt.Errorf("HandleHead was called %d times", st.requests)
 	case len(st.errs) > 1:
 		return fmt.Errorf("HandleClose was called %d times: %v", len(st.errs), st.errs)
 	case st.removed.Load() != 1:

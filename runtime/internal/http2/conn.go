@@ -10,13 +10,9 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/socket"
 )
 
-// Application is what a connection hands its requests to. Its methods are called by the reader goroutine.
-type Application interface {
-	// NewStream returns the stream for a request, with its Handler set and all else zero; it is usually part of a
-	// struct of the application's. A nil stream refuses the request with REFUSED_STREAM.
-	NewStream(request *fields.Section) *Stream
-
-	// EndBatch is called when everything that was readable has been processed, before the reader waits for more.
+// Events are what a connection tells its user of itself.
+type Events interface {
+	// EndBatch is called by the reader when everything that was readable has been processed, before it waits for more.
 	EndBatch()
 
 	// Panicked is called when a goroutine or a timer of the connection's has panicked, while that unwinds the stack. The
@@ -26,12 +22,16 @@ type Application interface {
 
 // StreamHandler receives what happens on a stream. Its methods are called by the reader goroutine and must not block.
 type StreamHandler interface {
-	// HandleRequest is called once, first. From now on the stream can be written to.
-	HandleRequest(endStream bool)
+	// HandleHead receives the head of a request or of a response. A request's is the first call; from then on the stream
+	// can be written to. Interim responses, with a status of 1xx, go before a response's.
+	HandleHead(head *fields.Section, endStream bool)
 
 	// HandleData receives content; data is valid during the call only. The octets count against the stream's
-	// flow-control window until [Stream.Consumed] gives them back. Trailers are a call with no data and endStream.
+	// flow-control window until [Stream.Consumed] gives them back.
 	HandleData(data []byte, endStream bool)
+
+	// HandleTrailers receives the trailers, with which the peer's half of the stream ends.
+	HandleTrailers(trailers *fields.Section)
 
 	// HandleClose is called when the stream has ended other than by our own END_STREAM: err is a [ResetError], a
 	// [StreamError], or the connection's error. It is the last call, and may come after our own END_STREAM has been
@@ -46,11 +46,12 @@ type StreamHandler interface {
 // ErrConnClosed is the error of streams whose connection is over.
 var ErrConnClosed = errors.New("http2: connection closed")
 
-// Conn is the server's side of an HTTP/2 connection.
+// Conn is an HTTP/2 connection.
 type Conn struct {
-	// Immutable after NewConn.
+	// Immutable after the connection was made.
 	config  *Config
-	app     Application
+	app     Events
+	role    role
 	nc      *socket.Socket
 	account *budget.Budget // of all that the peer makes us hold
 

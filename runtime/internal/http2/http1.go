@@ -8,7 +8,8 @@ import (
 // refuseHTTP1 is called when a client does not begin with HTTP/2's preface. It may speak HTTP/1: someone has opened the port
 // in a browser, or a probe asks for a page. It is told what the port speaks, and the connection ends. The error is of a
 // client that speaks something else; there is none before there is enough to see.
-func (c *Conn) refuseHTTP1() error {
+func (s *server) refuseHTTP1() error {
+	c := s.c
 	input := c.in.buf.unread()
 	line, _, whole := bytes.Cut(input[:min(len(input), longestRequestLine)], []byte("\r\n"))
 	method := 0

@@ -52,17 +52,16 @@ func (c *Conn) processFrame(f frame) error {
 	case frameSettings:
 		return c.processSettings(f)
 	case framePushPromise:
-		// RFC 9113, Section 8.4: "A client cannot push. Thus, servers MUST treat the receipt of a PUSH_PROMISE frame as
-		// a connection error".
-		return ConnError{ErrCodeProtocol, "PUSH_PROMISE from a client"}
+		return c.role.processPushPromise()
 	case framePing:
 		return c.processPing(f)
+	case frameGoAway:
+		last, code := binary.BigEndian.Uint32(f.payload)&streamIDMask, binary.BigEndian.Uint32(f.payload[4:])
+		return c.role.processGoAway(last, ErrCode(code), string(f.payload[8:]))
 	case frameWindowUpdate:
 		return c.processWindowUpdate(f)
 	}
-	// GOAWAY (RFC 9113, Section 6.8): the peer opens no more streams; those that are open go on. Section 5.5: types that are
-	// not known are ignored.
-	return nil
+	return nil // RFC 9113, Section 5.5: types that are not known are ignored.
 }
 
 // processData processes DATA (RFC 9113, Section 6.1).
@@ -87,6 +86,9 @@ func (c *Conn) processData(f frame) error {
 	}
 	if !inWindow {
 		return StreamError{f.streamID, ErrCodeFlowControl, "DATA beyond the stream's window"}
+	}
+	if !st.headed {
+		return StreamError{f.streamID, ErrCodeProtocol, "DATA before HEADERS"}
 	}
 	st.received += int64(len(data))
 	if st.declared >= 0 && (st.received > st.declared || endStream && st.received != st.declared) {

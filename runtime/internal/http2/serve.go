@@ -11,9 +11,8 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/socket"
 )
 
-// NewConn returns a connection on nc. Serve has to be called. config is one that [Config.WithDefaults] has returned; many
-// connections can have it in common. account counts what the peer makes us hold.
-func NewConn(nc net.Conn, app Application, config *Config, account *budget.Budget) *Conn {
+// newConn returns a connection on nc that has no role yet.
+func newConn(nc net.Conn, app Events, config *Config, account *budget.Budget) *Conn {
 	c := &Conn{config: config, app: app, nc: socket.New(nc), account: account}
 	c.in = inbound{
 		floods: newFloods(config),
@@ -28,15 +27,15 @@ func NewConn(nc net.Conn, app Application, config *Config, account *budget.Budge
 	c.out.stall = stall{account: account, after: config.WriteTimeout, checkProgressFunc: c.checkProgress}
 	c.credit.claim = budget.Claim{Line: budget.ForWindow, Granted: c.grantWindow}
 	c.life = lifetime{nc: c.nc, app: app}
-	c.out.buf = appendSettings(nil, // first of all frames, RFC 9113, Section 3.4; it leaves when the peer's preface is there
-		setting{settingMaxConcurrentStreams, uint32(config.MaxConcurrentStreams)},
-		setting{settingInitialWindowSize, uint32(config.StreamWindow)},
-		setting{settingMaxHeaderListSize, uint32(config.MaxHeaderListBytes)},
-	)
-	if more := config.ConnWindow - defaultWindow; more > 0 {
+	return c
+}
+
+// announce appends the first of our frames.
+func (c *Conn) announce(settings ...setting) {
+	c.out.buf = appendSettings(c.out.buf, settings...)
+	if more := c.config.ConnWindow - defaultWindow; more > 0 {
 		c.out.buf = appendWindowUpdate(c.out.buf, 0, uint32(more))
 	}
-	return c
 }
 
 // Serve reads the connection until it ends and returns why: nil if it ended in good order. It closes the socket and
@@ -50,6 +49,7 @@ func (c *Conn) Serve() error { return c.finish(c.serve()) }
 func (c *Conn) serve() error {
 	if c.in.beginning == prefaceDue {
 		c.watchSetup()
+		c.role.begin()
 	} else if err := c.processBatch(0); err != nil { // what the reader before has left
 		return err
 	}
@@ -79,9 +79,12 @@ func (c *Conn) processBatch(n int) error {
 		return nil
 	}
 	if c.in.beginning == prefaceDue {
-		if done, err := c.checkPreface(); !done {
+		if done, err := c.role.takePreface(); !done {
 			return err
 		}
+		c.mu.Lock()
+		c.in.beginning = settingsDue
+		c.mu.Unlock()
 	}
 	if err := c.processFrames(); err != nil {
 		c.fail(err)
@@ -92,24 +95,6 @@ func (c *Conn) processBatch(n int) error {
 		c.Flush()
 	}
 	return nil
-}
-
-// checkPreface looks for the client's preface (RFC 9113, Section 3.4) at the beginning of the input.
-func (c *Conn) checkPreface() (done bool, err error) {
-	input := c.in.buf.unread()
-	input = input[:min(len(input), len(clientPreface))]
-	if string(input) != clientPreface[:len(input)] {
-		return false, c.refuseHTTP1()
-	}
-	if len(input) < len(clientPreface) {
-		return false, nil
-	}
-	c.in.buf.skip(len(clientPreface))
-	c.mu.Lock()
-	c.in.beginning = settingsDue
-	c.mu.Unlock()
-	c.FlushAfterBatch() // our own preface waits in the out-buffer
-	return true, nil
 }
 
 // Abandon ends the connection for want of a reader: Serve has panicked, and is not called again.

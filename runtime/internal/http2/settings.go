@@ -17,19 +17,28 @@ func (c *Conn) processSettings(f frame) error {
 	if !c.in.floods.controls.take() || len(f.payload) > 6*maxSettings {
 		return ConnError{ErrCodeEnhanceYourCalm, "too many SETTINGS"}
 	}
+	if err := c.applySettings(f.payload); err != nil {
+		return err
+	}
+	c.FlushAfterBatch()
+	c.role.afterSettings()
+	return nil
+}
+
+// applySettings applies the parameters of a SETTINGS frame, and acknowledges it.
+func (c *Conn) applySettings(p []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.in.beginning < begun {
 		c.in.beginning = begun
 		c.watchLocked(time.Now())
 	}
-	for p := f.payload; len(p) > 0; p = p[6:] {
+	for ; len(p) > 0; p = p[6:] {
 		if err := c.applySettingLocked(binary.BigEndian.Uint16(p), binary.BigEndian.Uint32(p[2:])); err != nil {
 			return err
 		}
 	}
 	c.appendControlLocked(appendSettingsAck(c.out.buf))
-	c.FlushAfterBatch()
 	return nil
 }
 

@@ -11,7 +11,7 @@ var shutdownPing = [8]byte{'s', 'h', 'u', 't', 'd', 'o', 'w', 'n'}
 
 // Shutdown ends the connection once the streams that are open have ended. It follows RFC 9113, Section 6.8: a first
 // GOAWAY tells the peer to open no more streams; those already under way are still served; after a round trip, or
-// shutdownPingTime, a second one names the last stream.
+// shutdownPingTime, a second one names the last stream. Where no stream can be under way, that one is the first.
 func (c *Conn) Shutdown() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -20,6 +20,11 @@ func (c *Conn) Shutdown() {
 
 func (c *Conn) shutdownLocked(reason string) {
 	if c.life.stage != serving {
+		return
+	}
+	last, certain := c.role.lastStreamLocked()
+	if certain {
+		c.drainLocked(last, reason)
 		return
 	}
 	c.life.stage = goneAway
@@ -34,12 +39,17 @@ func (c *Conn) drain() {
 	defer c.life.contain()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.life.stage != goneAway {
-		return
+	if c.life.stage == goneAway {
+		c.life.stopTimer()
+		last, _ := c.role.lastStreamLocked()
+		c.drainLocked(last, "")
 	}
+}
+
+// drainLocked sends the GOAWAY that names the peer's last stream.
+func (c *Conn) drainLocked(last uint32, reason string) {
 	c.life.stage = draining
-	c.life.stopTimer()
-	c.out.buf = appendGoAway(c.out.buf, c.streams.highest, ErrCodeNo, "")
+	c.out.buf = appendGoAway(c.out.buf, last, ErrCodeNo, reason)
 	c.endIfDrainedLocked()
 	c.flushLocked()
 }
@@ -62,7 +72,8 @@ func (c *Conn) endLocked(err error, code ErrCode, reason string) {
 		}
 		return
 	}
-	c.out.buf = appendGoAway(c.out.buf, c.streams.highest, code, reason)
+	last, _ := c.role.lastStreamLocked()
+	c.out.buf = appendGoAway(c.out.buf, last, code, reason)
 	c.lastWordsLocked()
 }
 

@@ -8,19 +8,19 @@ import (
 )
 
 // Stream is a request and its response. The application makes it, as part of a struct of its own, and sets Handler;
-// its methods may be called by any goroutine once [StreamHandler.HandleRequest] has been called.
+// its methods may be called by any goroutine once it is open.
 type Stream struct {
 	Handler StreamHandler
 
-	// Immutable after the stream was opened.
-	conn     *Conn
-	declared int64 // content-length, or -1
+	conn *Conn // immutable after the stream was opened
 
 	state     streamState
 	readToEnd bool // see ReadToEnd. Guarded by conn.mu; only the reader writes it, and so may read it without.
 
 	// Owned by the reader.
+	declared int64 // content-length, or -1
 	received int64
+	headed   bool // the head is there, other than of an interim response
 
 	// Guarded by conn.mu.
 	in inflow
@@ -245,6 +245,13 @@ func (c *Conn) removeRead(st *Stream) {
 		c.in.flushDue = c.in.flushDue || c.life.stage == ending
 		c.mu.Unlock()
 	}
+}
+
+// openLocked makes a stream one of the connection's.
+func (c *Conn) openLocked(st *Stream, id uint32) {
+	st.conn, st.id, st.in = c, id, newInflow(int32(c.config.StreamWindow))
+	c.streams.add(st)
+	c.account.Begin(budget.Streams)
 }
 
 // removeLocked forgets a stream. byUs says that we reset it, so that frames may still be under way.

@@ -99,7 +99,7 @@ func TestSocket_EndsWhenWritingFails(t *testing.T) {
 	<-opened
 	client.SetLinger(0)
 	client.Close() // by a TCP reset
-	// The reset has arrived once a write fails; the reader is in HandleRequest all the while.
+	// The reset has arrived once a write fails; the reader is in HandleHead all the while.
 	for err := error(nil); err == nil; {
 		_, err = c.nc.Conn.Write([]byte{0})
 	}

@@ -1,0 +1,167 @@
+package http2
+
+import (
+	"net"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/budget"
+	"github.com/gogreeter/gogreeter/runtime/internal/fields"
+)
+
+// Application is what a server's connection hands its requests to. The reader calls its methods.
+type Application interface {
+	Events
+
+	// NewStream returns the stream for a request, with its Handler set and all else zero; it is usually part of a
+	// struct of the application's. A nil stream refuses the request with REFUSED_STREAM.
+	NewStream(request *fields.Section) *Stream
+}
+
+// NewConn returns a server's connection on nc. Serve has to be called. config is one that [Config.WithDefaults] has returned;
+// many connections can have it in common. account counts what the peer makes us hold.
+func NewConn(nc net.Conn, app Application, config *Config, account *budget.Budget) *Conn {
+	c := newConn(nc, app, config, account)
+	c.role = &server{c, app}
+	c.announce( // our preface, RFC 9113, Section 3.4; it leaves when the client's is there
+		setting{settingMaxConcurrentStreams, uint32(config.MaxConcurrentStreams)},
+		setting{settingInitialWindowSize, uint32(config.StreamWindow)},
+		setting{settingMaxHeaderListSize, uint32(config.MaxHeaderListBytes)},
+	)
+	return c
+}
+
+// server is the role of a connection whose peer opens the streams.
+type server struct {
+	c   *Conn
+	app Application
+}
+
+func (s *server) begin() {}
+
+// takePreface looks for the client's preface (RFC 9113, Section 3.4) at the beginning of the input.
+func (s *server) takePreface() (done bool, err error) {
+	input := s.c.in.buf.unread()
+	input = input[:min(len(input), len(clientPreface))]
+	switch {
+	case string(input) != clientPreface[:len(input)]:
+		return false, s.refuseHTTP1()
+	case len(input) < len(clientPreface):
+		return false, nil
+	}
+	s.c.in.buf.skip(len(clientPreface))
+	s.c.FlushAfterBatch() // our own preface waits in the out-buffer
+	return true, nil
+}
+
+// processBlock opens a stream with a request, or takes the trailers of one.
+func (s *server) processBlock(b fieldBlock) error {
+	c := s.c
+	if b.streamID > c.streams.highest { // only the reader writes it
+		request, err := c.decode(fields.Request, b)
+		if err != nil {
+			return err
+		}
+		if refused, err := s.judge(b, request); refused || err != nil {
+			return err
+		}
+		return s.open(b, request)
+	}
+	trailers, err := c.decode(fields.Trailers, b)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	st := c.streams.open[b.streamID]
+	c.mu.Unlock()
+	switch {
+	case st == nil:
+		return s.headersOnClosedStream(b.streamID)
+	case !st.state.canReceive():
+		return StreamError{st.id, ErrCodeStreamClosed, "HEADERS after END_STREAM"}
+	}
+	return c.processTrailers(st, trailers, b.endStream)
+}
+
+// headersOnClosedStream judges HEADERS on a stream that is closed, or was skipped by the client.
+func (s *server) headersOnClosedStream(id uint32) error {
+	s.c.mu.Lock()
+	byUs, known := s.c.streams.recent.find(id)
+	s.c.mu.Unlock()
+	switch {
+	case byUs:
+		return nil // RFC 9113, Section 5.1: what arrives after our RST_STREAM is ignored.
+	case known:
+		return ConnError{ErrCodeStreamClosed, "HEADERS on a closed stream"}
+	}
+	// RFC 9113, Section 5.1.1: "The identifier of a newly established stream MUST be numerically greater than all
+	// streams that the initiating endpoint has opened".
+	return ConnError{ErrCodeProtocol, "stream identifier is not greater than the last one"}
+}
+
+// judge counts a request as the client's last, and decides whether it becomes a stream. One that is refused has been
+// answered, or is ignored.
+func (s *server) judge(b fieldBlock, request *fields.Section) (refused bool, err error) {
+	c, id := s.c, b.streamID
+	c.mu.Lock()
+	ignored := c.life.stage >= draining
+	full := len(c.streams.open) >= c.config.MaxConcurrentStreams
+	if !ignored {
+		c.streams.begin(id) // failStream, or what follows, ends the opening
+	}
+	if id == maxWindow {
+		// RFC 9113, Section 5.1.1: a client that has used up the stream identifiers needs a new connection. Shutdown says
+		// so, and serves this one.
+		c.shutdownLocked("no stream identifiers are left")
+	}
+	c.mu.Unlock()
+	switch {
+	case ignored:
+		return true, nil
+	case request.Malformed != "":
+		return true, StreamError{id, ErrCodeProtocol, request.Malformed}
+	case b.selfDep:
+		return true, StreamError{id, ErrCodeProtocol, "stream depends on itself"}
+	case full:
+		return true, StreamError{id, ErrCodeRefusedStream, "more streams than SETTINGS_MAX_CONCURRENT_STREAMS"}
+	case b.endStream && request.ContentLength > 0:
+		return true, StreamError{id, ErrCodeProtocol, "content-length without content"}
+	case c.account.Overdrawn():
+		// It is what we hold that is too much, not what the peer does: this costs it no token. RFC 9113, Section 8.7: the
+		// request may be sent again.
+		return true, c.resetStream(StreamError{id, ErrCodeRefusedStream, "more is held for the peer than it may have"})
+	}
+	return false, nil
+}
+
+// open opens a stream for a request.
+func (s *server) open(b fieldBlock, request *fields.Section) error {
+	c := s.c
+	st := s.app.NewStream(request)
+	if st == nil {
+		return StreamError{b.streamID, ErrCodeRefusedStream, "refused by the application"}
+	}
+	st.headed = true
+	st.declared = request.ContentLength
+	if b.endStream {
+		st.state.set(remoteClosed)
+	}
+	c.mu.Lock()
+	c.openLocked(st, b.streamID)
+	c.mu.Unlock()
+	c.in.floods.opened++
+	st.Handler.HandleHead(request, b.endStream)
+	return nil
+}
+
+func (s *server) afterSettings() {}
+
+// processPushPromise refuses what only a server may send. RFC 9113, Section 8.4: "A client cannot push. Thus, servers MUST
+// treat the receipt of a PUSH_PROMISE frame as a connection error".
+func (s *server) processPushPromise() error {
+	return ConnError{ErrCodeProtocol, "PUSH_PROMISE from a client"}
+}
+
+// processGoAway has nothing to do (RFC 9113, Section 6.8): the client takes no streams that we push, and we push none. Those
+// that are open go on.
+func (s *server) processGoAway(uint32, ErrCode, string) error { return nil }
+
+func (s *server) lastStreamLocked() (last uint32, certain bool) { return s.c.streams.highest, false }
