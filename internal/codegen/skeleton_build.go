@@ -19,9 +19,10 @@ type userBuild struct {
 	otherCgo     bool // rather than what this machine has
 	tags         []string
 
-	files []*userFile // without tests
-	tests []*userFile // in the same package
-	types *universe
+	files    []*userFile // without tests
+	tests    []*userFile // in the same package
+	external []*userFile // tests in a package of their own, which imports this one
+	types    *universe
 
 	plain, tested *checkedPackage // as they are on disk: without tests, and with them
 
@@ -92,10 +93,13 @@ func (b *userBuild) choose(matching *build.Context, files []*userFile) (key stri
 			continue
 		}
 		key += file.name + "\n"
-		if file.isTest {
-			b.tests = append(b.tests, file)
-		} else {
+		switch {
+		case !file.isTest:
 			b.files = append(b.files, file)
+		case strings.HasSuffix(file.packageName, "_test"):
+			b.external = append(b.external, file)
+		case file.packageName != "":
+			b.tests = append(b.tests, file)
 		}
 	}
 	return key

@@ -57,8 +57,14 @@ var fuzzPieces = [][]string{
 		"type Shop, ShopServicer int\n", "type Second struct{ pb.UnimplementedShopServicer; first *Impl }\n", "func codes() { // open\n}\n", "const a = iota",
 		"type base struct{}\n\nfunc (base) Get(context.Context, *pb.Item) (r *pb.Item, err error) { return }\n\ntype other struct{ base }\n",
 	},
-	{"", "package impl\n\nvar codes, runtime int\n", "package impl_test\n", "package impl\n\nfunc (Impl) Watch() {}\n", "package impl\n\nfunc {"},                                                                                                             // a test
-	{"", "package impl\n\nfunc helper() {}\n", "//go:build ignore\n\npackage main\n", "package impl\n\nvar _ = helper\n", "//go:build x\n\npackage impl\n\nvar status = 1\n", "//go:build x\n\npackage impl\n\nfunc (*Impl) Watch() {}\n", "package other\n"}, // another file
+	{ // a test
+		"", "package impl\n\nvar codes, runtime int\n", "package impl_test\n", "package impl\n\nfunc (Impl) Watch() {}\n", "package impl\n\nfunc {",
+		"package impl_test\n\nimport \"example.com/corpus/impl\"\n\ntype both struct {\n\timpl.Impl\n\tother\n}\n\ntype other struct{}\n\nfunc (other) Watch() {}\n\nvar _ = both.Watch\n",
+		"package impl_test\n\nimport . \"example.com/corpus/impl\"\n\ntype Shop = Impl\n\nfunc (Impl) Watch() {}\n",
+	},
+	{ // another file
+		"", "package impl\n\nfunc helper() {}\n", "//go:build ignore\n\npackage main\n", "package impl\n\nvar _ = helper\n", "//go:build x\n\npackage impl\n\nvar status = 1\n", "//go:build x\n\npackage impl\n\nfunc (*Impl) Watch() {}\n", "package other\n",
+	},
 }
 
 // FuzzSkeletonEdit has the skeleton mode complete packages of a user's, of which nothing may be lost. Text is only added;
@@ -167,6 +173,11 @@ func runAndCount(dir string, cache *packageCache) (mistakes map[string]int, mess
 		for _, checked := range []*checkedPackage{b.plain, b.tested} {
 			for _, err := range checked.errors {
 				mistakes[fmt.Sprint(b, checked == b.plain, errorKey(err))]++
+			}
+		}
+		if len(b.external) > 0 {
+			for _, err := range w.pkg.checkExternal(b, b.tested).errors {
+				mistakes[fmt.Sprint(b, "from outside", errorKey(err))]++
 			}
 		}
 	}

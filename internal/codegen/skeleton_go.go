@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -182,6 +183,29 @@ func (g *goCommand) packages(b *userBuild, importPaths []string) (map[string]*go
 		byPath[pkg.ImportPath] = pkg
 	}
 	return byPath, nil
+}
+
+// isReached says whether packages import another one, by whatever way.
+func isReached(listed map[string]*goPackage, from []string, wanted string) bool {
+	if listed[wanted] == nil {
+		return false
+	}
+	seen := make(map[string]bool)
+	for len(from) > 0 {
+		importPath := from[len(from)-1]
+		from = from[:len(from)-1]
+		if seen[importPath] {
+			continue
+		}
+		seen[importPath] = true
+		if pkg := listed[importPath]; pkg != nil {
+			if slices.Contains(pkg.Imports, wanted) {
+				return true
+			}
+			from = append(from, pkg.Imports...)
+		}
+	}
+	return false
 }
 
 // decodeAll reads one JSON value after the other.

@@ -132,8 +132,13 @@ func (w *skeletonWriter) verify(edited map[*userFile][]byte) error {
 	for _, b := range w.pkg.builds {
 		plain := w.pkg.checkFiles(b, now(b.files))
 		errs := plain.newErrors(b.plain)
+		tested := plain
 		if len(errs) == 0 && len(b.tests) > 0 {
-			errs = w.pkg.checkFiles(b, now(slices.Concat(b.files, b.tests))).newErrors(b.tested)
+			tested = w.pkg.checkFiles(b, now(slices.Concat(b.files, b.tests)))
+			errs = tested.newErrors(b.tested)
+		}
+		if len(errs) == 0 && len(b.external) > 0 {
+			errs = w.pkg.checkExternal(b, tested).newErrors(w.pkg.checkExternal(b, b.tested))
 		}
 		if len(errs) > 0 {
 			return w.explain(b, errs[0])

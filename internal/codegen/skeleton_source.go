@@ -161,10 +161,7 @@ func (f *userFile) readHead() {
 // parse parses the files of all builds. Tests may be broken: they are not written to, and what can be known of them is.
 func (p *userPackage) parse() error {
 	for _, b := range p.builds {
-		b.tests = slices.DeleteFunc(b.tests, func(f *userFile) bool {
-			return f.packageName == "" || strings.HasSuffix(f.packageName, "_test")
-		})
-		for _, file := range slices.Concat(b.files, b.tests) {
+		for _, file := range slices.Concat(b.files, b.tests, b.external) {
 			if file.syntax != nil {
 				continue
 			}
@@ -208,12 +205,14 @@ func (p *userPackage) check(b *userBuild, command *goCommand, added map[string]*
 		gatherImports(paths, a.files)
 	}
 	gatherImports(paths, p.syntaxOf(slices.Concat(b.files, b.tests)))
+	inner := slices.Collect(maps.Keys(paths))
+	gatherImports(paths, p.syntaxOf(b.external))
 	maps.DeleteFunc(paths, func(importPath string, _ bool) bool { return importPath == p.importPath || !isPlain(importPath) })
 	listed, err := command.packages(b, slices.Sorted(maps.Keys(paths)))
 	if err != nil {
 		return err
 	}
-	if listed[p.importPath] != nil {
+	if isReached(listed, inner, p.importPath) {
 		return fmt.Errorf("what the package in %s imports, or would with an implementation in it, imports that package: "+
 			"Go allows no such circle, name another directory; nothing has been written", p.dir)
 	}
@@ -236,6 +235,12 @@ func (p *userPackage) checkFiles(b *userBuild, files []*ast.File) *checkedPackag
 		files = added.combine(p.cache.fset, files)
 	}
 	return b.types.check(p.importPath, p.goVersion, files)
+}
+
+// checkExternal checks the tests from outside against this package as it is in c. What they import may import it too.
+// Nothing else depends on them, so that this can wait until something is to be written.
+func (p *userPackage) checkExternal(b *userBuild, c *checkedPackage) *checkedPackage {
+	return b.types.around(p.importPath, c.pkg).check(p.importPath+"_test", p.goVersion, p.syntaxOf(b.external))
 }
 
 func (p *userPackage) syntaxOf(files []*userFile) []*ast.File {

@@ -98,6 +98,14 @@ func (u *universe) load(importPath string) (*types.Package, error) {
 	return pkg, nil
 }
 
+// around returns a universe in which a package, that no package here imports, is what the caller has made of it.
+func (u *universe) around(importPath string, pkg *types.Package) *universe {
+	other := *u
+	other.checked = maps.Clone(u.checked)
+	other.checked[importPath] = pkg
+	return &other
+}
+
 // fingerprint identifies a package by its files and those of all that it imports. It is empty if any of them may change:
 // if they are neither of the standard library nor from the module cache.
 func (u *universe) fingerprint(importPath string) string {
