@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"google.golang.org/protobuf/compiler/protogen"
+
+	"github.com/gogreeter/gogreeter/internal/codegen/gofile"
 )
 
 // annotations returns the text of a .meta file: which symbols of a generated file stand for which declarations of the
@@ -23,7 +25,7 @@ func annotations(o *output) (string, error) {
 	}
 	locations := o.file.symbolLocations()
 	var b strings.Builder
-	forEachSymbol(source, func(symbol string, ident *ast.Ident) {
+	gofile.ForEachSymbol(source, func(symbol string, ident *ast.Ident) {
 		location, ok := locations[symbol]
 		if !ok {
 			return
@@ -46,8 +48,9 @@ func (f *File) symbolLocations() map[string]protogen.Location {
 			locations[name] = s.source.Location
 		}
 		for _, m := range s.Methods {
-			locations[m.FakeCall] = m.source.Location
-			locations[m.NameConstant] = m.source.Location
+			for _, name := range m.declarations() {
+				locations[name] = m.source.Location
+			}
 			for _, typ := range []string{s.Servicer, s.Unimplemented, s.Fake} {
 				locations[typ+"."+m.Name] = m.source.Location
 			}
@@ -56,66 +59,4 @@ func (f *File) symbolLocations() map[string]protogen.Location {
 		}
 	}
 	return locations
-}
-
-// forEachSymbol calls visit for each declaration of a file, in the order of the file.
-func forEachSymbol(source *ast.File, visit func(symbol string, ident *ast.Ident)) {
-	for _, decl := range source.Decls {
-		switch decl := decl.(type) {
-		case *ast.FuncDecl:
-			name := decl.Name.Name
-			if receiver := receiverType(decl); receiver != "" {
-				name = receiver + "." + name
-			}
-			visit(name, decl.Name)
-		case *ast.GenDecl:
-			for _, spec := range decl.Specs {
-				visitSpec(spec, visit)
-			}
-		}
-	}
-}
-
-func visitSpec(spec ast.Spec, visit func(symbol string, ident *ast.Ident)) {
-	switch spec := spec.(type) {
-	case *ast.ValueSpec:
-		for _, name := range spec.Names {
-			visit(name.Name, name)
-		}
-	case *ast.TypeSpec:
-		visit(spec.Name.Name, spec.Name)
-		var members *ast.FieldList
-		switch typ := spec.Type.(type) {
-		case *ast.InterfaceType:
-			members = typ.Methods
-		case *ast.StructType:
-			members = typ.Fields
-		default:
-			return
-		}
-		for _, member := range members.List {
-			for _, name := range member.Names {
-				visit(spec.Name.Name+"."+name.Name, name)
-			}
-		}
-	}
-}
-
-// receiverType returns the name of the type that a method belongs to, and "" for a function.
-func receiverType(decl *ast.FuncDecl) string {
-	if decl.Recv == nil || len(decl.Recv.List) != 1 {
-		return ""
-	}
-	typ := decl.Recv.List[0].Type
-	if pointer, ok := typ.(*ast.StarExpr); ok {
-		typ = pointer.X
-	}
-	if generic, ok := typ.(*ast.IndexExpr); ok {
-		typ = generic.X
-	}
-	name, ok := typ.(*ast.Ident)
-	if !ok {
-		return ""
-	}
-	return name.Name
 }

@@ -100,7 +100,7 @@ func (v *validator) checkDirectory(f *File, plugin *protogen.Plugin) {
 func (v *validator) checkImports(m *Method) {
 	for _, message := range []Symbol{m.Request, m.Response} {
 		var reason string
-		switch name := m.Service.File.imports.packageName(message.ImportPath); {
+		switch name := m.Service.File.imports.PackageName(message.ImportPath); {
 		case message.ImportPath == m.Service.File.ImportPath:
 			continue
 		case strings.HasPrefix(message.ImportPath, "."), strings.HasPrefix(message.ImportPath, "/"),

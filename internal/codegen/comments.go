@@ -41,44 +41,10 @@ func (d Doc) paragraph(lines ...string) Doc {
 	return append(d, lines...)
 }
 
-// serviceDoc documents the servicer of a service: what it is, then what the .proto file says of the service.
-func serviceDoc(s *Service) Doc {
-	doc := Doc{s.Servicer + " is what an implementation of the service " + s.FullName + " provides."}
-	doc = doc.paragraph(commentLines(s.source.Comments)...)
-	if !doc.isDeprecated() {
-		doc = append(doc, s.Deprecation...)
-	}
-	return doc.settled()
-}
-
-// deprecation returns the last paragraph of the comment on whatever is declared for a deprecated service, in the form
-// that Go tools know; with the empty line in front of it.
-func deprecation(s *Service) Doc {
-	switch {
-	case s.Deprecated:
-		return Doc{"", "Deprecated: the service " + s.FullName + " is marked as deprecated in its .proto file."}
-	case s.File.Deprecated:
-		return Doc{"", "Deprecated: " + s.File.Source + " is marked as deprecated."}
-	}
-	return nil
-}
-
-// methodDoc documents a method with what the .proto file says of it.
-func methodDoc(m *Method) Doc {
-	doc := Doc(commentLines(m.source.Comments))
-	if len(doc) == 0 {
-		doc = Doc{m.Name + " handles the RPC " + m.Path + "."}
-	}
-	if m.Deprecated && !doc.isDeprecated() {
-		doc = doc.paragraph("Deprecated: the method " + m.FullName + " is marked as deprecated in its .proto file.")
-	}
-	return doc
-}
-
-// settled returns the comment as gofmt leaves it. To format it once, with the rest of the file, is not always enough:
+// formatted returns the comment as gofmt leaves it. To format it once, with the rest of the file, is not always enough:
 // an empty line that gofmt adds can make it take the next line for a heading, which it marks as one the next time, and
 // of a row of backticks it makes one quotation mark at a time.
-func (d Doc) settled() Doc {
+func (d Doc) formatted() Doc {
 	var b strings.Builder
 	for _, line := range d {
 		b.WriteString(strings.TrimPrefix(line, " "))
@@ -88,20 +54,20 @@ func (d Doc) settled() Doc {
 	for range 5 + strings.Count(text, "``") + strings.Count(text, "''") {
 		var parser comment.Parser
 		var printer comment.Printer
-		formatted := string(printer.Comment(parser.Parse(text)))
-		if formatted == text {
+		again := string(printer.Comment(parser.Parse(text)))
+		if again == text {
 			break
 		}
-		text = formatted
+		text = again
 	}
-	var settled Doc
+	var lines Doc
 	for line := range strings.SplitSeq(strings.TrimSuffix(text, "\n"), "\n") {
 		if line != "" && line[0] != '\t' {
 			line = " " + line
 		}
-		settled = append(settled, line)
+		lines = append(lines, line)
 	}
-	return settled
+	return lines
 }
 
 // isDeprecated says whether there is a paragraph that Go tools take for a notice of deprecation.
@@ -177,7 +143,7 @@ func packageDoc(f *protogen.File) string {
 	if len(doc) == 0 {
 		return ""
 	}
-	return doc.settled().String()
+	return doc.formatted().String()
 }
 
 func locationDoc(f *protogen.File, field int32) Doc {

@@ -73,7 +73,7 @@ func FuzzComments(f *testing.F) {
 			LeadingDetached: []protogen.Comments{protogen.Comments(trailing)},
 			Leading:         protogen.Comments(leading),
 			Trailing:        protogen.Comments(trailing),
-		})...).settled()
+		})...).formatted()
 		source := "// Code generated. DO NOT EDIT.\n\npackage p\n\n" + doc.String() + "type T interface {\n" + doc.Indent() + "\tM()\n}\n"
 		formatted, err := format.Source([]byte(source))
 		if err != nil {

@@ -3,25 +3,24 @@
 // It does not write messages; protoc-gen-go does. It knows nothing of the wire either: what it writes names things,
 // and the package runtime does them.
 //
-// A request passes through these steps, each in files of its own:
+// A run is this walk, from the request on stdin to the files in the response on stdout:
 //
-//	run.go, reduce.go                   what protoc sends, without what has no bearing on services
-//	options.go                          what the user asks for
-//	model.go, imports.go, comments.go   what the templates see: every name and every comment is decided here
-//	clash.go, names.go, executor.go     whether a Go compiler and the runtime would take it
-//	render.go and ../../templates       the text
-//	response.go, annotate.go            what protoc gets
-//	platform.go                         names of files that mean something to the go command
+//  1. Run (run.go) reads the request, and respond (generate.go) takes it apart. reduce.go leaves out what has no bearing on
+//     services, which is most of it.
+//  2. The options (options.go) say what the user asks for.
+//  3. newFiles makes a model of each .proto file with services (model.go; comments.go for what the documentation says,
+//     executor.go for our own option). Every name is decided here, so that templates only lay out.
+//  4. validate (validate.go, clash.go, names.go) finds what a Go compiler or the runtime would refuse, and says so in terms
+//     of the .proto files (mistakes.go). From here on, what fails is a template or a name of a file.
+//  5. render (render.go and ../../templates) makes text of the models, with the imports that it turns out to need.
+//     platform.go tells of files whose names mean something to the go command.
+//  6. responseFiles (response.go, annotate.go) makes the response of it.
 //
-// The skeleton mode takes the place of render.go, and writes into the user's package itself:
+// The option skeleton= takes another way after step 4: skeleton.go renders what would be generated, describes the
+// services, and has the package skeleton write implementations into the user's package. The response is empty.
 //
-//	skeleton.go                             what is done for each service
-//	skeleton_source.go, skeleton_build.go   the user's files, and the builds that they are for
-//	skeleton_go.go, skeleton_types.go       the packages around them, by the go command and the type checker
-//	skeleton_use.go, skeleton_servicer.go   which types are servicers, and what they lack
-//	skeleton_complete.go, skeleton_edit.go  what is added to files, and where
-//	skeleton_save.go                        whether it compiles, and that nothing is lost
+// The package gofile has what both ways need: which names a file gives to its imports, and what it declares.
 //
-// Everything runs on the caller's goroutine but render.go, which spreads files over the processors. Nothing there is
-// shared between files: each has its own model. Read generate.go next.
+// Everything runs on the caller's goroutine but render, which spreads files over the processors. Nothing there is shared
+// between files, since each has its own model, but the names of packages, which nobody changes any more.
 package codegen

@@ -9,6 +9,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/pluginpb"
+
+	"github.com/gogreeter/gogreeter/internal/codegen/skeleton"
 )
 
 const supportedFeatures = uint64(pluginpb.CodeGeneratorResponse_FEATURE_PROTO3_OPTIONAL |
@@ -18,7 +20,7 @@ const supportedFeatures = uint64(pluginpb.CodeGeneratorResponse_FEATURE_PROTO3_O
 // apart; see reduce.
 func respond(request *pluginpb.CodeGeneratorRequest, reports io.Writer) *pluginpb.CodeGeneratorResponse {
 	response := &pluginpb.CodeGeneratorResponse{
-		// Said with an error too: protoc would otherwise complain of the edition, and hide the error.
+		// They are there with an error too: protoc would otherwise complain of the edition, and hide the error.
 		SupportedFeatures: proto.Uint64(supportedFeatures),
 		MinimumEdition:    proto.Int32(int32(descriptorpb.Edition_EDITION_PROTO2)),
 		MaximumEdition:    proto.Int32(int32(descriptorpb.Edition_EDITION_2024)),
@@ -50,7 +52,7 @@ func generate(
 		return nil, err
 	}
 	if options.skeleton != "" {
-		return nil, skeletons(files, options, reports, newPackageCache()) // It writes its files itself.
+		return nil, skeletons(files, options, reports, skeleton.NewCache()) // It writes its files itself.
 	}
 	reportPlatforms(files, reports)
 	outputs, err := render(files, options)

@@ -106,19 +106,19 @@ func TestAnnotateCode_IsAnOption(t *testing.T) {
 	}
 }
 
-// TestComments_AreSettled has comments that gofmt changes twice: what is generated must not change when a user formats it.
-func TestComments_AreSettled(t *testing.T) {
-	for _, said := range []string{"  0000\nA\n\nB", "  0000\rA\n\nB", " ``` \n", " # A\n"} {
+// TestComments_AreFormatted has comments that gofmt changes twice: what is generated must not change when a user formats it.
+func TestComments_AreFormatted(t *testing.T) {
+	for _, written := range []string{"  0000\nA\n\nB", "  0000\rA\n\nB", " ``` \n", " # A\n"} {
 		text := `message_type { name: "M" } service { name: "S" ` + method("One", "M") + `}
-			source_code_info { location { path: [6, 0] span: [10, 0, 1] leading_comments: ` + fmt.Sprintf("%q", said) + ` } }`
+			source_code_info { location { path: [6, 0] span: [10, 0, 1] leading_comments: ` + fmt.Sprintf("%q", written) + ` } }`
 		response := respondTo(t, "", text)
 		if len(response.File) != 1 {
-			t.Fatalf("%q: %s", said, response.GetError())
+			t.Fatalf("%q: %s", written, response.GetError())
 		}
 		content := []byte(response.File[0].GetContent())
 		again, err := format.Source(content)
 		if err != nil || !bytes.Equal(again, content) {
-			t.Errorf("%q: gofmt changes what is generated: %v\n%s", said, err, firstDifference(string(content), string(again)))
+			t.Errorf("%q: gofmt changes what is generated: %v\n%s", written, err, firstDifference(string(content), string(again)))
 		}
 	}
 }

@@ -6,11 +6,8 @@ import (
 	"strings"
 
 	"google.golang.org/protobuf/compiler/protogen"
-)
 
-const (
-	runtimeModule  = "github.com/gogreeter/gogreeter"
-	runtimePackage = runtimeModule + "/runtime"
+	"github.com/gogreeter/gogreeter/internal/codegen/gofile"
 )
 
 // File is what the templates see of a .proto file. Its exported fields and methods are what templates of users may
@@ -33,7 +30,7 @@ type File struct {
 
 	RuntimeModule string // where the runtime comes from
 
-	imports *importSet
+	imports *gofile.Imports
 	source  *protogen.File
 	prefix  string // path of the generated file, up to where the plugin's own suffix begins
 }
@@ -88,6 +85,27 @@ type Method struct {
 	source *protogen.Method
 }
 
+// Symbol is something that a Go package declares. In a template it prints as the Go code that refers to it, and the
+// file then imports the package.
+type Symbol struct {
+	Name       string
+	ImportPath string
+
+	imports *gofile.Imports
+}
+
+// String returns the Go code that refers to the symbol, and notes the import.
+func (s Symbol) String() string { return s.imports.Qualify(s.ImportPath, s.Name) }
+
+func (f *File) symbol(ident protogen.GoIdent) Symbol {
+	return Symbol{ident.GoName, string(ident.GoImportPath), f.imports}
+}
+
+// Generated is a symbol of the service's generated code, for code in another package.
+func (s *Service) Generated(name string) Symbol {
+	return Symbol{name, s.File.ImportPath, s.File.imports}
+}
+
 // StreamsRequests says whether any method of the service does.
 func (s *Service) StreamsRequests() bool {
 	return slices.ContainsFunc(s.Methods, func(m *Method) bool { return m.StreamsRequests })
@@ -118,7 +136,7 @@ func newFile(source *protogen.File, packageNames map[string]string, o *options) 
 		Registrars:       o.parts[partRegistrars],
 		Fakes:            o.parts[partFakes],
 		RequireEmbedding: o.requireEmbedding,
-		RuntimeModule:    runtimeModule,
+		RuntimeModule:    path.Dir(gofile.RuntimePackage),
 		source:           source,
 		prefix:           source.GeneratedFilenamePrefix,
 	}
@@ -132,7 +150,7 @@ func newFile(source *protogen.File, packageNames map[string]string, o *options) 
 		f.prefix = path.Join(path.Dir(f.prefix), f.PackageName, path.Base(f.prefix))
 		packageNames[f.ImportPath] = f.PackageName // we generate it
 	}
-	f.imports = newImportSet(f.ImportPath, packageNames)
+	f.imports = gofile.NewImports(f.ImportPath, packageNames)
 	for i, service := range source.Services {
 		if o.services == nil || o.services[string(service.Desc.FullName())] {
 			f.Services = append(f.Services, newService(f, i, service, o))
@@ -214,6 +232,40 @@ func newMethod(s *Service, source *protogen.Method, o *options) *Method {
 	}
 	m.Doc = methodDoc(m)
 	return m
+}
+
+// serviceDoc documents the servicer of a service: what it is, then what the .proto file says of the service.
+func serviceDoc(s *Service) Doc {
+	doc := Doc{s.Servicer + " is what an implementation of the service " + s.FullName + " provides."}
+	doc = doc.paragraph(commentLines(s.source.Comments)...)
+	if !doc.isDeprecated() {
+		doc = append(doc, s.Deprecation...)
+	}
+	return doc.formatted()
+}
+
+// deprecation returns the last paragraph of the comment on whatever is declared for a deprecated service, in the form
+// that Go tools know; with the empty line in front of it.
+func deprecation(s *Service) Doc {
+	switch {
+	case s.Deprecated:
+		return Doc{"", "Deprecated: the service " + s.FullName + " is marked as deprecated in its .proto file."}
+	case s.File.Deprecated:
+		return Doc{"", "Deprecated: " + s.File.Source + " is marked as deprecated."}
+	}
+	return nil
+}
+
+// methodDoc documents a method with what the .proto file says of it.
+func methodDoc(m *Method) Doc {
+	doc := Doc(commentLines(m.source.Comments))
+	if len(doc) == 0 {
+		doc = Doc{m.Name + " handles the RPC " + m.Path + "."}
+	}
+	if m.Deprecated && !doc.isDeprecated() {
+		doc = doc.paragraph("Deprecated: the method " + m.FullName + " is marked as deprecated in its .proto file.")
+	}
+	return doc
 }
 
 // goName returns the Go name of a service or method: the one that the user asked for, or else the usual one.

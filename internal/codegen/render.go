@@ -10,10 +10,13 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"text/template"
 
+	"github.com/gogreeter/gogreeter/internal/codegen/gofile"
 	"github.com/gogreeter/gogreeter/templates"
 )
 
@@ -50,32 +53,25 @@ func render(files []*File, o *options) ([]*output, error) {
 	outputs := make([][]*output, len(files))
 	errs := make([]error, len(files))
 	var wait sync.WaitGroup
-	next := make(chan int)
+	var next atomic.Int64 // index of the next file
 	for range min(runtime.GOMAXPROCS(0), len(files)) {
 		worker, err := newRenderer(text)
 		if err != nil {
 			return nil, err
 		}
 		wait.Go(func() {
-			for i := range next {
+			for i := int(next.Add(1)) - 1; i < len(files); i = int(next.Add(1)) - 1 {
 				outputs[i], errs[i] = worker.renderAll(files[i], text.jobs)
 			}
 		})
 	}
-	for i := range files {
-		next <- i
-	}
-	close(next)
 	wait.Wait()
-
-	var all []*output
-	for i := range files {
-		if errs[i] != nil {
-			return nil, errs[i]
+	for _, err := range errs {
+		if err != nil {
+			return nil, err
 		}
-		all = append(all, outputs[i]...)
 	}
-	return all, nil
+	return slices.Concat(outputs...), nil
 }
 
 // templateSet is the built-in templates with those of the user.
@@ -93,35 +89,41 @@ func parseTemplates(userDir string, functions template.FuncMap) (*templateSet, e
 	if _, err := text.root.ParseFS(templates.FS, "*"+templateSuffix); err != nil {
 		return nil, err
 	}
-	if userDir == "" {
-		return text, nil
+	if userDir != "" {
+		if err := text.addUsers(userDir); err != nil {
+			return nil, fmt.Errorf("option template_dir=%s: %w", userDir, err)
+		}
 	}
-	if info, err := os.Stat(userDir); err != nil || !info.IsDir() {
-		return nil, fmt.Errorf("option template_dir=%s: there is no such directory, seen from where protoc or buf runs",
-			userDir)
+	return text, nil
+}
+
+// addUsers reads the templates in the user's directory, which replace built-in ones or write files of their own.
+func (t *templateSet) addUsers(dir string) error {
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return errors.New("there is no such directory, seen from where protoc or buf runs")
 	}
-	names, err := filepath.Glob(filepath.Join(userDir, "*"+templateSuffix))
+	names, err := filepath.Glob(filepath.Join(dir, "*"+templateSuffix))
 	if err != nil || len(names) == 0 {
-		return nil, fmt.Errorf("option template_dir=%s: there is no *%s in it", userDir, templateSuffix)
+		return fmt.Errorf("there is no *%s in it", templateSuffix)
 	}
 	for _, path := range names { // Glob sorts them.
 		content, err := os.ReadFile(path)
 		if err != nil {
-			return nil, fmt.Errorf("option template_dir=%s: %w", userDir, err)
+			return err
 		}
 		name := filepath.Base(path)
-		if _, err := text.root.New(name).Parse(string(content)); err != nil {
-			return nil, fmt.Errorf("option template_dir=%s: %w", userDir, err)
+		if _, err := t.root.New(name).Parse(string(content)); err != nil {
+			return err
 		}
 		if _, err := fs.Stat(templates.FS, name); err == nil || strings.HasPrefix(name, "_") {
 			continue // It replaces a built-in template, or holds definitions for others.
 		}
-		text.jobs = append(text.jobs, job{
+		t.jobs = append(t.jobs, job{
 			template: name,
 			suffix:   "_gogreeter_" + strings.TrimSuffix(name, templateSuffix) + ".pb.go",
 		})
 	}
-	return text, nil
+	return nil
 }
 
 // renderer executes templates for one file after the other.
@@ -143,13 +145,11 @@ func newRenderer(text *templateSet) (*renderer, error) {
 // functions are what templates can call; docs/generator.md describes them.
 func (r *renderer) functions() template.FuncMap {
 	return template.FuncMap{
-		"import":  func(path string) string { return r.file.imports.use(path) },
-		"runtime": func() string { return r.file.imports.use(runtimePackage) },
+		"import":  func(path string) string { return r.file.imports.Use(path) },
+		"runtime": func() string { return r.file.imports.Use(gofile.RuntimePackage) },
 		"imports": func() string { return importBlock },
 		// The skeleton mode has its own; see skeleton.go.
-		"skeleton": func() (skeleton, error) {
-			return skeleton{}, errors.New("skeleton: only in skeleton templates")
-		},
+		"skeleton": func() (any, error) { return nil, errors.New("skeleton: only in skeleton templates") },
 	}
 }
 
@@ -174,7 +174,7 @@ func (r *renderer) renderAll(file *File, jobs []job) ([]*output, error) {
 // render executes a template and formats what comes out.
 func (r *renderer) render(file *File, name string) ([]byte, error) {
 	r.file = file
-	file.imports.reset()
+	file.imports.Reset()
 	var buffer bytes.Buffer
 	if err := r.templates.ExecuteTemplate(&buffer, name, file); err != nil {
 		return nil, fmt.Errorf("%s: %w", file.Source, err)
@@ -183,7 +183,7 @@ func (r *renderer) render(file *File, name string) ([]byte, error) {
 	if len(source) == 0 {
 		return nil, nil // A template may decide that there is nothing to write.
 	}
-	source = bytes.Replace(source, []byte(importBlock), []byte(file.imports.block()), 1)
+	source = bytes.Replace(source, []byte(importBlock), []byte(file.imports.Block()), 1)
 	source = append(source, '\n')
 	formatted, err := format.Source(source)
 	if err != nil {

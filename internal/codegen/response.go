@@ -25,31 +25,37 @@ func responseFiles(outputs []*output, parameter string) ([]*pluginpb.CodeGenerat
 				"different names, or use paths=source_relative",
 				outputs[i-1].file.Source, output.file.Source, output.name)
 		}
-		name := output.name
-		if module != "" {
-			var ok bool
-			if name, ok = strings.CutPrefix(name, module+"/"); !ok {
-				return nil, fmt.Errorf("%s: its Go package is not in the module %q that the option module= names, "+
-					"so %s cannot be written",
-					output.file.Source, module, output.name)
-			}
+		name, err := output.nameIn(module)
+		if err != nil {
+			return nil, err
 		}
-		files = append(files, &pluginpb.CodeGeneratorResponse_File{
-			Name:    proto.String(name),
-			Content: proto.String(string(output.content)),
-		})
+		files = append(files, responseFile(name, string(output.content)))
 		if annotated {
 			meta, err := annotations(output)
 			if err != nil {
 				return nil, err
 			}
-			files = append(files, &pluginpb.CodeGeneratorResponse_File{
-				Name:    proto.String(name + ".meta"),
-				Content: proto.String(meta),
-			})
+			files = append(files, responseFile(name+".meta", meta))
 		}
 	}
 	return files, nil
+}
+
+func responseFile(name, content string) *pluginpb.CodeGeneratorResponse_File {
+	return &pluginpb.CodeGeneratorResponse_File{Name: proto.String(name), Content: proto.String(content)}
+}
+
+// nameIn returns the name of the file, seen from the top directory of a module if one is given.
+func (o *output) nameIn(module string) (string, error) {
+	if module == "" {
+		return o.name, nil
+	}
+	name, ok := strings.CutPrefix(o.name, module+"/")
+	if !ok {
+		return "", fmt.Errorf("%s: its Go package is not in the module %q that the option module= names, "+
+			"so %s cannot be written", o.file.Source, module, o.name)
+	}
+	return name, nil
 }
 
 // checkNames refuses files that protoc-gen-go or protoc-gen-go-grpc write for another .proto file, as the messages of

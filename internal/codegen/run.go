@@ -10,8 +10,6 @@ import (
 	"google.golang.org/protobuf/types/pluginpb"
 )
 
-const pluginName = "protoc-gen-gogreeter"
-
 // Run is the plugin as a process: it reads a CodeGeneratorRequest from stdin, writes a CodeGeneratorResponse and
 // nothing else to stdout, and returns the exit code. In the skeleton mode it writes files too, and the response is
 // empty. What is wrong with the user's .proto files or options goes into the response, from where protoc and buf show
@@ -61,13 +59,4 @@ func runByHand(args []string, stdout, stderr io.Writer) (exitCode int) {
 func fail(stderr io.Writer, format string, args ...any) (exitCode int) {
 	fmt.Fprintf(stderr, pluginName+": "+format+"\n", args...)
 	return 1
-}
-
-// version is what the go command recorded when it built the plugin, such as v1.2.3.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" {
-		return "(devel)"
-	}
-	return info.Main.Version
 }

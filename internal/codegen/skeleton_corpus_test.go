@@ -19,6 +19,7 @@ import (
 	"google.golang.org/protobuf/types/pluginpb"
 
 	"github.com/gogreeter/gogreeter/internal/codegen/codegentest"
+	"github.com/gogreeter/gogreeter/internal/codegen/skeleton"
 )
 
 // skeletonCase is a file in testdata/skeleton: a user's package, and what must become of it. Its head is a sentence on
@@ -147,7 +148,7 @@ func newCorpusModule(t testing.TB) (dir string) {
 }
 
 // runSkeletonMode runs the skeleton mode with a cache, as the plugin runs it with a fresh one.
-func runSkeletonMode(request *pluginpb.CodeGeneratorRequest, cache *packageCache, reports io.Writer) error {
+func runSkeletonMode(request *pluginpb.CodeGeneratorRequest, cache *skeleton.Cache, reports io.Writer) error {
 	files, o, err := skeletonFiles(request)
 	if err != nil {
 		return err
@@ -156,7 +157,7 @@ func runSkeletonMode(request *pluginpb.CodeGeneratorRequest, cache *packageCache
 }
 
 // prepareSkeleton gets everything ready to save.
-func prepareSkeleton(dir string, cache *packageCache, options ...string) (*skeletonWriter, error) {
+func prepareSkeleton(dir string, cache *skeleton.Cache, options ...string) (*skeleton.Plan, error) {
 	files, o, err := skeletonFiles(corpusRequest(append(options, "skeleton="+dir)...))
 	if err != nil {
 		return nil, err
@@ -178,7 +179,7 @@ func skeletonFiles(request *pluginpb.CodeGeneratorRequest) ([]*File, *options, e
 func TestSkeletonCorpus(t *testing.T) {
 	module := newCorpusModule(t)
 	writeCorpusPackages(t, module)
-	cache := rememberingCache()
+	cache := sharedCache.Remembering()
 	packages := map[string][]string{"": {}}
 	for _, c := range skeletonCases(t) {
 		t.Run(c.name, func(t *testing.T) {
@@ -227,7 +228,7 @@ func writeCorpusPackages(t testing.TB, module string) {
 }
 
 // run runs the plugin twice on a case.
-func (c *skeletonCase) run(t *testing.T, dir string, cache *packageCache) {
+func (c *skeletonCase) run(t *testing.T, dir string, cache *skeleton.Cache) {
 	want := make(map[string]string)
 	for _, name := range c.order {
 		if name == "reports" || name == "error" {
@@ -275,7 +276,7 @@ func (c *skeletonCase) run(t *testing.T, dir string, cache *packageCache) {
 	}
 }
 
-func (c *skeletonCase) runOnce(t *testing.T, dir string, cache *packageCache) (reports, message string) {
+func (c *skeletonCase) runOnce(t *testing.T, dir string, cache *skeleton.Cache) (reports, message string) {
 	var log bytes.Buffer
 	target := filepath.Join(dir, c.dir())
 	request := corpusRequest(append(slices.Clone(c.options()), "skeleton="+target)...)

@@ -2,7 +2,6 @@ package codegen
 
 import (
 	"errors"
-	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -14,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/gogreeter/gogreeter/internal/codegen/codegentest"
+	"github.com/gogreeter/gogreeter/internal/codegen/skeleton"
 )
 
 // fuzzPieces are what FuzzSkeletonEdit makes packages of, by groups: of most of them a package has one. What the first
@@ -85,7 +85,7 @@ func FuzzSkeletonEdit(f *testing.F) {
 	writeCorpusPackages(f, module)
 	dir := filepath.Join(module, "impl")
 	codegentest.WriteFile(f, filepath.Join(dir, "impl.go"), "package impl\n")
-	cache := rememberingCache()
+	cache := sharedCache.Remembering()
 	// What all packages need is there before the first: the fuzzer takes ten seconds for a deadlock.
 	for _, source := range []string{fuzzPieces[2][0], fuzzPieces[2][5]} {
 		codegentest.WriteFile(f, filepath.Join(dir, "impl.go"), "package impl\n"+source)
@@ -123,7 +123,7 @@ func fuzzSources(script []byte, text string) (sources [3]string) {
 
 var fuzzNames = [3]string{"impl.go", "impl_test.go", "zz.go"}
 
-func completeSkeleton(t *testing.T, dir string, sources [3]string, cache *packageCache) {
+func completeSkeleton(t *testing.T, dir string, sources [3]string, cache *skeleton.Cache) {
 	t.Helper()
 	if err := errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o777)); err != nil {
 		t.Fatal(err)
@@ -163,25 +163,16 @@ func completeSkeleton(t *testing.T, dir string, sources [3]string, cache *packag
 }
 
 // runAndCount runs the skeleton mode, and counts the mistakes that the type checker found before.
-func runAndCount(dir string, cache *packageCache) (mistakes map[string]int, message string) {
+func runAndCount(dir string, cache *skeleton.Cache) (mistakes map[string]int, message string) {
 	mistakes = make(map[string]int)
-	w, err := prepareSkeleton(dir, cache, "services=corpus.Shop+corpus.Stock")
+	plan, err := prepareSkeleton(dir, cache, "services=corpus.Shop+corpus.Stock")
 	if err != nil {
 		return mistakes, err.Error()
 	}
-	for _, b := range w.pkg.builds {
-		for _, checked := range []*checkedPackage{b.plain, b.tested} {
-			for _, err := range checked.errors {
-				mistakes[fmt.Sprint(b, checked == b.plain, errorKey(err))]++
-			}
-		}
-		if len(b.external) > 0 {
-			for _, err := range w.pkg.checkExternal(b, b.tested).errors {
-				mistakes[fmt.Sprint(b, "from outside", errorKey(err))]++
-			}
-		}
+	for _, mistake := range plan.Mistakes() {
+		mistakes[mistake]++
 	}
-	if err := w.save(); err != nil {
+	if err := plan.Save(); err != nil {
 		return mistakes, err.Error()
 	}
 	return mistakes, ""

@@ -3,18 +3,17 @@ package codegen
 import (
 	"bytes"
 	"errors"
-	"go/build"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/types/pluginpb"
 
 	"github.com/gogreeter/gogreeter/internal/codegen/codegentest"
+	"github.com/gogreeter/gogreeter/internal/codegen/skeleton"
 )
 
 // shopWithGet implements one of the two RPCs of the service corpus.Shop.
@@ -45,14 +44,7 @@ func newImpl(t *testing.T, source string) (module, dir, file string) {
 }
 
 // sharedCache spares tests that run one after the other the packages that they have in common.
-var sharedCache = newPackageCache()
-
-// rememberingCache answers for the go command too, in a module whose packages stay as they are.
-func rememberingCache() *packageCache {
-	cache := *sharedCache
-	cache.outputs = make(map[string][]byte)
-	return &cache
-}
+var sharedCache = skeleton.NewCache()
 
 func runSkeleton(dir string, options ...string) (reports string, err error) {
 	var log bytes.Buffer
@@ -211,7 +203,7 @@ func TestSkeleton_Environment(t *testing.T) {
 			}
 			t.Setenv(test.variable, test.value)
 			var log bytes.Buffer
-			err := runSkeletonMode(corpusRequest("services=corpus.Shop", "skeleton="+dir), newPackageCache(), &log)
+			err := runSkeletonMode(corpusRequest("services=corpus.Shop", "skeleton="+dir), skeleton.NewCache(), &log)
 			if test.wantErr != "" {
 				if err == nil || !strings.Contains(err.Error(), test.wantErr) {
 					t.Errorf("error %v, want %q", err, test.wantErr)
@@ -290,13 +282,13 @@ func TestSkeleton_NeverReplacesWhatItHasNotRead(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			module, dir, _ := newImpl(t, test.source)
-			w, err := prepareSkeleton(dir, sharedCache, "services=corpus.Shop")
+			plan, err := prepareSkeleton(dir, sharedCache, "services=corpus.Shop")
 			if err != nil {
 				t.Fatal(err)
 			}
 			test.meanwhile(t, dir)
 			before := readTree(t, module)
-			if err := w.save(); err == nil || !strings.Contains(err.Error(), test.want) {
+			if err := plan.Save(); err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("error %v, want %q", err, test.want)
 			}
 			compareTrees(t, before, readTree(t, module))
@@ -383,56 +375,4 @@ func TestSkeleton_Circle(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	compareTrees(t, before, readTree(t, module))
-}
-
-// TestFindBuilds counts build configurations.
-func TestFindBuilds(t *testing.T) {
-	tests := []struct {
-		name  string
-		files map[string]string
-		want  string // platforms and tags
-	}{
-		{"one", map[string]string{"a.go": "package a"}, "here"},
-		{"ignored", map[string]string{"a.go": "package a", "b.go": "//go:build ignore\n\npackage b"}, "here"},
-		{"two platforms", map[string]string{"a_linux.go": "package a", "a_windows.go": "package a"}, "linux/amd64|windows/amd64"},
-		{"tags", map[string]string{"a.go": "package a", "b.go": "//go:build x && !y\n\npackage a"}, "here|here with the tags x"},
-		{"another package", map[string]string{"a.go": "package a", "b.go": "//go:build tools\n\npackage tools"}, "here"},
-		{"many tags", map[string]string{"a.go": "//go:build t1 || t2 || t3 || t4 || t5 || t6\n\npackage a"}, "here with the tags t1"},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			var files []*userFile
-			for name, source := range test.files {
-				file := &userFile{name: name, path: name, source: []byte(source), isTest: strings.HasSuffix(name, "_test.go")}
-				file.readHead()
-				files = append(files, file)
-			}
-			here := runtime.GOOS + "/" + runtime.GOARCH
-			base := &userBuild{goos: runtime.GOOS, goarch: runtime.GOARCH}
-			if strings.HasPrefix(test.want, "linux") {
-				base.goos, base.goarch = "linux", "amd64"
-			}
-			matching := &build.Context{Compiler: "gc", ReleaseTags: build.Default.ReleaseTags}
-			var names []string
-			for _, b := range findBuilds(base, matching, files) {
-				names = append(names, strings.Replace(b.String(), here, "here", 1))
-			}
-			want := strings.Replace(test.want, here, "here", 1)
-			if got := strings.Join(names, "|"); got != want {
-				t.Errorf("builds %s, want %s", got, want)
-			}
-		})
-	}
-}
-
-func TestSnakeCase(t *testing.T) {
-	for name, want := range map[string]string{
-		"Greeter": "greeter", "HTTPGreeter": "http_greeter", "GreeterV1": "greeter_v1", "RouteGuide": "route_guide",
-		"A_B": "a_b", "Foo_Linux": "foo_linux_servicer", "MyTest": "my_test_servicer", "Foo_": "foo",
-		"Foo_Linux_": "foo_linux_servicer", "FooRiscv": "foo_riscv_servicer", "Windows": "windows", "FooUnix": "foo_unix",
-	} {
-		if got := snakeCase(name); got != want {
-			t.Errorf("snakeCase(%q) = %q, want %q", name, got, want)
-		}
-	}
 }

@@ -23,6 +23,7 @@ import (
 	"google.golang.org/protobuf/types/pluginpb"
 
 	"github.com/gogreeter/gogreeter/internal/codegen/codegentest"
+	"github.com/gogreeter/gogreeter/internal/codegen/gofile"
 )
 
 // corpusPackages is the Go packages of a request with nothing in them but the names that protoc-gen-go declares. That
@@ -85,7 +86,7 @@ func compiledImporter(t *testing.T, fset *token.FileSet) types.Importer {
 	t.Helper()
 	cmd := exec.Command("go", "list", "-export", "-deps", "-json=ImportPath,Export",
 		"context", "errors", "iter", "slices", "sync", "google.golang.org/grpc", "google.golang.org/grpc/codes", "google.golang.org/grpc/status",
-		"google.golang.org/protobuf/reflect/protoreflect", runtimePackage)
+		"google.golang.org/protobuf/reflect/protoreflect", gofile.RuntimePackage)
 	cmd.Dir = codegentest.Root(t)
 	cmd.Stderr = os.Stderr
 	output, err := cmd.Output()

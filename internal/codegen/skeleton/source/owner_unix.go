@@ -1,6 +1,6 @@
 //go:build unix
 
-package codegen
+package source
 
 import (
 	"fmt"

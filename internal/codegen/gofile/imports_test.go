@@ -1,4 +1,4 @@
-package codegen
+package gofile
 
 import (
 	"os/exec"
@@ -13,7 +13,7 @@ func TestImports_Names(t *testing.T) {
 		{"context", "context", `"context"`},
 		{"net/http", "http", `"net/http"`},
 		{"math/rand/v2", "rand", `rand "math/rand/v2"`},
-		{runtimePackage, "runtime", `"github.com/gogreeter/gogreeter/runtime"`},
+		{RuntimePackage, "runtime", `"github.com/gogreeter/gogreeter/runtime"`},
 		{"example.com/known/v3", "known", `known "example.com/known/v3"`}, // known from the request
 		{"example.com/known", "known", `"example.com/known"`},
 		{"example.com/user", "user", `user "example.com/user"`}, // may be called otherwise
@@ -30,11 +30,11 @@ func TestImports_Names(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.path, func(t *testing.T) {
-			imports := newImportSet(self, map[string]string{"example.com/known": "known", "example.com/known/v3": "known"})
-			if name := imports.use(tt.path); name != tt.name {
+			imports := NewImports(self, map[string]string{"example.com/known": "known", "example.com/known/v3": "known"})
+			if name := imports.Use(tt.path); name != tt.name {
 				t.Errorf("it is called %s, want %s", name, tt.name)
 			}
-			if block, want := imports.block(), "\nimport (\n\t"+tt.spec+"\n)\n"; block != want {
+			if block, want := imports.Block(), "\nimport (\n\t"+tt.spec+"\n)\n"; block != want {
 				t.Errorf("got %s, want %s", block, want)
 			}
 		})

@@ -1,4 +1,6 @@
-package codegen
+// Package golist asks the go command about a package in the user's module: where it belongs, for which platform it is
+// built here, and what it imports. The go command only ever lists: nothing is built, and no go.mod or go.sum is written.
+package golist
 
 import (
 	"bytes"
@@ -14,9 +16,8 @@ import (
 	"strings"
 )
 
-// goCommand asks the go command about the package in a directory. It only ever lists: nothing is built, and no go.mod
-// or go.sum is written.
-type goCommand struct {
+// Command is the go command in the directory of a package.
+type Command struct {
 	dir       string   // absolute
 	moduleDir string   // with the go.mod
 	flags     []string // of go list
@@ -24,13 +25,13 @@ type goCommand struct {
 	outputs   map[string][]byte
 }
 
-// goModule is the module around the user's package.
-type goModule struct {
+// module is the module around the user's package.
+type module struct {
 	Path, Dir, GoMod, GoVersion string
 }
 
-// goPackage is a package as go list describes it.
-type goPackage struct {
+// Package is a package as go list describes it.
+type Package struct {
 	ImportPath, Dir, Name      string
 	GoFiles, CgoFiles, Imports []string
 	ImportMap                  map[string]string
@@ -41,13 +42,13 @@ type goPackage struct {
 	}
 }
 
-// newGoCommand finds the go command, and what it takes to keep it from writing. If outputs is not nil, what the
+// New finds the go command, and what it takes to keep it from writing. If outputs is not nil, what the
 // command has answered is kept there, and not asked again: for packages of one module that stays as it is.
-func newGoCommand(dir string, outputs map[string][]byte) (*goCommand, error) {
+func New(dir string, outputs map[string][]byte) (*Command, error) {
 	if _, err := exec.LookPath("go"); err != nil {
 		return nil, fmt.Errorf("the skeleton mode asks the go command about the package in %s: put it on the PATH (%w)", dir, err)
 	}
-	g := &goCommand{dir: dir, outputs: outputs}
+	g := &Command{dir: dir, outputs: outputs}
 	output, err := g.run(nil, "env", "-json", "GOMOD", "GOFLAGS")
 	if err != nil {
 		return nil, err
@@ -64,26 +65,14 @@ func newGoCommand(dir string, outputs map[string][]byte) (*goCommand, error) {
 	}
 	g.moduleDir = filepath.Dir(env.GOMOD)
 	if err := g.protectModule(env.GOMOD, strings.Fields(env.GOFLAGS)); err != nil {
-		return nil, errors.Join(err, g.close())
+		return nil, errors.Join(err, g.Close())
 	}
 	return g, nil
 }
 
 // protectModule has the go command work on a copy of go.mod where GOFLAGS lets it write to go.mod.
-func (g *goCommand) protectModule(goMod string, goFlags []string) error {
-	writes := false
-	for _, flag := range goFlags {
-		name, value, _ := strings.Cut(strings.TrimLeft(flag, "-"), "=")
-		switch name {
-		case "mod":
-			writes = value == "mod"
-		case "modfile":
-			goMod = value
-			if !filepath.IsAbs(goMod) {
-				goMod = filepath.Join(g.dir, goMod)
-			}
-		}
-	}
+func (g *Command) protectModule(goMod string, goFlags []string) error {
+	goMod, writes := g.readFlags(goMod, goFlags)
 	if !writes {
 		return nil
 	}
@@ -107,7 +96,24 @@ func (g *goCommand) protectModule(goMod string, goFlags []string) error {
 	return nil
 }
 
-func (g *goCommand) close() error {
+// readFlags returns what GOFLAGS makes of go.mod: which file it is, and whether the go command may write to it.
+func (g *Command) readFlags(goMod string, goFlags []string) (file string, writes bool) {
+	for _, flag := range goFlags {
+		name, value, _ := strings.Cut(strings.TrimLeft(flag, "-"), "=")
+		switch {
+		case name == "mod":
+			writes = value == "mod"
+		case name == "modfile" && filepath.IsAbs(value):
+			goMod = value
+		case name == "modfile":
+			goMod = filepath.Join(g.dir, value)
+		}
+	}
+	return goMod, writes
+}
+
+// Close removes what the command has needed on disk.
+func (g *Command) Close() error {
 	if g.scratch == "" {
 		return nil
 	}
@@ -115,7 +121,7 @@ func (g *goCommand) close() error {
 }
 
 // run runs the go command in the user's directory, with more environment.
-func (g *goCommand) run(env []string, args ...string) ([]byte, error) {
+func (g *Command) run(env []string, args ...string) ([]byte, error) {
 	key := fmt.Sprint(env, args)
 	if output, ok := g.outputs[key]; ok {
 		return output, nil
@@ -134,19 +140,19 @@ func (g *goCommand) run(env []string, args ...string) ([]byte, error) {
 	return stdout.Bytes(), nil
 }
 
-func (g *goCommand) list(env []string, args ...string) ([]byte, error) {
+func (g *Command) list(env []string, args ...string) ([]byte, error) {
 	// The detectors that GOFLAGS may ask for don't exist for all builds.
 	flags := append([]string{"list", "-e", "-race=false", "-msan=false", "-asan=false"}, g.flags...)
 	return g.run(env, append(flags, args...)...)
 }
 
-// module returns the module that the directory is in. In a workspace there are several.
-func (g *goCommand) module() (*goModule, error) {
+// findModule returns the module that the directory is in. In a workspace there are several.
+func (g *Command) findModule() (*module, error) {
 	output, err := g.list(nil, "-m", "-json=Path,Dir,GoMod,GoVersion")
 	if err != nil {
 		return nil, err
 	}
-	modules, err := decodeAll[goModule](output)
+	modules, err := decodeAll[module](output)
 	if err != nil {
 		return nil, err
 	}
@@ -159,34 +165,34 @@ func (g *goCommand) module() (*goModule, error) {
 }
 
 // importPath returns the import path of the user's directory.
-func (m *goModule) importPath(dir string) (string, error) {
+func (m *module) importPath(dir string) (string, error) {
 	rest, err := filepath.Rel(m.Dir, dir)
 	return path.Join(m.Path, filepath.ToSlash(rest)), err
 }
 
-// packages lists packages with all that they import.
-func (g *goCommand) packages(b *userBuild, importPaths []string) (map[string]*goPackage, error) {
+// Packages lists packages with all that they import in some configuration, by import path.
+func (g *Command) Packages(c Config, importPaths []string) (map[string]*Package, error) {
 	args := []string{
 		"-deps", "-json=ImportPath,Dir,Name,GoFiles,CgoFiles,Imports,ImportMap,Standard,Module",
-		"-tags=" + strings.Join(b.tags, ","), "--",
+		"-tags=" + strings.Join(c.Tags, ","), "--",
 	}
-	output, err := g.list(b.env(), append(args, importPaths...)...)
+	output, err := g.list(c.env(), append(args, importPaths...)...)
 	if err != nil {
 		return nil, err
 	}
-	all, err := decodeAll[goPackage](output)
+	all, err := decodeAll[Package](output)
 	if err != nil {
 		return nil, err
 	}
-	byPath := make(map[string]*goPackage)
+	byPath := make(map[string]*Package)
 	for _, pkg := range all {
 		byPath[pkg.ImportPath] = pkg
 	}
 	return byPath, nil
 }
 
-// isReached says whether packages import another one, by whatever way.
-func isReached(listed map[string]*goPackage, from []string, wanted string) bool {
+// IsReached says whether packages import another one, by whatever way.
+func IsReached(listed map[string]*Package, from []string, wanted string) bool {
 	if listed[wanted] == nil {
 		return false
 	}
@@ -206,6 +212,16 @@ func isReached(listed map[string]*goPackage, from []string, wanted string) bool 
 		}
 	}
 	return false
+}
+
+// Resolve returns the path of the package that is meant by an import: the standard library has copies of others.
+func (p *Package) Resolve(importPath string) string {
+	if p != nil {
+		if mapped, ok := p.ImportMap[importPath]; ok {
+			return mapped
+		}
+	}
+	return importPath
 }
 
 // decodeAll reads one JSON value after the other.

@@ -1,6 +1,6 @@
 //go:build darwin || dragonfly || freebsd || linux || netbsd || openbsd
 
-package codegen
+package source
 
 import (
 	"os"
@@ -23,8 +23,8 @@ func TestReplace_AtOnce(t *testing.T) {
 		var all sync.WaitGroup
 		for range 4 {
 			all.Go(func() {
-				file := &userFile{name: "impl.go", path: "impl.go", source: []byte("before"), pkg: &userPackage{absolute: dir}}
-				if file.replace([]byte("after")) == nil {
+				file := &File{Path: "impl.go", Source: []byte("before"), onDisk: path}
+				if file.Replace([]byte("after")) == nil {
 					replaced.Add(1)
 				}
 			})

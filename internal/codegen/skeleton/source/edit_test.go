@@ -1,21 +1,21 @@
-package codegen
+package source
 
 import (
-	"go/parser"
 	"go/token"
 	"strings"
 	"testing"
+
+	"github.com/gogreeter/gogreeter/internal/codegen/gofile"
 )
 
-// newUserFile parses a source as a file of the user's.
-func newUserFile(t *testing.T, source string) *userFile {
+// newEdit parses a source as a file of the user's.
+func newEdit(t *testing.T, source string) *Edit {
 	t.Helper()
-	fset := token.NewFileSet()
-	syntax, err := parser.ParseFile(fset, "impl.go", source, parser.ParseComments|parser.SkipObjectResolution)
-	if err != nil {
+	file := newFile("impl.go", []byte(source))
+	if err := file.Parse(token.NewFileSet()); err != nil {
 		t.Fatal(err)
 	}
-	return &userFile{source: []byte(source), syntax: syntax, pkg: &userPackage{cache: &packageCache{fset: fset}}}
+	return NewEdit(file, gofile.NewImports("", nil), nil)
 }
 
 // TestInsertAfter adds TEXT behind the first declaration.
@@ -35,9 +35,9 @@ func TestInsertAfter(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			file := newUserFile(t, "package impl\n"+test.source)
-			file.insertAfter(file.syntax.Decls[0], " TEXT")
-			if got := strings.TrimPrefix(string(file.edited()), "package impl\n"); got != test.want {
+			edit := newEdit(t, "package impl\n"+test.source)
+			edit.InsertAfter(edit.File.Syntax.Decls[0], " TEXT")
+			if got := strings.TrimPrefix(string(edit.Content()), "package impl\n"); got != test.want {
 				t.Errorf("%q, want %q", got, test.want)
 			}
 		})
@@ -46,10 +46,10 @@ func TestInsertAfter(t *testing.T) {
 
 // TestInsertAfter_Cost has many comments behind the place: they are of no concern.
 func TestInsertAfter_Cost(t *testing.T) {
-	file := newUserFile(t, "package impl\ntype T int\n"+strings.Repeat("// A comment that is longer than a word.\nvar _ = 1\n", 1000))
+	edit := newEdit(t, "package impl\ntype T int\n"+strings.Repeat("// A comment that is longer than a word.\nvar _ = 1\n", 1000))
 	allocations := testing.AllocsPerRun(10, func() {
-		file.insertions = nil
-		file.insertAfter(file.syntax.Decls[0], "TEXT")
+		edit.insertions = nil
+		edit.InsertAfter(edit.File.Syntax.Decls[0], "TEXT")
 	})
 	if allocations > 10 {
 		t.Errorf("%g allocations", allocations)
