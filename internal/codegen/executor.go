@@ -21,27 +21,27 @@ var executors = map[methodoptions.MethodOptions_Executor]string{
 
 // executorOption returns what a method says in option (gogreeter.method).executor.
 func executorOption(method *protogen.Method) methodoptions.MethodOptions_Executor {
-	said, _ := method.Desc.Options().(*descriptorpb.MethodOptions)
-	if unknown := said.ProtoReflect().GetUnknown(); len(unknown) > 0 && !proto.HasExtension(said, methodoptions.E_Method) {
+	options, _ := method.Desc.Options().(*descriptorpb.MethodOptions)
+	if unknown := options.ProtoReflect().GetUnknown(); len(unknown) > 0 && !proto.HasExtension(options, methodoptions.E_Method) {
 		// Whoever decoded the request did not know the option. What is wrong with other unknown fields is not our concern.
-		said = &descriptorpb.MethodOptions{}
-		_ = proto.Unmarshal(unknown, said)
+		options = &descriptorpb.MethodOptions{}
+		_ = proto.Unmarshal(unknown, options)
 	}
-	own, _ := proto.GetExtension(said, methodoptions.E_Method).(*methodoptions.MethodOptions)
+	own, _ := proto.GetExtension(options, methodoptions.E_Method).(*methodoptions.MethodOptions)
 	return own.GetExecutor()
 }
 
 // checkExecutor refuses an executor that we do not know, or that cannot run the method.
-func (v *validator) checkExecutor(m *Method) {
+func checkExecutor(m *Method, found *mistakes) {
 	executor := executorOption(m.source)
 	_, known := executors[executor]
 	path, location := locateExecutor(m.source.Desc)
 	switch {
 	case !known:
-		v.addAt(path, location, fmt.Sprintf("the method %s wants the executor %d, which this version of %s does not know: "+
+		found.addAt(path, location, fmt.Sprintf("the method %s wants the executor %d, which this version of %s does not know: "+
 			"update the plugin, or take the option (gogreeter.method).executor away", m.FullName, executor, pluginName))
 	case executor == methodoptions.MethodOptions_INLINE && (m.StreamsRequests || m.StreamsResponses):
-		v.addAt(path, location, fmt.Sprintf("the method %s has a stream, so it cannot run inline: its handler waits for what "+
+		found.addAt(path, location, fmt.Sprintf("the method %s has a stream, so it cannot run inline: its handler waits for what "+
 			"the goroutine that reads the connection brings. Take the option (gogreeter.method).executor = INLINE away",
 			m.FullName))
 	}
