@@ -61,6 +61,19 @@ func TestClash_WithMembers(t *testing.T) {
 			 service { name: "Default_M_F" ` + method("M", "M") + `}`,
 			"the service p.Default_M_F and the field p.M.f_servicer (p.proto) both become Default_M_FServicer in Go",
 		},
+		{
+			"StreamOfGRPCGo",
+			`message_type { name: "M" } service { name: "N_X" ` + method("One", "M") + `}
+			 service { name: "AddN" method { name: "XTo" input_type: ".p.M" output_type: ".p.M" server_streaming: true } }`,
+			"the service p.N_X and the method p.AddN.XTo (p.proto) both become AddN_XToServer in Go",
+		},
+		{
+			"Extension",
+			`message_type { name: "M" extension_range { start: 100 end: 200 } }
+			 extension { name: "x_servicer" extendee: ".p.M" number: 100 label: LABEL_OPTIONAL type: TYPE_STRING }
+			 service { name: "E_X" ` + method("One", "M") + `}`,
+			"the service p.E_X and the extension p.x_servicer (p.proto) both become E_XServicer in Go",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := respondTo(t, "", tt.text).GetError(); !strings.Contains(got, tt.want) {

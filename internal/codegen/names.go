@@ -35,8 +35,9 @@ func (m *Method) declarations() []string {
 // nameVisitor is called with a Go name, what sort of thing in a .proto file it is declared for, and that thing.
 type nameVisitor func(name, kind string, descriptor protoreflect.Descriptor)
 
-// forEachPeerName visits the exported names that protoc-gen-go and protoc-gen-go-grpc declare for a file. Names that
-// are not exported do not matter: all of ours are.
+// forEachPeerName visits the names that protoc-gen-go and protoc-gen-go-grpc declare for a file, but for those that none
+// of ours can be. Ours end in Servicer or ToServer, or have a lower-case letter behind an underscore, which peers have only
+// where the name of an enum's value or of a file has one.
 func forEachPeerName(file *protogen.File, visit nameVisitor) {
 	visit(file.GoDescriptorIdent.GoName, "file", file.Desc)
 	visitEnums(file.Enums, visit)
@@ -51,7 +52,6 @@ func visitMessages(messages []*protogen.Message, visit nameVisitor) {
 	for _, message := range messages {
 		name := message.GoIdent.GoName
 		visit(name, "message", message.Desc)
-		visit(name+"_builder", "message", message.Desc) // in the opaque and the hybrid API
 		for _, field := range message.Fields {
 			if field.Oneof != nil && !field.Oneof.Desc.IsSynthetic() {
 				visit(field.GoIdent.GoName, "field", field.Desc)
@@ -68,10 +68,7 @@ func visitMessages(messages []*protogen.Message, visit nameVisitor) {
 
 func visitEnums(enums []*protogen.Enum, visit nameVisitor) {
 	for _, enum := range enums {
-		name := enum.GoIdent.GoName
-		visit(name, "enum", enum.Desc)
-		visit(name+"_name", "enum", enum.Desc)
-		visit(name+"_value", "enum", enum.Desc)
+		visit(enum.GoIdent.GoName, "enum", enum.Desc)
 		for _, value := range enum.Values {
 			visit(value.GoIdent.GoName, "enum value", value.Desc)
 			visit(value.PrefixedAlias.GoName, "enum value", value.Desc)
@@ -85,22 +82,12 @@ func visitExtensions(extensions []*protogen.Extension, visit nameVisitor) {
 	}
 }
 
-// visitService visits what protoc-gen-go-grpc declares.
+// visitService visits what protoc-gen-go-grpc declares: our registrar AddXToServer may be its interface of a service AddXTo.
 func visitService(service *protogen.Service, visit nameVisitor) {
-	const kind = "service"
-	name := service.GoName
-	for _, declared := range []string{
-		name + "Client", "New" + name + "Client",
-		name + "Server", "Unimplemented" + name + "Server", "Unsafe" + name + "Server", "Register" + name + "Server",
-		name + "_ServiceDesc",
-	} {
-		visit(declared, kind, service.Desc)
-	}
+	visit(service.GoName+"Server", "service", service.Desc)
 	for _, method := range service.Methods {
-		visit(name+"_"+method.GoName+"_FullMethodName", "method", method.Desc)
 		if method.Desc.IsStreamingClient() || method.Desc.IsStreamingServer() {
-			visit(name+"_"+method.GoName+"Client", "method", method.Desc)
-			visit(name+"_"+method.GoName+"Server", "method", method.Desc)
+			visit(service.GoName+"_"+method.GoName+"Server", "method", method.Desc)
 		}
 	}
 }

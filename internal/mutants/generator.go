@@ -23,6 +23,8 @@ var generator = []group{
 		{name: "names of defaults do not matter", file: "names.go", old: "			if field.Desc.HasDefault() {", new: "			if false {", tests: "TestClash_WithMembers"},
 		{name: "fields of a oneof do not matter", file: "names.go", old: "if field.Oneof != nil && !field.Oneof.Desc.IsSynthetic() {", new: "if false {", tests: "TestClash_WithMembers"},
 		{name: "names of protoc-gen-go-grpc do not matter", file: "names.go", old: "		visitService(service, visit)\n", new: "		_ = service\n", tests: "TestGoldens"},
+		{name: "names that protoc-gen-go-grpc has for streams do not matter", file: "names.go", old: "if method.Desc.IsStreamingClient() || method.Desc.IsStreamingServer() {", new: "if false {", tests: "TestClash_WithMembers"},
+		{name: "names of extensions do not matter", file: "names.go", old: "visit(\"E_\"+", new: "visit(", tests: "TestClash_WithMembers"},
 		{name: "a comment is a directive", file: "comments.go", old: "if line != \"\" && line[0] != ' ' && line[0] != '\\t' {", new: "if false {", tests: "TestExecutor_UndecodedOption"},
 		{name: "a comment ends its line", file: "comments.go", old: "strings.NewReplacer(\"\\r\\n\", \"\\n\", \"\\r\", \"\\n\").Replace(text)", new: "strings.NewReplacer(\"\\r\\n\", \"\\n\").Replace(text)", tests: "TestTextLines"},
 		{name: "control characters stay in comments", file: "comments.go", old: "r == '\\t' || !unicode.IsControl(r) && r", new: "r == '\\t' || r", tests: "TestTextLines"},
