@@ -296,18 +296,22 @@ func TestSkeleton_NeverReplacesWhatItHasNotRead(t *testing.T) {
 	}
 }
 
-// TestSkeleton_Templates has templates of a user's: one written before there was .ReceiverType, and some that write what
-// does not compile.
+// TestSkeleton_Templates has templates of a user's: one written before there was .ReceiverType, one that needs a package of
+// which nothing has been heard before, and others that write what does not compile.
 func TestSkeleton_Templates(t *testing.T) {
 	tests := []struct{ name, method, want, wantErr string }{
 		{"a star", `{{.Doc}}func ({{skeleton.Receiver}} *{{skeleton.Type}}) {{.Name}}{{template "signature.go.tmpl" .}} { panic("{{.Name}}") }`, "func (i *Impl) Watch(", ""},
 		{"another name", `func ({{skeleton.Receiver}} {{skeleton.ReceiverType}}) X{{.Name}}{{template "signature.go.tmpl" .}} { panic(1) }`, "", "Impl.Watch would not be what corpus.Shop.Watch has to be"},
 		{"no body", `func ({{skeleton.Receiver}} {{skeleton.ReceiverType}}) {{.Name}}{{template "signature.go.tmpl" .}} {}`, "", "it would not compile"},
 		{"no Go", `func {`, "", "writes what is no Go code"},
+		{"an import", `func ({{skeleton.Receiver}} {{skeleton.ReceiverType}}) {{.Name}}{{template "signature.go.tmpl" .}} { panic({{import "example.com/corpus/named"}}.Thing) }`, "\tnamed \"example.com/corpus/named\"", ""},
+		{"an import of what imports the package", `func ({{skeleton.Receiver}} {{skeleton.ReceiverType}}) {{.Name}}{{template "signature.go.tmpl" .}} { panic({{import "example.com/corpus/back"}}.Thing) }`, "", "Go allows no such circle"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			module, dir, file := newImpl(t, shopWithGet)
+			codegentest.WriteFile(t, filepath.Join(module, "named", "named.go"), "package other\n\nvar Thing = 1\n")
+			codegentest.WriteFile(t, filepath.Join(module, "back", "back.go"), "package back\n\nimport _ \"example.com/corpus/impl\"\n\nvar Thing = 1\n")
 			templates := t.TempDir()
 			codegentest.WriteFile(t, filepath.Join(templates, "skeleton_method.go.tmpl"), test.method)
 			before := readTree(t, module)

@@ -46,8 +46,9 @@ type Package struct {
 // build is the package in one build configuration.
 type build struct {
 	*source.Build
-	types         *typecheck.Universe
-	plain, tested *typecheck.Checked // as they are on disk: without tests, and with them
+	listed        map[string]*golist.Package // with all that they import
+	types         *typecheck.Universe        // of those that are listed
+	plain, tested *typecheck.Checked         // as they are on disk: without tests, and with them
 }
 
 // Read reads the package in a directory as the go command sees it: the files, the build configurations that they are
@@ -97,7 +98,7 @@ func (p *Package) read(command *golist.Command, generated map[string]*Generated)
 		return err
 	}
 	for _, b := range source.FindBuilds(basis, files) {
-		p.builds = append(p.builds, &build{Build: b})
+		p.builds = append(p.builds, &build{Build: b, listed: make(map[string]*golist.Package)})
 	}
 	if err := p.parse(); err != nil {
 		return err
@@ -167,28 +168,56 @@ func packageName(dir string) string {
 
 // check has the go command find what a build imports, and checks its types.
 func (p *Package) check(b *build, command *golist.Command, generated map[string]*Generated) error {
-	paths := map[string]bool{"context": true}
+	paths := append(importsOf(syntaxOf(b.Files, b.Tests)), "context")
 	for importPath, g := range generated {
-		paths[importPath] = true
-		gatherImports(paths, g.Syntax)
+		paths = append(append(paths, importPath), importsOf(g.Syntax)...)
 	}
-	gatherImports(paths, syntaxOf(b.Files, b.Tests))
-	inner := slices.Collect(maps.Keys(paths))
-	gatherImports(paths, syntaxOf(b.External))
-	maps.DeleteFunc(paths, func(importPath string, _ bool) bool { return importPath == p.importPath || !isPlain(importPath) })
-	listed, err := command.Packages(b.Config, slices.Sorted(maps.Keys(paths)))
-	if err != nil {
+	if err := p.list(b, command, paths, importsOf(syntaxOf(b.External))); err != nil {
 		return err
 	}
-	if golist.IsReached(listed, inner, p.importPath) { // Tests from outside may import what imports this package.
-		return fmt.Errorf("what the package in %s imports, or would with an implementation in it, imports that package: "+
-			"Go allows no such circle, name another directory; nothing has been written", p.dir)
-	}
-	b.types = typecheck.New(b.Config, listed, generated, p.cache)
+	b.types = typecheck.New(b.Config, b.listed, generated, p.cache)
 	b.plain = p.checkFiles(b, syntaxOf(b.Files))
 	b.tested = b.plain
 	if len(b.Tests) > 0 {
 		b.tested = p.checkFiles(b, syntaxOf(b.Files, b.Tests))
+	}
+	return nil
+}
+
+// list has the go command find packages that a build imports, and those that only its tests from outside do.
+func (p *Package) list(b *build, command *golist.Command, paths, external []string) error {
+	listed, err := command.Packages(b.Config, p.unlisted(b, slices.Concat(paths, external)))
+	if err != nil {
+		return err
+	}
+	maps.Copy(b.listed, listed)
+	return p.checkCircle(b, paths)
+}
+
+// listMore is list for imports that code to be written has, which most often are listed already.
+func (p *Package) listMore(b *build, paths []string) error {
+	if len(p.unlisted(b, paths)) == 0 {
+		return p.checkCircle(b, paths)
+	}
+	command, err := golist.New(p.absolute, p.cache.Outputs)
+	if err != nil {
+		return err
+	}
+	return errors.Join(p.list(b, command, paths, nil), command.Close())
+}
+
+// unlisted returns the import paths that the go command has not been asked about.
+func (p *Package) unlisted(b *build, paths []string) []string {
+	return slices.DeleteFunc(slices.Compact(slices.Sorted(slices.Values(paths))), func(importPath string) bool {
+		return importPath == p.importPath || b.listed[importPath] != nil || !isPlain(importPath)
+	})
+}
+
+// checkCircle refuses imports of what imports this package.
+func (p *Package) checkCircle(b *build, paths []string) error {
+	if golist.IsReached(b.listed, paths, p.importPath) {
+		return fmt.Errorf("what the package in %s imports, or would with an implementation in it, imports that package: "+
+			"Go allows no such circle, name another directory; nothing has been written", p.dir)
 	}
 	return nil
 }
@@ -212,12 +241,13 @@ func syntaxOf(lists ...[]*source.File) []*ast.File {
 	return all
 }
 
-func gatherImports(paths map[string]bool, files []*ast.File) {
+func importsOf(files []*ast.File) (paths []string) {
 	for _, file := range files {
 		for _, spec := range file.Imports {
-			paths[gofile.ImportPath(spec)] = true
+			paths = append(paths, gofile.ImportPath(spec))
 		}
 	}
+	return paths
 }
 
 // isPlain says whether an import path names one package to the go command, rather than all of a pattern, or none.

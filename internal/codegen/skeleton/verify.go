@@ -21,7 +21,11 @@ func (p *Plan) verify(edited map[*source.File][]byte) error {
 		return err
 	}
 	for _, b := range p.pkg.builds {
-		plain := p.pkg.checkFiles(b, now.syntaxOf(b.Files))
+		files := now.syntaxOf(b.Files)
+		if err := p.pkg.listMore(b, importsOf(files)); err != nil {
+			return err
+		}
+		plain := p.pkg.checkFiles(b, files)
 		errs := plain.NewErrors(b.plain)
 		tested := plain
 		if len(errs) == 0 && len(b.Tests) > 0 {
