@@ -77,7 +77,7 @@ func embedsServicer(typ types.Type, s *Service, seen map[types.Type]bool) bool {
 		return false
 	}
 	seen[typ] = true
-	if name := typeName(typ); name != nil && name.Pkg() != nil && name.Pkg().Path() == s.Package && name.Name() == s.Servicer {
+	if isNamed(typeName(typ), s.Package, s.Servicer) {
 		return true
 	}
 	for embedded := range of.EmbeddedTypes() {
@@ -91,8 +91,7 @@ func embedsServicer(typ types.Type, s *Service, seen map[types.Type]bool) bool {
 // embedsBase says whether a struct embeds the unimplemented base of a service, itself.
 func embedsBase(typ types.Type, s *Service) bool {
 	return slices.ContainsFunc(embeddedFields(typ), func(field *types.Var) bool {
-		name := typeName(field.Type())
-		return name != nil && name.Pkg() != nil && name.Pkg().Path() == s.Package && name.Name() == s.Unimplemented
+		return isNamed(typeName(field.Type()), s.Package, s.Unimplemented)
 	})
 }
 
@@ -131,10 +130,7 @@ func (t *servicer) isAround(s *Service, byName map[*types.TypeName]*servicer, is
 	}
 	for field := range structure.Fields() {
 		name := typeName(field.Type())
-		if inner := byName[name]; inner != nil && !isPart[inner] {
-			return true
-		}
-		if name != nil && name.Pkg() != nil && name.Pkg().Path() == s.Package && name.Name() == s.Servicer {
+		if inner := byName[name]; inner != nil && !isPart[inner] || isNamed(name, s.Package, s.Servicer) {
 			return true
 		}
 	}
@@ -144,8 +140,8 @@ func (t *servicer) isAround(s *Service, byName map[*types.TypeName]*servicer, is
 // count returns how many of a service's methods a type declares itself.
 func (t *servicer) count(s *Service) int {
 	n := 0
-	for _, m := range s.Methods {
-		if slices.ContainsFunc(t.methods, func(own *userMethod) bool { return own.decl.Name.Name == m.Name }) {
+	for _, own := range t.methods {
+		if s.has(own.fn.Name()) {
 			n++
 		}
 	}

@@ -17,23 +17,26 @@ func (p *Plan) noteGone() {
 			if t == nil {
 				continue
 			}
-			var fullNames []string
-			for _, s := range p.served[name] {
-				fullNames = append(fullNames, s.FullName)
-			}
 			for _, own := range t.methods {
-				if !p.looksGone(t, own) {
-					continue
+				if p.looksGone(t, own) {
+					p.note(own.file.Path, own.file.Line(own.decl.Pos()), "%s.%s: %s no such method any more; remove it or make it unexported",
+						name, own.fn.Name(), servicesHave(p.served[name]))
 				}
-				message := "the service " + fullNames[0] + " has"
-				if len(fullNames) > 1 {
-					message = "the services " + strings.Join(fullNames, ", ") + " have"
-				}
-				p.note(own.file.Path, own.file.Line(own.decl.Pos()), "%s.%s: %s no such method any more; remove it or make it unexported",
-					name, own.decl.Name.Name, message)
 			}
 		}
 	}
+}
+
+// servicesHave begins a sentence on services.
+func servicesHave(services []*Service) string {
+	if len(services) == 1 {
+		return "the service " + services[0].FullName + " has"
+	}
+	var names []string
+	for _, s := range services {
+		names = append(names, s.FullName)
+	}
+	return "the services " + strings.Join(names, ", ") + " have"
 }
 
 // looksGone says whether a method may have implemented an RPC, and is of no use for anything else: it is exported,
@@ -45,7 +48,7 @@ func (p *Plan) looksGone(t *servicer, own *userMethod) bool {
 	}
 	concerned := false
 	for _, s := range p.served[t.name()] {
-		if slices.ContainsFunc(s.Methods, func(m *Method) bool { return m.Name == own.fn.Name() }) {
+		if s.has(own.fn.Name()) {
 			return false
 		}
 		concerned = concerned || mentions(own.fn.Signature(), s.Messages)

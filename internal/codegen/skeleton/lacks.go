@@ -76,7 +76,7 @@ func (t *servicer) homes(s *Service) []*source.File {
 	counts := map[*source.File]int{t.file: 1}
 	for _, own := range t.methods {
 		weight := 0
-		if slices.ContainsFunc(s.Methods, func(m *Method) bool { return m.Name == own.decl.Name.Name }) {
+		if s.has(own.fn.Name()) {
 			weight = 2
 		}
 		counts[own.file] += weight
@@ -99,11 +99,7 @@ func (p *Plan) serves(file *source.File, t *servicer, m *Method) bool {
 			return false
 		}
 		other := p.pkg.servicer(b, t.name())
-		if other == nil {
-			return false
-		}
-		from, _ := other.provides(m.Name)
-		return from == missing || from == fromBase
+		return other != nil && other.isToDo(m)
 	})
 }
 
@@ -114,10 +110,8 @@ func (p *Plan) fits(file *source.File, t *servicer, m *Method) bool {
 			continue
 		}
 		other := p.pkg.servicer(b, t.name())
-		if other == nil || other.named.TypeParams().Len() != t.named.TypeParams().Len() {
-			return false
-		}
-		if from, _ := other.provides(m.Name); from != missing && from != fromBase || p.added[b][methodKey{t.name(), m.Name}] != nil {
+		if other == nil || other.named.TypeParams().Len() != t.named.TypeParams().Len() ||
+			!other.isToDo(m) || p.added[b][methodKey{t.name(), m.Name}] != nil {
 			return false
 		}
 		tested, _ := b.tested.Package.Scope().Lookup(t.name()).(*types.TypeName)

@@ -42,6 +42,12 @@ func (t *servicer) provides(name string) (from provision, method *types.Func) {
 	return ambiguous, nil
 }
 
+// isToDo says whether a type does not answer an RPC yet.
+func (t *servicer) isToDo(m *Method) bool {
+	from, _ := t.provides(m.Name)
+	return from == missing || from == fromBase
+}
+
 // onlyBasesHave says whether all that makes a method of a type ambiguous is in unimplemented bases.
 func (t *servicer) onlyBasesHave(typ types.Type, name string) bool {
 	type candidate struct {

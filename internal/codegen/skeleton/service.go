@@ -1,6 +1,10 @@
 package skeleton
 
-import "github.com/gogreeter/gogreeter/internal/codegen/gofile"
+import (
+	"slices"
+
+	"github.com/gogreeter/gogreeter/internal/codegen/gofile"
+)
 
 // Service describes a service that is to be implemented. All names but the full one are Go's.
 type Service struct {
@@ -14,6 +18,11 @@ type Service struct {
 	MustEmbed        string // the method that only the base has
 	RequireEmbedding bool
 	Methods          []*Method
+}
+
+// has says whether an RPC of the service has a name.
+func (s *Service) has(method string) bool {
+	return slices.ContainsFunc(s.Methods, func(m *Method) bool { return m.Name == method })
 }
 
 // Method describes an RPC.

@@ -105,6 +105,11 @@ func typeName(typ types.Type) *types.TypeName {
 	return nil
 }
 
+// isNamed says whether a type has a name in a package.
+func isNamed(typ *types.TypeName, importPath, name string) bool {
+	return typ != nil && typ.Pkg() != nil && typ.Pkg().Path() == importPath && typ.Name() == name
+}
+
 // elementOf returns what a type points to, or the type.
 func elementOf(typ types.Type) types.Type {
 	typ = types.Unalias(typ)
