@@ -21,6 +21,6 @@
 //
 // The package gofile has what both ways need: which names a file gives to its imports, and what it declares.
 //
-// Everything runs on the caller's goroutine but render, which spreads files over the processors. Nothing there is shared
-// between files, since each has its own model, but the names of packages, which nobody changes any more.
+// Everything runs on the caller's goroutine but render, which spreads files over the processors. Each file has its own
+// model; all share the names of packages, which are complete by then.
 package codegen

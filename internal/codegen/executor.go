@@ -23,7 +23,7 @@ var executors = map[methodoptions.MethodOptions_Executor]string{
 func executorOption(method *protogen.Method) methodoptions.MethodOptions_Executor {
 	options, _ := method.Desc.Options().(*descriptorpb.MethodOptions)
 	if unknown := options.ProtoReflect().GetUnknown(); len(unknown) > 0 && !proto.HasExtension(options, methodoptions.E_Method) {
-		// Whoever decoded the request did not know the option. What is wrong with other unknown fields is not our concern.
+		// The request was decoded without our option. What is wrong with other unknown fields is not our concern.
 		options = &descriptorpb.MethodOptions{}
 		_ = proto.Unmarshal(unknown, options)
 	}

@@ -17,7 +17,7 @@ import (
 	methodoptions "github.com/gogreeter/gogreeter/runtime/options"
 )
 
-// TestExecutor_UndecodedOption has the request decoded by somebody who does not know our option.
+// TestExecutor_UndecodedOption has the request decoded without our option being known.
 func TestExecutor_UndecodedOption(t *testing.T) {
 	c := goldenCase{name: "executors"}
 	content, err := os.ReadFile(filepath.Join(c.dir(), "request.binpb"))

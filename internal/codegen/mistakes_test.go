@@ -109,7 +109,7 @@ func TestPackageNames(t *testing.T) {
 	}
 }
 
-// TestAnnotateCode_IsAnOption writes .meta files only for who wants them.
+// TestAnnotateCode_IsAnOption writes .meta files only if they are asked for.
 func TestAnnotateCode_IsAnOption(t *testing.T) {
 	text := `message_type { name: "M" } service { name: "S" ` + method("One", "M") + `}`
 	for option, want := range map[string]int{"": 1, "annotate_code=false": 1, "annotate_code=true": 2, "annotate_code": 2} {

@@ -26,7 +26,7 @@ func (p *Plan) place(t *servicer, m *Method) *source.File {
 	return nil
 }
 
-// lacks says whether a method is to be added to a type, and tells the user if that has to do it.
+// lacks says whether a method is to be added to a type, and tells the user what only the user can change.
 func (p *Plan) lacks(t *servicer, m *Method) bool {
 	wanted := methodOf(t.build.wanted(t.build.plain, m.Service), m.Name)
 	if first, ok := p.added[t.build][methodKey{t.name(), m.Name}]; ok {

@@ -137,5 +137,5 @@ func (f *File) matches(b *Build, matching *build.Context) bool {
 	if err != nil {
 		return true // What cannot be read is reported when it is parsed.
 	}
-	return match && (b.Config.Cgo || !f.usesCgo) // MatchFile leaves that to who reads the imports.
+	return match && (b.Config.Cgo || !f.usesCgo) // MatchFile does not read imports.
 }

@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// keepOwner gives a file to the owner of the one that it is to replace. Who runs the plugin may be another: in a
-// container it is often root, and the user could not edit the file any more.
+// keepOwner gives a file to the owner of the one that it is to replace. The plugin may run as another user: in a container
+// that is often root, and the user could not edit the file any more.
 func keepOwner(file *os.File, replaced fs.FileInfo) error {
 	now, err := file.Stat()
 	if err != nil {

@@ -46,7 +46,7 @@ func writeAndClose(file *os.File, content []byte) error {
 	return errors.Join(err, file.Close())
 }
 
-// Replace puts new content in the place of a file, at once: whoever reads it finds all of the one or of the other.
+// Replace puts new content in the place of a file, at once: a reader finds all of the one or of the other.
 func (f *File) Replace(content []byte) error {
 	path, err := filepath.EvalSymlinks(f.onDisk)
 	if err != nil {

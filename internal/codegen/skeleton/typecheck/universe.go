@@ -191,7 +191,7 @@ func usedQualifiers(file *ast.File) map[string]bool {
 	return used
 }
 
-// PackageName returns what a package calls itself, or what its import path suggests if no one knows.
+// PackageName returns what a package calls itself, or what its import path suggests if that is not known.
 func (u *Universe) PackageName(importPath string) string {
 	if generated := u.generated[importPath]; generated != nil {
 		return generated.Name
