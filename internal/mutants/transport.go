@@ -88,6 +88,23 @@ var transport = []group{
 		// Field blocks.
 		{name: "a smaller dynamic table is not acknowledged", file: "outbox.go", old: "		block = append([]byte{tableSizeZero}, block...)\n", new: "", tests: "TestConn_AnnouncesTableSize"},
 
+		// The client's role.
+		{name: "streams are opened before the server's SETTINGS are there", file: "client.go", old: "	case c.in.beginning < begun:\n", new: "	case false:\n", tests: "TestClient_NotReady"},
+		{name: "a client opens a stream more than the server permits", file: "client.go", old: "uint32(len(c.streams.open)) >= c.streams.limit", new: "uint32(len(c.streams.open)) > c.streams.limit", tests: "TestClient_StreamLimit"},
+		{name: "streams are opened after the server's GOAWAY", file: "client.go", old: "	case c.away != nil:\n		return *c.away\n	case c.life.stage != serving:", new: "	case c.life.stage > draining:", tests: "TestClient_GoesAway"},
+		{name: "streams that the server will not process wait for ever", file: "client.go", old: "		if id > last {", new: "		if id > last && false {", tests: "TestClient_Refused"},
+		{name: "GOAWAY closes the last stream that is processed", file: "client.go", old: "		if id > last {", new: "		if id >= last {", tests: "TestClient_Refused"},
+		{name: "a server that names an error leaves the connection open", file: "client.go", old: "		c.life.closeIn(endTime)\n", new: "", tests: "TestClient_ErrorThatStays"},
+		{name: "the last stream identifier of a client ends nothing", file: "client.go", old: "	if c.next > maxWindow {", new: "	if false {", tests: "TestClient_LastIdentifier"},
+		{name: "a request that has ended declines its response", file: "client.go", old: "	st.readToEnd, st.declared = true, -1\n", new: "	st.declared = -1\n", tests: "TestClient_Exchanges"},
+		{name: "an interim response is the response", file: "client.go", old: "	if !interim {", new: "	if true {", tests: "TestClient_Exchanges"},
+		{name: "an interim response may end a stream", file: "client.go", old: "	case interim && endStream:\n", new: "	case false:\n", tests: "TestClient_ServersMistakes"},
+		{name: "interim responses are free", file: "client.go", old: "	case interim && !c.in.floods.controls.take():\n", new: "	case false:\n", tests: "TestClient_InterimResponses"},
+		{name: "HEADERS on an idle stream is ignored by a client", file: "client.go", old: "	case idle:\n", new: "	case idle && false:\n", tests: "TestClient_ServersMistakes"},
+		{name: "DATA may precede HEADERS", file: "process.go", old: "	if !st.headed {", new: "	if false {", tests: "TestClient_ServersMistakes"},
+		{name: "a server's PINGs are an offence", file: "client.go", old: "	c.in.upkeep.pingInterval = -1\n", new: "", tests: "TestClient_PingsAndSettings"},
+		{name: "a response that has ended behind its request stays", file: "stream.go", old: "if st.readToEnd && st.state.isClosed() {", new: "if false {", tests: "TestClient_Exchanges"},
+
 		// Ends.
 		{name: "a shutdown does not wait for the client's PING", file: "process.go", old: "		if data == shutdownPing {", new: "		if false {", tests: "TestConn_ReactsToStreamStates"},
 		{name: "the last GOAWAY waits for the PING for ever", file: "shutdown.go", old: "c.life.timer = time.AfterFunc(shutdownPingTime, c.drain)", new: "c.life.timer = time.AfterFunc(1000*shutdownPingTime, c.drain)", tests: "TestConn_WithoutDeadlines"},

@@ -59,6 +59,17 @@ func (e StreamError) Error() string {
 	return fmt.Sprintf("http2: stream %d: stream error %v: %s", e.StreamID, e.Code, e.Reason)
 }
 
+// GoAwayError says that the peer wants no more streams: those above LastStream it has not processed and will not.
+type GoAwayError struct {
+	LastStream uint32
+	Code       ErrCode
+	Debug      string // what the peer adds, for a log
+}
+
+func (e GoAwayError) Error() string {
+	return fmt.Sprintf("http2: GOAWAY with %v (%q); the last stream is %d", e.Code, e.Debug, e.LastStream)
+}
+
 // ResetError says that the peer ended a stream with a RST_STREAM frame.
 type ResetError struct{ Code ErrCode }
 

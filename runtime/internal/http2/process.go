@@ -196,7 +196,7 @@ func (c *Conn) processPriority(f frame) error {
 		return ConnError{ErrCodeEnhanceYourCalm, "too many PRIORITY frames"}
 	}
 	if binary.BigEndian.Uint32(f.payload)&streamIDMask == f.streamID {
-		return StreamError{f.streamID, ErrCodeProtocol, "stream depends on itself"}
+		return c.role.dependsOnItself(f.streamID)
 	}
 	return nil
 }

@@ -16,6 +16,9 @@ type role interface {
 	// afterSettings is called when the parameters of a SETTINGS frame have been applied.
 	afterSettings()
 
+	// dependsOnItself judges a PRIORITY frame by which a stream depends on itself.
+	dependsOnItself(id uint32) error
+
 	// processPushPromise says what is wrong with a PUSH_PROMISE frame.
 	processPushPromise() error
 

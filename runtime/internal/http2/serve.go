@@ -21,7 +21,7 @@ func newConn(nc net.Conn, app Events, config *Config, account *budget.Budget) *C
 		window: newInflow(int32(config.ConnWindow)),
 	}
 	c.peerMaxList.Store(math.MaxInt32) // RFC 9113, Section 6.5.2: "The initial value of this setting is unlimited."
-	c.streams = streams{open: make(map[uint32]*Stream), idleSince: time.Now()}
+	c.streams = streams{open: make(map[uint32]*Stream), limit: math.MaxUint32, idleSince: time.Now()}
 	c.out = outbox{maxPending: config.MaxPendingBytes, peerWindow: defaultWindow, window: defaultWindow, tableSize: defaultTableSize}
 	c.out.drained.L = &c.mu
 	c.out.stall = stall{account: account, after: config.WriteTimeout, checkProgressFunc: c.checkProgress}

@@ -154,6 +154,12 @@ func (s *server) open(b fieldBlock, request *fields.Section) error {
 
 func (s *server) afterSettings() {}
 
+// dependsOnItself refuses what RFC 7540, Section 5.3.1 did not permit. RFC 9113 has no rule for it, and clients of today send
+// no such frame.
+func (s *server) dependsOnItself(id uint32) error {
+	return StreamError{id, ErrCodeProtocol, "stream depends on itself"}
+}
+
 // processPushPromise refuses what only a server may send. RFC 9113, Section 8.4: "A client cannot push. Thus, servers MUST
 // treat the receipt of a PUSH_PROMISE frame as a connection error".
 func (s *server) processPushPromise() error {

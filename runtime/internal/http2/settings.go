@@ -46,8 +46,8 @@ func (c *Conn) applySettings(p []byte) error {
 // (CVE-2020-11080).
 const maxSettings = 64
 
-// applySettingLocked applies one parameter. SETTINGS_MAX_CONCURRENT_STREAMS and SETTINGS_ENABLE_PUSH need nothing since we
-// do not push.
+// applySettingLocked applies one parameter. SETTINGS_ENABLE_PUSH needs nothing since we do not push. A server that sends 1 has
+// no business to, and does no harm.
 func (c *Conn) applySettingLocked(id uint16, value uint32) error {
 	switch id {
 	case settingHeaderTableSize:
@@ -57,6 +57,8 @@ func (c *Conn) applySettingLocked(id uint16, value uint32) error {
 		if value > 1 {
 			return ConnError{ErrCodeProtocol, "SETTINGS_ENABLE_PUSH is neither 0 nor 1"}
 		}
+	case settingMaxConcurrentStreams:
+		c.streams.limit = value
 	case settingMaxHeaderListSize:
 		c.peerMaxList.Store(min(value, math.MaxInt32))
 	case settingMaxFrameSize:

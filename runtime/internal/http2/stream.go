@@ -81,25 +81,29 @@ func (st *Stream) End(trailers []byte, discard bool) error {
 // Message appends a whole message, or the rest of one: it is Head unless head is nil, Data unless that is empty, and End, in
 // one.
 func (st *Stream) Message(head, data, trailers []byte, paid int64) (taken bool, err error) {
-	c := st.conn
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	st.conn.mu.Lock()
+	defer st.conn.mu.Unlock()
 	if err := st.writableLocked(); err != nil {
 		return false, err
 	}
+	return st.messageLocked(head, data, trailers, paid), nil
+}
+
+func (st *Stream) messageLocked(head, data, trailers []byte, paid int64) (taken bool) {
+	c := st.conn
 	if head != nil {
 		whole := len(data) == 0 && trailers == nil
 		c.out.appendHeaders(&st.sender, head, whole)
 		if whole {
 			st.closeLocalLocked()
-			return false, nil
+			return false
 		}
 	}
 	if len(data) > 0 {
 		taken = c.out.send(&st.sender, data, paid)
 	}
 	st.finishLocked(trailers)
-	return taken, nil
+	return taken
 }
 
 // ReadToEnd has the peer's half of the stream read to its end although our half has ended. Otherwise RST_STREAM with NO_ERROR
@@ -222,8 +226,8 @@ func (st *Stream) endLocked(trailers []byte) {
 	st.closeLocalLocked()
 }
 
-// closeLocalLocked notes that END_STREAM was appended. A server's response ends the stream: if the request has not
-// ended, the rest of it is declined.
+// closeLocalLocked notes that END_STREAM was appended. Unless the peer's half is to be read to its end, that ends the stream:
+// the rest of a request is declined.
 func (st *Stream) closeLocalLocked() {
 	c := st.conn
 	if st.state.set(localClosed)&remoteClosed == 0 {

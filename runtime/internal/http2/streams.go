@@ -9,12 +9,13 @@ import (
 type streams struct {
 	open      map[uint32]*Stream
 	opening   bool   // a stream counts in highest and is not in open yet
-	highest   uint32 // the highest stream that the peer has opened; only the reader writes it, and so may read it without mu
+	highest   uint32 // the highest stream that was opened; for a server's, only the reader writes it, and reads it without mu
+	limit     uint32 // SETTINGS_MAX_CONCURRENT_STREAMS of the peer: how many we may open
 	recent    recentStreams
 	idleSince time.Time // when the last stream ended; for Config.MaxIdle alone
 }
 
-// begin notes that the peer has opened a stream. What follows is add, or opening is set to false.
+// begin notes that a stream is opened. What follows is add, or opening is set to false.
 func (t *streams) begin(id uint32) { t.highest, t.opening = id, true }
 
 // add adds a stream that has been opened.

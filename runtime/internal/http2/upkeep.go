@@ -19,8 +19,9 @@ type upkeep struct {
 	graceEnd time.Time // when a connection that is too old ends with all its streams; zero: never
 
 	// Of the peer's keepalive.
-	lastPing time.Time
-	strikes  int
+	pingInterval time.Duration // as Config.MinPingInterval
+	lastPing     time.Time
+	strikes      int
 }
 
 // newUpkeep sets when the connection will be too old: MaxAge give or take a tenth, so that connections which began
@@ -29,6 +30,7 @@ func newUpkeep(config *Config) (u upkeep) {
 	now := time.Now()
 	u.lastRead = now
 	u.setupEnd = now.Add(config.SetupTimeout)
+	u.pingInterval = config.MinPingInterval
 	if config.MaxAge > 0 {
 		u.ageEnd = now.Add(time.Duration(float64(config.MaxAge) * (0.9 + 0.2*rand.Float64())))
 	}
@@ -96,7 +98,7 @@ func (u *upkeep) next(config *Config, idleEnd time.Time) time.Time {
 // permitPing judges a PING that nothing of ours has caused, as gRPC's keepalive document (A8) asks of servers: the
 // third that is too early ends the connection.
 func (u *upkeep) permitPing(config *Config, streams bool) bool {
-	interval := config.MinPingInterval
+	interval := u.pingInterval
 	if interval > 0 && !streams && !config.PingsWithoutStreams {
 		interval = max(interval, idlePingInterval)
 	}
