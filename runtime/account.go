@@ -36,35 +36,6 @@ const (
 	patientFor = time.Second
 )
 
-// join counts an RPC's metadata, if it is large and no other RPC of the connection has the same. The reader calls it.
-func (d *callDefinition) join(c *connection) {
-	if d.weight > usualWeight && d.users.Add(1) == 1 {
-		c.heads.Add(d.weight)
-		c.account.Add(budget.Requests, d.weight)
-	}
-}
-
-func (d *callDefinition) leave(c *connection) {
-	if d.weight > usualWeight && d.users.Add(-1) == 0 {
-		c.heads.Add(-d.weight)
-		c.account.Sub(budget.Requests, d.weight)
-	}
-}
-
-// tooMuchMetadata reports whether the connection can bear no more RPCs, because of the metadata of those there are: with what
-// may come of requests unasked, they would be more than the account permits, or alone a quarter of it.
-func (c *connection) tooMuchMetadata(more int64) bool {
-	heads := c.heads.Load()
-	if more > usualWeight {
-		heads += more
-	}
-	if heads == 0 {
-		return false
-	}
-	limit, windows := c.account.Limit(), int64(c.h2.Open()+1)*streamWindow
-	return heads > limit/4 || windows+heads > limit+limit/8
-}
-
 // largeRequest is the place in line of a large request: one that doesn't fit into the flow-control window of a stream, so
 // that the server has to ask for its rest. Each has its own, so that a grant that comes late opens the window for no other.
 type largeRequest struct {
@@ -86,7 +57,7 @@ func (r *rpc) expectRest() {
 	size := len(r.in.Data()) + r.in.Missing()
 	if !isLarge(size) {
 		if r.stream.Expect(0, r.in.Missing()) {
-			r.conn.h2.FlushAfterBatch()
+			r.session.h2.FlushAfterBatch()
 		}
 		return
 	}
@@ -95,7 +66,7 @@ func (r *rpc) expectRest() {
 		return
 	}
 	if r.came.one() && !r.requestStreaming {
-		if r.conn.shared.chain == nil { // there is no need to wait for its end
+		if r.session.shared.chain == nil { // there is no need to wait for its end
 			r.failFromReader(notOneRequest(r.def.path))
 			return
 		}
@@ -106,25 +77,25 @@ func (r *rpc) expectRest() {
 	v.missing.Store(int64(r.in.Missing()))
 	r.in.large = v
 	r.large.Store(v)
-	account := r.conn.account
+	account := r.session.account
 	granted := account.Ask(&v.claim)
 	switch {
 	case r.state.isEnding(): // whoever ended it may have looked too early
 		account.Drop(&v.claim)
 	case granted:
 		if v.expect() {
-			r.conn.h2.FlushAfterBatch()
+			r.session.h2.FlushAfterBatch()
 		}
 	default:
-		r.conn.stalls()
+		r.session.stalls()
 		time.AfterFunc(patientFor, v.urge)
 	}
 }
 
 // urge has the account look at the request once more.
 func (v *largeRequest) urge() {
-	defer v.r.conn.shared.contain("a timer for a request")
-	v.r.conn.account.Urge()
+	defer v.r.session.shared.contain("a timer for a request")
+	v.r.session.account.Urge()
 }
 
 // expect opens the stream's window for the rest of the request.
@@ -136,9 +107,9 @@ func (v *largeRequest) expect() (flush bool) {
 // granted is called when there is room for the request.
 func (v *largeRequest) granted() {
 	if v.r.state.isEnding() {
-		v.r.conn.account.Drop(&v.claim)
+		v.r.session.account.Drop(&v.claim)
 	} else if v.expect() {
-		v.r.conn.h2.Flush()
+		v.r.session.h2.Flush()
 	}
 }
 
@@ -177,7 +148,7 @@ func (r *rpc) takeClaim() {
 	if r.in.large == nil {
 		return
 	}
-	if n := r.conn.account.Take(&r.in.large.claim); n > 0 {
+	if n := r.session.account.Take(&r.in.large.claim); n > 0 {
 		r.tab.keep(n)
 		r.in.paid += uint32(n)
 	}
@@ -187,7 +158,7 @@ func (r *rpc) takeClaim() {
 func (r *rpc) requestArrived() message {
 	if r.in.large != nil {
 		r.in.large.missing.Store(0)
-		r.conn.account.Leave(&r.in.large.claim)
+		r.session.account.Leave(&r.in.large.claim)
 		r.takeClaim()
 	}
 	m := message{paid: r.in.paid, large: r.in.large}
@@ -200,13 +171,13 @@ func (r *rpc) requestArrived() message {
 func (r *rpc) took(m message) {
 	r.tab.giveBack(int64(m.paid))
 	if m.large != nil {
-		r.conn.account.UseUp(&m.large.claim)
+		r.session.account.UseUp(&m.large.claim)
 	}
 }
 
 // awaits reports whether the RPC has to wait for room before it begins; it is then dispatched once more.
 func (r *rpc) awaits() bool {
-	account := r.conn.account
+	account := r.session.account
 	if account.MayBegin() && (r.waited || account.Waiting(budget.ForBeginning) == 0) {
 		return false
 	}
@@ -221,26 +192,26 @@ func (r *rpc) awaits() bool {
 	granted := account.Ask(claim)
 	r.mu.Unlock()
 	if !granted {
-		r.conn.stalls()
+		r.session.stalls()
 	}
 	return !granted
 }
 
 // redispatch hands the RPC to the workers once more.
 func (r *rpc) redispatch() {
-	r.conn.queueOf(r.method).Push(r)
+	r.session.queueOf(r.method).Push(r)
 }
 
 // reserve counts n octets of a response that is about to be made, once there is room for them; if it may not wait, at once.
 // It reports false, and has counted nothing, if the RPC has ended meanwhile. The caller gives them back.
 func (r *rpc) reserve(n int64, wait bool) bool {
-	account := r.conn.account
+	account := r.session.account
 	if account.Try(budget.ForResponses, n) {
 		return true
 	}
 	if !wait {
 		account.Add(budget.Responses, n)
-		r.conn.stalls()
+		r.session.stalls()
 		return true
 	}
 	return r.waitInLine(budget.ForResponses, n)
@@ -249,15 +220,15 @@ func (r *rpc) reserve(n int64, wait bool) bool {
 // waitInLine waits for room, and counts n octets then. It reports false, and has counted nothing, if the RPC has ended
 // meanwhile.
 func (r *rpc) waitInLine(line budget.Line, n int64) bool {
-	account := r.conn.account
+	account := r.session.account
 	granted := make(chan struct{})
 	claim := &budget.Claim{Line: line, Size: n, Granted: func() { close(granted) }}
 	if account.Ask(claim) {
 		account.Take(claim)
 		return true
 	}
-	r.conn.stalls()
-	r.conn.h2.Flush() // what it lets go may be what there is no room for
+	r.session.stalls()
+	r.session.h2.Flush() // what it lets go may be what there is no room for
 	watch := r.watchWorker()
 	for {
 		var late <-chan time.Time
@@ -279,45 +250,12 @@ func (r *rpc) waitInLine(line budget.Line, n int64) bool {
 
 // reserveResponse reserves the memory for a response of so many octets. It returns how much that is.
 func (r *rpc) reserveResponse(size int, wait bool) (paid int64, ok bool) {
-	account := r.conn.account
+	account := r.session.account
 	if size <= freeResponse && account.MayBegin() {
 		return 0, true
 	}
 	paid = int64(buffer.Size(size))
 	return paid, r.reserve(paid, wait)
-}
-
-// giveBack gives back what was reserved for a response.
-func (c *connection) giveBack(paid int64) { c.account.Sub(budget.Responses, paid) }
-
-// stalls is called when something has to wait for room: if that is because clients do not take their responses, they lose
-// their connections in the end.
-func (c *connection) stalls() {
-	c.h2.WatchStall()
-	if c.shared.account != nil {
-		c.shared.watchStalls()
-	}
-}
-
-// lookForStalls has all connections watched while the whole server has no room, once in a while. It goes on by itself as long
-// as anybody waits: those who fill the room may have come later than those who wait.
-func (s *Server) lookForStalls() {
-	now := time.Now().UnixNano()
-	last := s.stallsWatched.Load()
-	if now-last < int64(s.transport.WriteTimeout) && last != 0 || !s.stallsWatched.CompareAndSwap(last, now) {
-		return
-	}
-	time.AfterFunc(s.transport.WriteTimeout, func() {
-		defer s.contain("a look at connections that are stuck")
-		if s.account.Crowded() {
-			s.lookForStalls()
-		}
-	})
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for c := range s.connections {
-		c.h2.WatchStall()
-	}
 }
 
 var outcomeNotTaken = outcome{Code: codes.ResourceExhausted, Message: "the responses were not taken, while other RPCs waited for a worker"}
@@ -337,7 +275,7 @@ func (r *rpc) watchWorker() workerWatch {
 		return workerWatch{r: r}
 	}
 	m := r.handled()
-	return workerWatch{r, r.conn.boundOf(m), r.stream.Waiting()}
+	return workerWatch{r, r.session.boundOf(m), r.stream.Waiting()}
 }
 
 // patience is how long the handler may wait before the watch looks; 0 is for ever.
@@ -345,7 +283,7 @@ func (w *workerWatch) patience() time.Duration {
 	if w.bound == nil {
 		return 0
 	}
-	return w.r.conn.shared.transport.WriteTimeout
+	return w.r.session.shared.transport.WriteTimeout
 }
 
 // look ends the RPC if nothing has been taken since it looked last, and reports whether it did.
@@ -356,7 +294,7 @@ func (w *workerWatch) look() (ended bool) {
 		return false
 	}
 	w.r.abort(outcomeNotTaken, context.Canceled)
-	w.r.conn.h2.Flush()
+	w.r.session.h2.Flush()
 	return true
 }
 

@@ -571,8 +571,8 @@ func equal(a, b []string) bool {
 // TestQueue_StaysSmall has a handler that never catches up with its client, and one for which many small requests wait.
 func TestQueue_StaysSmall(t *testing.T) {
 	s := NewServer(Options{})
-	r := &rpc{conn: &connection{shared: &s.shared, account: budget.New(-1, nil, nil)}, def: &callDefinition{}}
-	r.tab.account = r.conn.account
+	r := &rpc{session: &session{shared: &s.shared, account: budget.New(-1, nil, nil)}, def: &callDefinition{}}
+	r.tab.account = r.session.account
 	one := func() message { return message{data: bytes.Repeat([]byte("x"), 1000)} }
 	r.enqueueLocked(one())
 	for range 100_000 {

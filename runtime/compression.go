@@ -60,20 +60,20 @@ func (r *rpc) inflate(data []byte, limit int) (inflated []byte, done func(), err
 		return inflated, inflating.Give, err
 	}
 	inflating.Give()
-	if large := r.conn.large; !large.Take(r, &r.conn.largeLine) {
+	if large := r.session.large; !large.Take(r, &r.session.largeLine) {
 		return nil, nil, errOver
 	} else if !r.turnToInflate() {
 		large.Give()
 		return nil, nil, errOver
 	}
 	inflated, err = r.def.compression.Inflate(data, limit)
-	return inflated, func() { inflating.Give(); r.conn.large.Give() }, err
+	return inflated, func() { inflating.Give(); r.session.large.Give() }, err
 }
 
 // turnToInflate waits for the connection's turn, and for room. It reports false if the RPC is over before.
 func (r *rpc) turnToInflate() bool {
-	for inflating.Take(r, &r.conn.inflations) {
-		if r.conn.account.MayBegin() || !r.mayWait() {
+	for inflating.Take(r, &r.session.inflations) {
+		if r.session.account.MayBegin() || !r.mayWait() {
 			return true
 		}
 		inflating.Give()
@@ -91,5 +91,5 @@ var errOver = errors.New("the RPC is over")
 // of a bounded number of workers.
 func (r *rpc) mayWait() bool {
 	m := r.handled()
-	return m != nil && r.conn.boundOf(m) == nil && !m.inline.Load()
+	return m != nil && r.session.boundOf(m) == nil && !m.inline.Load()
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"sync/atomic"
 	"time"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
@@ -18,30 +17,12 @@ import (
 // connection is a client's connection: it makes RPCs of the streams of an http2.Conn. It implements
 // http2.Application.
 type connection struct {
-	// Immutable after newConnection.
-	shared *shared
-	forget func(*connection) // called once, when it has ended
-	nc     net.Conn
-	peer   net.Addr // nil: nc knows
-	h2     *http2.Conn
-	queue  *work.Queue // of RPCs that nothing else is said about
-
-	// Owned by the reader.
-	batch  work.List     // RPCs that can run since the last EndBatch
-	inline *inlineRunner // the reader's
-
-	account    *budget.Budget // of all that the client makes the server hold
-	heads      atomic.Int64   // octets of it: metadata beyond what is usual
-	inflations work.Line      // requests that wait for their turn to be inflated
-	deflations work.Line      // responses that wait to be deflated
-	large      *work.Places   // one: to inflate a request to much
-	largeLine  work.Line      // those that wait for it
-
-	deadlines deadlines
+	session
+	forget func(*connection) // called once, when it has ended. Immutable.
 }
 
 func newConnection(s *shared, nc net.Conn, peer net.Addr, forget func(*connection)) *connection {
-	c := &connection{shared: s, forget: forget, nc: nc, peer: peer, large: work.NewPlaces(1)}
+	c := &connection{session: session{shared: s, nc: nc, peer: peer, large: work.NewPlaces(1)}, forget: forget}
 	c.deadlines.of = c
 	c.account = budget.New(int64(s.limits.connection), s.account, c.Panicked)
 	c.h2 = http2.NewConn(nc, c, s.transport, c.account)
@@ -111,7 +92,7 @@ func (c *connection) NewStream(request *fields.Section) *http2.Stream {
 	if c.tooMuchMetadata(def.weight) {
 		return nil
 	}
-	r := &rpc{conn: c, def: def, tab: tab{account: c.account}}
+	r := &rpc{session: &c.session, def: def, tab: tab{account: c.account}}
 	r.stream.Handler = r
 	if wanted := c.shared.limits.compression; wanted != NoCompression && def.accepts.Has(wire.Encoding(wanted)) {
 		r.compression.Store(uint32(wanted))
@@ -119,52 +100,8 @@ func (c *connection) NewStream(request *fields.Section) *http2.Stream {
 	return &r.stream
 }
 
-// boundOf returns what bounds how many handlers of a method run at a time; nil is nothing.
-func (c *connection) boundOf(m *method) *work.Bound {
-	switch {
-	case m.bound != nil:
-		return m.bound
-	case m.unbounded:
-		return nil
-	}
-	return c.shared.bound
-}
-
-// queueOf returns the queue for the RPCs of a method, those that run inline apart. With interceptors there is one for
-// all of a connection: who waits for whom must not depend on which methods there are, and is for the handlers to do.
-func (c *connection) queueOf(m *method) *work.Queue {
-	if c.shared.chain == nil {
-		if bound := c.boundOf(m); bound != nil {
-			return &bound.Queue
-		}
-	}
-	return c.queue
-}
-
-// dispatchRPC has an RPC run where its method wants it.
-func (c *connection) dispatchRPC(r *rpc) {
-	if r.method != nil && r.method.inline.Load() {
-		c.h2.FlushAfterBatch() // before: the handler may end this goroutine
-		c.inline.run(r)
-		return
-	}
-	if queue := c.queueOf(r.method); queue != c.queue {
-		queue.Push(r)
-		return
-	}
-	c.batch.Push(r)
-}
-
 // EndBatch implements http2.Application.
-func (c *connection) EndBatch() {
-	if c.shared.chain != nil {
-		for r := range c.batch.All() {
-			r.(*rpc).endBatch()
-		}
-	}
-	c.queue.PushAll(&c.batch)
-	c.inline.endBatch()
-}
+func (c *connection) EndBatch() { c.endBatch() }
 
 // replaceReader implements readerOwner.
 func (c *connection) replaceReader(blocking *method) {
@@ -194,14 +131,6 @@ func (c *connection) end() { c.h2.End(http2.ErrCodeNo, outcomeStopped.Message) }
 
 // Panicked implements http2.Application.
 func (c *connection) Panicked(reason any) { c.shared.panicked("the transport of a connection", reason) }
-
-// remoteAddr returns the client's address; it is not nil.
-func (c *connection) remoteAddr() net.Addr {
-	if c.peer != nil {
-		return c.peer
-	}
-	return orUnknown(c.nc.RemoteAddr())
-}
 
 // rpcs returns the RPCs whose streams are open.
 func (c *connection) rpcs() []*rpc {

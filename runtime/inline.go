@@ -28,10 +28,11 @@ type inlineRunner struct {
 	armed    bool
 	replaced bool // another goroutine is the reader now
 
-	method  *method             // of current; written before it
-	current atomic.Pointer[rpc] // nil: none
+	runs    uint64        // RPCs that have begun. Owned by the reader.
+	method  *method       // of current; written before it
+	current atomic.Uint64 // the number of the RPC that runs; 0: none does
 	mu      sync.Mutex
-	seen    *rpc      // current, when the timer went off last. Guarded by mu.
+	seen    uint64    // current, when the timer went off last. Guarded by mu.
 	since   time.Time // when it was first seen. Guarded by mu.
 }
 
@@ -46,7 +47,7 @@ type readerOwner interface {
 }
 
 // run runs a handler. It does not return if another goroutine has become the reader meanwhile: the goroutine ends.
-func (i *inlineRunner) run(r *rpc) {
+func (i *inlineRunner) run(t work.Task, m *method) {
 	switch {
 	case i.armed:
 	case i.timer == nil:
@@ -55,17 +56,19 @@ func (i *inlineRunner) run(r *rpc) {
 		i.timer.Reset(inlineLimit)
 	}
 	i.armed = true
-	i.method = r.method
-	i.current.Store(r)
+	i.runs++
+	n := i.runs
+	i.method = m
+	i.current.Store(n)
 	defer func() { // also if the handler ends its goroutine
-		if i.current.CompareAndSwap(r, nil) {
+		if i.current.CompareAndSwap(n, 0) {
 			return
 		}
 		i.replaced = true
-		r.Flusher().Flush()
+		t.Flusher().Flush()
 		goruntime.Goexit() // what is further up this stack is the new reader's to do
 	}()
-	r.Run(&i.worker)
+	t.Run(&i.worker)
 }
 
 // endBatch disarms the timer.
@@ -82,14 +85,14 @@ func (i *inlineRunner) watch() { i.owner.survive("the watch over inline handlers
 func (i *inlineRunner) look() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	r := i.current.Load()
+	n := i.current.Load()
 	switch {
-	case r == nil:
-		i.seen = nil
-	case r != i.seen:
-		i.seen, i.since = r, time.Now()
+	case n == 0:
+		i.seen = 0
+	case n != i.seen:
+		i.seen, i.since = n, time.Now()
 		time.AfterFunc(inlineLimit, i.watch)
-	case time.Since(i.since) >= inlineLimit && i.current.CompareAndSwap(r, nil):
+	case time.Since(i.since) >= inlineLimit && i.current.CompareAndSwap(n, 0):
 		i.owner.replaceReader(i.method)
 	}
 }

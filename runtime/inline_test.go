@@ -299,7 +299,7 @@ func TestInline_WatchPanics(t *testing.T) {
 		s := newTestServer(t, Options{}, nil)
 		s.dial().ping()
 		runner := &inlineRunner{owner: failingOwner{onlyConnection(t, s)}}
-		runner.current.Store(&rpc{})
+		runner.current.Store(1)
 		runner.watch()
 		time.Sleep(2 * inlineLimit)
 		synctest.Wait()

@@ -47,7 +47,7 @@ func (r *rpc) encodeMessage(ctx context.Context, b []byte, c *codec, response an
 	returned := false
 	defer func() {
 		if !returned { // the code of the message has ended the goroutine
-			r.conn.giveBack(paid)
+			r.session.giveBack(paid)
 		}
 	}()
 	data, err = r.appendMessage(b, c, response, size, compression)
@@ -65,13 +65,13 @@ func (r *rpc) appendMessage(b []byte, c *codec, response any, size int, compress
 		return b, r.unserializable(err)
 	}
 	if compression != wire.Identity {
-		if !deflating.Take(r, &r.conn.deflations) {
+		if !deflating.Take(r, &r.session.deflations) {
 			return b, r.endError()
 		}
 		b = wire.Compress(b, compression)
 		deflating.Give()
 	}
-	if err := wire.CheckSent(len(b)-wire.PrefixLen, r.conn.shared.limits.sent); err != nil {
+	if err := wire.CheckSent(len(b)-wire.PrefixLen, r.session.shared.limits.sent); err != nil {
 		return b, outcomeOf(err).Err()
 	}
 	wire.SetLength(b)
@@ -111,7 +111,7 @@ func (r *rpc) handled() *method {
 // maxRequest is the most octets that the handler takes for a request; negative is no limit. The reader does not ask for it:
 // what a method permits must not show before its interceptors have permitted the RPC.
 func (r *rpc) maxRequest() int {
-	limit := r.conn.shared.limits.received
+	limit := r.session.shared.limits.received
 	if m := r.handled(); m != nil && m.maxRequest > 0 && (limit < 0 || m.maxRequest < limit) {
 		return m.maxRequest
 	}
@@ -177,7 +177,7 @@ func (r *rpc) decodeOctets(c *codec, data []byte, into any) error {
 // undecodable logs why a request cannot be decoded. grpc-python does so as an error. But it is the client's, who could fill
 // the log with it; only a panic is the message's own.
 func (r *rpc) undecodable(err error) {
-	logger, path := r.conn.shared.logger, logtext.Cut(r.def.path)
+	logger, path := r.session.shared.logger, logtext.Cut(r.def.path)
 	if p, ok := err.(*codecPanic); ok {
 		logger.Error("Exception deserializing message!", "method", path, "error", logtext.Of(err), "stack", string(p.stack))
 		return

@@ -99,6 +99,6 @@ func (r *rpc) dropRequestsLocked() {
 	}
 	r.queue, r.taken, r.unpacked = nil, 0, 0
 	if v := r.large.Load(); v != nil {
-		r.conn.account.Drop(&v.claim)
+		r.session.account.Drop(&v.claim)
 	}
 }

@@ -42,7 +42,7 @@ func (r *rpc) encode(ctx context.Context, w *work.Worker, c *codec, response any
 // drop gives the worker its buffer back, and what was reserved for the response in it.
 func (r *rpc) drop(w *work.Worker, response encoded) {
 	w.PutBuffer(response.data)
-	r.conn.giveBack(response.paid)
+	r.session.giveBack(response.paid)
 }
 
 // complete ends the RPC: with an error, with its only response, which is in a buffer of the worker's, or after the responses
@@ -69,7 +69,7 @@ func (r *rpc) send(ctx context.Context, c *codec, response any) error {
 	defer func() {
 		if !kept {
 			buffer.Put(data)
-			r.conn.giveBack(paid)
+			r.session.giveBack(paid)
 		}
 	}()
 	if err != nil {
@@ -93,7 +93,7 @@ func (r *rpc) sendEncoded(data []byte, paid int64) (kept bool, err error) {
 	}
 	// The first response after a request may be waited for, and leaves at once if there is nobody to share a write with.
 	// Those that follow are likely to be followed by more.
-	urgent := !r.sending.Swap(true) && r.conn.h2.Alone()
+	urgent := !r.sending.Swap(true) && r.session.h2.Alone()
 	if head := r.headersLocked(); head != nil {
 		r.stream.Head(head)
 	}
@@ -103,7 +103,7 @@ func (r *rpc) sendEncoded(data []byte, paid int64) (kept bool, err error) {
 		return kept, r.endError()
 	}
 	if urgent {
-		r.conn.h2.Flush()
+		r.session.h2.Flush()
 	}
 	return kept, nil
 }
@@ -119,7 +119,7 @@ func (r *rpc) endWith(o outcome, wait bool) {
 		if !ok {
 			return
 		}
-		defer r.conn.giveBack(paid)
+		defer r.session.giveBack(paid)
 	}
 	r.end(last{outcome: o})
 }
@@ -165,7 +165,7 @@ func (r *rpc) tooLarge() {
 	if size > usualFieldSection {
 		level = slog.LevelError
 	}
-	r.conn.shared.logger.Log(context.Background(), level,
+	r.session.shared.logger.Log(context.Background(), level,
 		"The trailers are larger than the client permits (SETTINGS_MAX_HEADER_LIST_SIZE); the stream was reset",
 		"method", logtext.Cut(r.def.path), "metadata", size, "limit", limit)
 }
@@ -175,13 +175,13 @@ func (r *rpc) tooLarge() {
 func (r *rpc) fail(err error) error {
 	o := outcomeOf(err)
 	r.endWith(o, true)
-	r.conn.h2.Flush()
+	r.session.h2.Flush()
 	return o.Err()
 }
 
 // unserializable says that a response cannot be sent.
 func (r *rpc) unserializable(why any) error {
-	logger, path := r.conn.shared.logger, logtext.Cut(r.def.path)
+	logger, path := r.session.shared.logger, logtext.Cut(r.def.path)
 	if p, ok := why.(*codecPanic); ok {
 		logger.Error("Exception serializing message!", "method", path, "error", logtext.Of(why), "stack", string(p.stack))
 	} else {

@@ -32,8 +32,8 @@ type rpc struct {
 	work.Link
 
 	// Immutable after HandleHead.
-	conn *connection
-	def  *callDefinition
+	session *session
+	def     *callDefinition
 
 	state rpcState
 	tab   tab // what it has of the connection's account
@@ -92,7 +92,7 @@ func (r *rpc) HandleHead(_ *fields.Section, endStream bool) {
 		r.refuse(r.def.refusal)
 		return
 	}
-	r.conn.shared.find(r.def, func(m *method, missing *refusal) {
+	r.session.shared.find(r.def, func(m *method, missing *refusal) {
 		r.method, r.missing = m, missing
 		r.start(came, endStream)
 	})
@@ -101,7 +101,7 @@ func (r *rpc) HandleHead(_ *fields.Section, endStream bool) {
 // start makes an RPC of the request, or refuses it. With interceptors, all requests become RPCs in the same way and go to
 // them at the same moment, whether there is a method or not: to clients that they refuse, both are to look the same.
 func (r *rpc) start(came time.Time, endStream bool) {
-	s := r.conn.shared
+	s := r.session.shared
 	switch {
 	case r.missing != nil && s.chain == nil:
 		r.refuse(r.missing)
@@ -111,8 +111,8 @@ func (r *rpc) start(came time.Time, endStream bool) {
 		return
 	}
 	r.requestStreaming = r.method == nil || r.method.requestStreaming
-	r.conn.account.Begin(budget.Handlers)
-	r.def.join(r.conn)
+	r.session.account.Begin(budget.Handlers)
+	r.session.addHead(r.def)
 	r.state.begin() // before there is a deadline, at which the alarm of another RPC would end this one
 	if r.def.hasTimeout {
 		r.mu.Lock()
@@ -122,7 +122,7 @@ func (r *rpc) start(came time.Time, endStream bool) {
 			r.failFromReader(outcomeDeadline)
 			return
 		}
-		r.conn.deadlines.watch(r.deadline)
+		r.session.deadlines.watch(r.deadline)
 	}
 	if r.requestStreaming || s.chain != nil {
 		r.dispatch()
@@ -138,7 +138,7 @@ func (r *rpc) start(came time.Time, endStream bool) {
 func (r *rpc) refuse(why *refusal) {
 	r.came.ignore()
 	r.state.refuse()
-	r.conn.shared.rejected.add(why.outcome.Code)
+	r.session.shared.rejected.add(why.outcome.Code)
 	var head, data []byte
 	if why.httpStatus == 0 {
 		head = wire.TrailersOnly(why.outcome, Metadata(nil), math.MaxInt)
@@ -151,7 +151,7 @@ func (r *rpc) refuse(why *refusal) {
 	}
 	r.stream.Message(head, data, nil, 0)
 	buffer.Put(head)
-	r.conn.h2.FlushAfterBatch()
+	r.session.h2.FlushAfterBatch()
 }
 
 // HandleTrailers implements http2.StreamHandler: a client's trailers say nothing but that there is no more.
@@ -165,7 +165,7 @@ func (r *rpc) HandleData(data []byte, endStream bool) {
 	for len(data) > 0 && !r.came.ignored() {
 		var done bool
 		var err error
-		data, done, err = r.in.Feed(data, r.conn.shared.limits.received, r.def.compression, r.stream.Window)
+		data, done, err = r.in.Feed(data, r.session.shared.limits.received, r.def.compression, r.stream.Window)
 		r.payForRequest()
 		switch {
 		case err != nil:
@@ -180,14 +180,14 @@ func (r *rpc) HandleData(data []byte, endStream bool) {
 		r.endRequests()
 	}
 	if r.came.ignored() && !endStream && !r.state.hasBegun() && r.stream.Consumed(len(data)) {
-		r.conn.h2.FlushAfterBatch() // what was refused is read to its end
+		r.session.h2.FlushAfterBatch() // what was refused is read to its end
 	}
 }
 
 // deliver takes a message that is complete.
 func (r *rpc) deliver(m message) {
 	r.came.message()
-	intercepted := r.conn.shared.chain != nil
+	intercepted := r.session.shared.chain != nil
 	if r.came.several() && intercepted {
 		r.queueRequests()
 	}
@@ -205,7 +205,7 @@ func (r *rpc) deliver(m message) {
 	default:
 		r.request = m
 		if !intercepted && r.stream.Consumed(wire.PrefixLen+len(m.data)) {
-			r.conn.h2.FlushAfterBatch()
+			r.session.h2.FlushAfterBatch()
 		}
 	}
 }
@@ -224,7 +224,7 @@ func (r *rpc) queueRequests() {
 	r.request = message{}
 }
 
-// endBatch is called with the end of the batch in which an RPC began that goes to interceptors now. If its method has one
+// endBatch implements dispatched: it is called with the end of the batch in which an RPC began that goes to interceptors now. If its method has one
 // request, and that has not come as a whole or is not the only one, this is for the interceptors to learn before it is for
 // the client: what comes is queued until a handler asks for it. The usual request is complete, and needs no queue.
 func (r *rpc) endBatch() {
@@ -244,7 +244,7 @@ func (r *rpc) endRequests() {
 		r.noMore = true
 		r.signalLocked()
 		r.mu.Unlock()
-	case r.conn.shared.chain != nil: // see endBatch
+	case r.session.shared.chain != nil: // see endBatch
 	case !r.came.one():
 		r.failFromReader(notOneRequest(r.def.path))
 	default:
@@ -260,7 +260,7 @@ func notOneRequest(path string) outcome {
 // failFromReader ends the RPC because of something wrong with the request.
 func (r *rpc) failFromReader(o outcome) {
 	r.stopReading()
-	r.conn.h2.FlushAfterBatch()
+	r.session.h2.FlushAfterBatch()
 	r.end(last{outcome: o})
 }
 
@@ -276,7 +276,7 @@ func (r *rpc) stopReading() {
 	r.in.Drop()
 	r.tab.giveBack(int64(r.in.paid))
 	if v := r.large.Load(); v != nil {
-		r.conn.account.Drop(&v.claim)
+		r.session.account.Drop(&v.claim)
 	}
 	r.in = incoming{}
 }
@@ -284,12 +284,12 @@ func (r *rpc) stopReading() {
 // dispatch hands the RPC to where its handler runs.
 func (r *rpc) dispatch() {
 	if r.state.dispatch() {
-		r.conn.dispatchRPC(r)
+		r.session.dispatch(r, r.method)
 	}
 }
 
 // Flusher implements work.Task.
-func (r *rpc) Flusher() work.Flusher { return r.conn.h2 }
+func (r *rpc) Flusher() work.Flusher { return r.session.h2 }
 
 // Run implements work.Task: it runs the handler.
 func (r *rpc) Run(w *work.Worker) {
@@ -306,7 +306,7 @@ func (r *rpc) Run(w *work.Worker) {
 		return
 	}
 	var response encoded
-	defer func() { r.conn.giveBack(response.paid) }()
+	defer func() { r.session.giveBack(response.paid) }()
 	safely(func() {
 		var err error
 		response, err = r.answer(w)
@@ -320,7 +320,7 @@ func (r *rpc) Run(w *work.Worker) {
 
 // answer runs the handler, within the interceptors if there are any. It returns the response of a method with one, encoded.
 func (r *rpc) answer(w *work.Worker) (encoded, error) {
-	if next := r.conn.shared.chain; next != nil {
+	if next := r.session.shared.chain; next != nil {
 		return r.intercepted(w, next)
 	}
 	message, err := r.method.behavior(r, r)
@@ -334,7 +334,7 @@ func (r *rpc) answer(w *work.Worker) (encoded, error) {
 func (r *rpc) recovered(reason any) {
 	text := panicText(reason)
 	defer r.end(last{outcome: outcome{Code: codes.Unknown, Message: "Exception calling application: " + text}})
-	r.conn.shared.logger.Error("Exception calling application", "method", logtext.Cut(r.def.path), "panic", logtext.Cut(text),
+	r.session.shared.logger.Error("Exception calling application", "method", logtext.Cut(r.def.path), "panic", logtext.Cut(text),
 		"stack", string(debug.Stack()))
 }
 
@@ -345,8 +345,8 @@ func (r *rpc) release() {
 		r.settle()
 	}
 	if first {
-		r.conn.shared.active.Add(-1)
-		r.conn.account.End(budget.Handlers)
+		r.session.shared.active.Add(-1)
+		r.session.account.End(budget.Handlers)
 	}
 }
 
@@ -360,18 +360,18 @@ func (r *rpc) HandleRemoved() {
 // settle gives back what the RPC still holds. Only what its reader does may come later.
 func (r *rpc) settle() {
 	r.tab.close()
-	r.def.leave(r.conn)
+	r.session.dropHead(r.def)
 	if v := r.large.Load(); v != nil {
-		r.conn.account.Drop(&v.claim)
+		r.session.account.Drop(&v.claim)
 	}
 }
 
 // begin reports whether the RPC can go on: to its interceptors or, if there are none, to its handler.
 func (r *rpc) begin() bool {
-	if r.conn.shared.chain != nil {
+	if r.session.shared.chain != nil {
 		return !r.state.isEnding()
 	}
-	return r.state.enter(r.conn.queueOf(r.method).Bounded())
+	return r.state.enter(r.session.queueOf(r.method).Bounded())
 }
 
 // last is what an RPC ends with.
@@ -425,7 +425,7 @@ func (r *rpc) end(l last) (kept bool) {
 	if releases {
 		r.release()
 	}
-	if beginning != nil && r.conn.account.Drop(beginning) {
+	if beginning != nil && r.session.account.Drop(beginning) {
 		r.redispatch() // it has waited long enough to find out that it is over
 	}
 	return kept
@@ -455,13 +455,13 @@ func (r *rpc) count(m *method, code codes.Code) {
 		m.counters.add(code)
 		return
 	}
-	r.conn.shared.rejected.add(code)
+	r.session.shared.rejected.add(code)
 }
 
 // callBack calls what AddCallback was given, in that order. A callback that panics, or ends its goroutine, is no reason
 // to skip the others.
 func (r *rpc) callBack(callbacks []func()) {
-	s := r.conn.shared
+	s := r.session.shared
 	s.spawn("the callbacks of an RPC", func() {
 		for i, f := range callbacks {
 			safely(f, func(reason any) {
@@ -514,7 +514,7 @@ func (r *rpc) awaitMessage() (message, error) {
 	}
 	r.mu.Unlock()
 	if credit > 0 && r.stream.Consumed(credit) {
-		r.conn.h2.Flush()
+		r.session.h2.Flush()
 	}
 	return m, nil
 }
@@ -526,7 +526,7 @@ func (r *rpc) waitRequestLocked() {
 	}
 	r.starving = true
 	if r.large.Load() != nil {
-		r.conn.account.Urge() // the request may be waiting for room
+		r.session.account.Urge() // the request may be waiting for room
 	}
 	r.arrived.Wait()
 	r.starving = false
@@ -539,12 +539,12 @@ const creditAtOnce = 8 << 10
 // intercepted runs the interceptors, and returns what answer does.
 func (r *rpc) intercepted(w *work.Worker, chain Next) (encoded, error) {
 	path := r.def.path
-	r.call = &Call{rpc: r, sent: path, path: path, method: r.method, missing: r.missing, worker: w, logger: r.conn.shared.logger}
+	r.call = &Call{rpc: r, sent: path, path: path, method: r.method, missing: r.missing, worker: w, logger: r.session.shared.logger}
 	return r.call.run(r, chain)
 }
 
 // lookUp implements intercepted.
-func (r *rpc) lookUp(path string) *method { return r.conn.shared.table.Load().methods[path] }
+func (r *rpc) lookUp(path string) *method { return r.session.shared.table.Load().methods[path] }
 
 // setMethod implements intercepted.
 func (r *rpc) setMethod(m *method) {
@@ -564,14 +564,14 @@ func (r *rpc) shortenDeadline(deadline time.Time) {
 	}
 	r.mu.Unlock()
 	if earlier {
-		r.conn.deadlines.watch(deadline)
+		r.session.deadlines.watch(deadline)
 	}
 }
 
 // handle implements intercepted: it runs the handler once there is something to do, and room among those that run. It waits
 // for the request first: one that never comes must not take a place from others.
 func (r *rpc) handle(ctx context.Context, m *method, path string) (response any, ran bool, err error) {
-	bound := r.conn.boundOf(m)
+	bound := r.session.boundOf(m)
 	if bound == nil && !r.state.enter(false) {
 		return nil, false, r.endError()
 	}

@@ -99,7 +99,7 @@ func (r *rpc) AfterFunc(f func()) (stop func() bool) {
 }
 
 // callAfter calls what AfterFunc was given.
-func (r *rpc) callAfter(f func()) { r.conn.shared.spawn("a function to be called after an RPC", f) }
+func (r *rpc) callAfter(f func()) { r.session.shared.spawn("a function to be called after an RPC", f) }
 
 // servicerContext is the rpc as a ServicerContext.
 type servicerContext rpc
@@ -112,11 +112,11 @@ func (c *servicerContext) Format(f fmt.State, verb rune) { c.rpc().Format(f, ver
 
 func (c *servicerContext) Method() string               { return c.def.path }
 func (c *servicerContext) InvocationMetadata() Metadata { return c.def.metadata }
-func (c *servicerContext) Stopping() <-chan struct{}    { return c.conn.shared.closing }
+func (c *servicerContext) Stopping() <-chan struct{}    { return c.session.shared.closing }
 
 func (c *servicerContext) Peer() *peer.Peer {
-	nc := c.conn.nc
-	p := &peer.Peer{Addr: c.conn.remoteAddr(), LocalAddr: orUnknown(nc.LocalAddr())}
+	nc := c.session.nc
+	p := &peer.Peer{Addr: c.session.remoteAddr(), LocalAddr: orUnknown(nc.LocalAddr())}
 	if secure, ok := nc.(socket.TLS); ok {
 		p.AuthInfo = credentials.TLSInfo{
 			State:          clipState(secure.ConnectionState()),
@@ -133,7 +133,7 @@ func (c *servicerContext) SendInitialMetadata(md Metadata) error {
 		if !ok {
 			return r.endError()
 		}
-		defer r.conn.giveBack(paid)
+		defer r.session.giveBack(paid)
 	}
 	r.mu.Lock()
 	switch {
@@ -153,7 +153,7 @@ func (c *servicerContext) SendInitialMetadata(md Metadata) error {
 	block := wire.AppendMetadata(wire.AppendResponseHeaders(nil, r.responseCompression()), md)
 	r.stream.Head(block)
 	r.mu.Unlock()
-	r.conn.h2.Flush()
+	r.session.h2.Flush()
 	return nil
 }
 
@@ -215,7 +215,7 @@ func (c *servicerContext) AddCallback(f func()) bool {
 
 func (c *servicerContext) Cancel() error {
 	c.rpc().abort(outcomeCancelled, context.Canceled)
-	c.conn.h2.Flush()
+	c.session.h2.Flush()
 	return nil
 }
 

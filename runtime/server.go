@@ -482,3 +482,24 @@ func (s *Server) Serve(ctx context.Context) error {
 	<-s.Stop(s.options.Grace)
 	return nil
 }
+
+// lookForStalls has all connections watched while the whole server has no room, once in a while. It goes on by itself as long
+// as anybody waits: those who fill the room may have come later than those who wait.
+func (s *Server) lookForStalls() {
+	now := time.Now().UnixNano()
+	last := s.stallsWatched.Load()
+	if now-last < int64(s.transport.WriteTimeout) && last != 0 || !s.stallsWatched.CompareAndSwap(last, now) {
+		return
+	}
+	time.AfterFunc(s.transport.WriteTimeout, func() {
+		defer s.contain("a look at connections that are stuck")
+		if s.account.Crowded() {
+			s.lookForStalls()
+		}
+	})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.connections {
+		c.h2.WatchStall()
+	}
+}
