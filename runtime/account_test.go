@@ -570,31 +570,31 @@ func equal(a, b []string) bool {
 
 // TestQueue_StaysSmall has a handler that never catches up with its client, and one for which many small requests wait.
 func TestQueue_StaysSmall(t *testing.T) {
-	s := NewServer(Options{})
-	r := &rpc{session: &session{shared: &s.shared, account: budget.New(-1, nil, nil)}, def: &callDefinition{}}
-	r.tab.account = r.session.account
+	var q requestQueue
+	tab := &tab{account: budget.New(-1, nil, nil)}
 	one := func() message { return message{data: bytes.Repeat([]byte("x"), 1000)} }
-	r.enqueueLocked(one())
+	take := func() { tab.took(q.take(tab)) }
+	q.add(one(), tab)
 	for range 100_000 {
-		r.enqueueLocked(one())
-		r.took(r.dequeueLocked())
+		q.add(one(), tab)
+		take()
 	}
-	if n := cap(r.queue); n > 16 {
+	if n := cap(q.waiting); n > 16 {
 		t.Errorf("the queue has room for %d requests, and there is one", n)
 	}
-	r.took(r.dequeueLocked())
+	take()
 	const small = 13_000 // as many as a window of 64 KiB lets come
 	for range small {
-		r.enqueueLocked(message{})
+		q.add(message{}, tab)
 	}
-	if held := r.tab.held.Load(); held > 80_000 {
+	if held := tab.held.Load(); held > 80_000 {
 		t.Errorf("%d octets are held for %d empty requests", held, small)
 	}
 	for range small {
-		r.took(r.dequeueLocked())
+		take()
 	}
-	if len(r.queue) != 0 || r.unpacked != 0 || r.tab.held.Load() != 0 {
-		t.Errorf("%d requests are left", len(r.queue))
+	if !q.isEmpty() || q.unpacked != 0 || tab.held.Load() != 0 {
+		t.Errorf("%d requests are left", len(q.waiting))
 	}
 }
 

@@ -199,7 +199,7 @@ func (p *fuzzPeer) check() {
 		for _, r := range rpcs {
 			r.mu.Lock()
 			kept := cap(r.in.Data())
-			for _, m := range r.queue {
+			for _, m := range r.requests.waiting {
 				kept += cap(m.data)
 			}
 			r.mu.Unlock()

@@ -173,7 +173,7 @@ func (s *testServer) wantSmallPacks() {
 	for c := range s.connections {
 		for _, r := range c.rpcs() {
 			r.mu.Lock()
-			for _, m := range r.queue {
+			for _, m := range r.requests.waiting {
 				if m.packed && cap(m.data) > maxPack {
 					s.t.Errorf("a pack has %d octets", cap(m.data))
 				}

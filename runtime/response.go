@@ -15,15 +15,7 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/work"
 )
 
-var outcomeUnserializable = outcome{Code: codes.Internal, Message: "Failed to serialize response!"}
-
 const noResponse = "the handler returned neither a response nor an error"
-
-// encoded is the only response of a method, encoded. The zero value is none.
-type encoded struct {
-	data []byte
-	paid int64 // octets that are reserved for it
-}
 
 // encode encodes the only response of a method, into the worker's buffer if that is large enough. Its error carries the
 // status that the RPC should end with.
@@ -31,12 +23,60 @@ func (r *rpc) encode(ctx context.Context, w *work.Worker, c *codec, response any
 	if response == nil {
 		return encoded{}, r.unserializable(noResponse)
 	}
-	data, paid, err := r.encodeMessage(ctx, w.TakeBuffer(), c, response, w.MayBlock())
+	e, err := r.encodeResponse(ctx, w.TakeBuffer(), c, response, w.MayBlock())
 	if err != nil {
-		r.drop(w, encoded{data, paid})
+		r.drop(w, e)
 		return encoded{}, err
 	}
-	return encoded{data, paid}, nil
+	return e, nil
+}
+
+// encodeResponse encodes a response, in b if it has the room, once there is room for it and, if it is to be compressed, it is
+// its connection's turn. Its error carries the status that the RPC should end with; what is returned with it is the caller's
+// all the same. wait says whether it may wait for room.
+func (r *rpc) encodeResponse(ctx context.Context, b []byte, c *codec, response any, wait bool) (_ encoded, err error) {
+	if r.call != nil {
+		if err := observe(ctx, r.call.onResponse, response); err != nil {
+			return encoded{data: b}, err
+		}
+	}
+	size, err := c.sizeOf(response)
+	if err != nil {
+		return encoded{data: b}, r.unserializable(err)
+	}
+	size += wire.PrefixLen
+	encoding := r.reply.encoding.next()
+	paid, ok := r.reserveResponse(encoding.Memory(size), wait)
+	if ok && encoding != wire.Identity {
+		if ok = deflating.Take(r, &r.session.deflations); ok {
+			defer deflating.Give()
+		} else {
+			r.session.giveBack(paid)
+		}
+	}
+	if !ok {
+		return encoded{data: b}, r.endError()
+	}
+	returned := false
+	defer func() {
+		if !returned { // the code of the message has ended the goroutine
+			r.session.giveBack(paid)
+		}
+	}()
+	b, err = encodeMessage(b, c, response, size, encoding, r.session.shared.limits.sent)
+	returned = true
+	return encoded{b, paid}, r.unsendable(err)
+}
+
+// unsendable returns the error that the RPC should end with if encodeMessage fails.
+func (r *rpc) unsendable(err error) error {
+	if tooLarge, ok := err.(*wire.Error); ok {
+		return outcomeOf(tooLarge).Err()
+	}
+	if err != nil {
+		return r.unserializable(err)
+	}
+	return nil
 }
 
 // drop gives the worker its buffer back, and what was reserved for the response in it.
@@ -64,18 +104,18 @@ func (r *rpc) send(ctx context.Context, c *codec, response any) error {
 	if response == nil {
 		return r.fail(r.unserializable("Send was called with nil"))
 	}
-	data, paid, err := r.encodeMessage(ctx, nil, c, response, true)
+	e, err := r.encodeResponse(ctx, nil, c, response, true)
 	kept := false
 	defer func() {
 		if !kept {
-			buffer.Put(data)
-			r.session.giveBack(paid)
+			buffer.Put(e.data)
+			r.session.giveBack(e.paid)
 		}
 	}()
 	if err != nil {
 		return r.fail(err)
 	}
-	if kept, err = r.sendEncoded(data, paid); err != nil {
+	if kept, err = r.sendEncoded(e); err != nil {
 		return err
 	}
 	if r.stream.Full() && !r.waitRoom() {
@@ -84,8 +124,8 @@ func (r *rpc) send(ctx context.Context, c *codec, response any) error {
 	return nil
 }
 
-// sendEncoded sends a response of a stream. It reports whether data is the transport's now, and what was reserved for it.
-func (r *rpc) sendEncoded(data []byte, paid int64) (kept bool, err error) {
+// sendEncoded sends a response of a stream. It reports whether that is the transport's now, with what was reserved for it.
+func (r *rpc) sendEncoded(e encoded) (kept bool, err error) {
 	r.mu.Lock()
 	if r.state.isOver() {
 		defer r.mu.Unlock()
@@ -93,11 +133,11 @@ func (r *rpc) sendEncoded(data []byte, paid int64) (kept bool, err error) {
 	}
 	// The first response after a request may be waited for, and leaves at once if there is nobody to share a write with.
 	// Those that follow are likely to be followed by more.
-	urgent := !r.sending.Swap(true) && r.session.h2.Alone()
+	urgent := !r.reply.sending.Swap(true) && r.session.h2.Alone()
 	if head := r.headersLocked(); head != nil {
 		r.stream.Head(head)
 	}
-	kept, err = r.stream.Data(data, paid, !urgent)
+	kept, err = r.stream.Data(e.data, e.paid, !urgent)
 	r.mu.Unlock()
 	if err != nil {
 		return kept, r.endError()
@@ -112,7 +152,7 @@ func (r *rpc) sendEncoded(data []byte, paid int64) (kept bool, err error) {
 // it may wait for room.
 func (r *rpc) endWith(o outcome, wait bool) {
 	r.mu.Lock()
-	size := wire.TrailersSize(o, r.trailing)
+	size := wire.TrailersSize(o, r.reply.trailing)
 	r.mu.Unlock()
 	if size > freeResponse {
 		paid, ok := r.reserveResponse(2*size, wait) // the field block, and what the out-buffer has of it
@@ -129,12 +169,12 @@ func (r *rpc) endWith(o outcome, wait bool) {
 // RPCs of the connection to send them.
 func (r *rpc) sendLastLocked(l *last) (kept, fits bool) {
 	limit := r.stream.MaxFieldSection()
-	only := l.response == nil && !r.headersSent
+	only := l.response == nil && !r.reply.headersSent
 	var block []byte
 	if only {
-		block = wire.TrailersOnly(l.outcome, r.trailing, limit)
+		block = wire.TrailersOnly(l.outcome, r.reply.trailing, limit)
 	} else {
-		block = wire.Trailers(l.outcome, r.trailing, limit)
+		block = wire.Trailers(l.outcome, r.reply.trailing, limit)
 	}
 	switch { // an error means that the stream is over, which HandleClose tells
 	case block == nil:
@@ -151,8 +191,6 @@ func (r *rpc) sendLastLocked(l *last) (kept, fits bool) {
 	return kept, true
 }
 
-var outcomeOversize = outcome{Code: codes.Internal, Message: "the trailers are larger than the client permits"}
-
 // usualFieldSection is what gRPC's clients permit at least unless they are told otherwise, in octets as RFC 9113, Section
 // 6.5.2 counts them.
 const usualFieldSection = 8 << 10
@@ -160,7 +198,7 @@ const usualFieldSection = 8 << 10
 // tooLarge logs that trailers were larger than the client permits. Metadata that no client need take is the application's
 // mistake; if it is less, the limit is what is odd, and a client could fill the log with it.
 func (r *rpc) tooLarge() {
-	size, limit := wire.MetadataSize(r.trailing), r.stream.MaxFieldSection() // the RPC is over: nobody sets them any more
+	size, limit := wire.MetadataSize(r.reply.trailing), r.stream.MaxFieldSection() // the RPC is over: nobody sets them any more
 	level := slog.LevelDebug
 	if size > usualFieldSection {
 		level = slog.LevelError
@@ -202,10 +240,10 @@ func (r *rpc) endErrorLocked() error {
 	switch {
 	case !r.state.isOver():
 		return outcomeCancelled.Err()
-	case r.ending.Code == codes.OK:
+	case r.ending.outcome.Code == codes.OK:
 		return outcomeEnded.Err()
 	}
-	return r.ending.Err()
+	return r.ending.outcome.Err()
 }
 
 // endedWith implements intercepted.
@@ -220,23 +258,16 @@ func (r *rpc) endedWith(err error) (end error, ended bool) {
 		return err, true // it says so already
 	}
 	if err == nil {
-		err = r.cause
+		err = r.ending.cause
 	}
 	return &carrier.Error{Status: st, Cause: err}, true
 }
 
-// compressionFixed is set with rpc.compression once a response has been compressed, which grpc-encoding has to agree with.
-const compressionFixed = 1 << 8
-
-func (r *rpc) responseCompression() wire.Encoding {
-	return wire.Encoding(r.compression.Load() &^ compressionFixed)
-}
-
 // headersLocked returns the field block that precedes the first message, or nil if it has been sent.
 func (r *rpc) headersLocked() []byte {
-	if r.headersSent {
+	if r.reply.headersSent {
 		return nil
 	}
-	r.headersSent = true
-	return wire.ResponseHeaders(r.responseCompression())
+	r.reply.headersSent = true
+	return wire.ResponseHeaders(r.reply.encoding.current())
 }

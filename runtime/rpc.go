@@ -2,8 +2,6 @@ package runtime
 
 import (
 	"context"
-	"errors"
-	"io"
 	"math"
 	"runtime/debug"
 	"sync"
@@ -14,7 +12,6 @@ import (
 
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 	"github.com/gogreeter/gogreeter/runtime/internal/buffer"
-	"github.com/gogreeter/gogreeter/runtime/internal/excerpt"
 	"github.com/gogreeter/gogreeter/runtime/internal/fields"
 	"github.com/gogreeter/gogreeter/runtime/internal/http2"
 	"github.com/gogreeter/gogreeter/runtime/internal/logtext"
@@ -35,51 +32,49 @@ type rpc struct {
 	session *session
 	def     *callDefinition
 
-	state rpcState
-	tab   tab // what it has of the connection's account
+	state  rpcState
+	queued bool // requests are queued as they come; written by the reader, with mu held, until the RPC goes to a worker
+	tab    tab  // what it has of the connection's account
 
 	// Owned by the reader, and then by the worker.
 	method  *method  // nil: not known, and left to the interceptors; they change it with mu held
 	missing *refusal // why there is no method
 	request message
 	call    *Call // nil without interceptors
-	waited  bool  // it has waited for room to begin
 
-	// Owned by the reader until the RPC goes to a worker, and then immutable; written with mu held.
-	requestStreaming bool // requests are queued as they come
-
-	// Owned by the reader.
-	came requestState
-	in   incoming
-
-	compression atomic.Uint32                // of responses, and compressionFixed
-	plainNext   atomic.Bool                  // the next response is not compressed
-	sending     atomic.Bool                  // a response has been sent since the last request was taken
-	unpacked    uint32                       // octets that have been taken of the pack that is first in queue. Guarded by mu.
-	large       atomic.Pointer[largeRequest] // nil: no large request has come; stored by the reader
+	in incoming // owned by the reader
 
 	mu sync.Mutex
-	// Guarded by mu.
-	deadline    time.Time // zero: none
-	ending      outcome   // how it ended, once it is over
-	cause       error     // what the context's Err returns, once it is over
-	done        chan struct{}
-	afterwards  *afterwards   // what is to be called once it is over; nil: nothing
-	beginning   *budget.Claim // waits for room; nil: it has not had to
-	trailing    Metadata
-	queue       []message // requests; those from taken on wait for the handler
-	taken       int
-	consumed    int // octets taken and not given back to the flow-control window
-	arrived     *sync.Cond
-	headersSent bool
-	noMore      bool // the last request is in queue, or was
-	starving    bool // its handler waits for a request
+	// Guarded by mu, but for what is atomic. The worker, which alone writes the deadline once it has the RPC, reads it without.
+	deadline time.Time // zero: none
+	requests requestQueue
+	reply    reply
+	ending   ending
 }
 
-// afterwards is what is called once an RPC is over.
-type afterwards struct {
-	funcs     map[*func()]struct{}
-	callbacks []func()
+// reply is what there is of an RPC's answer.
+type reply struct {
+	encoding    responseEncoding
+	sending     atomic.Bool // a response has been sent since the last request was taken
+	headersSent bool
+	trailing    Metadata
+}
+
+// ending is how an RPC has ended, and what is to be done then.
+type ending struct {
+	outcome   outcome       // once it is over
+	cause     error         // what the context's Err returns, once it is over
+	done      chan struct{} // nil: nobody has asked for it
+	after     *afterwards   // nil: nothing is to be called
+	beginning *budget.Claim // by which it waits for room to begin, or has waited; nil: it has not had to
+}
+
+// afterwards returns what is to be called once the RPC is over, to be added to.
+func (e *ending) afterwards() *afterwards {
+	if e.after == nil {
+		e.after = &afterwards{}
+	}
+	return e.after
 }
 
 // HandleHead implements http2.StreamHandler.
@@ -110,7 +105,7 @@ func (r *rpc) start(came time.Time, endStream bool) {
 		r.refuse(limitExceeded)
 		return
 	}
-	r.requestStreaming = r.method == nil || r.method.requestStreaming
+	r.queued = r.method == nil || r.method.requestStreaming
 	r.session.account.Begin(budget.Handlers)
 	r.session.addHead(r.def)
 	r.state.begin() // before there is a deadline, at which the alarm of another RPC would end this one
@@ -124,7 +119,7 @@ func (r *rpc) start(came time.Time, endStream bool) {
 		}
 		r.session.deadlines.watch(r.deadline)
 	}
-	if r.requestStreaming || s.chain != nil {
+	if r.queued || s.chain != nil {
 		r.dispatch()
 	}
 	if endStream {
@@ -136,7 +131,7 @@ func (r *rpc) start(came time.Time, endStream bool) {
 // request open until it is answered. What still comes of the request is declined (RFC 9113, Section 8.1) or, of a client that
 // speaks HTTP, thrown away.
 func (r *rpc) refuse(why *refusal) {
-	r.came.ignore()
+	r.in.came.ignore()
 	r.state.refuse()
 	r.session.shared.rejected.add(why.outcome.Code)
 	var head, data []byte
@@ -154,131 +149,10 @@ func (r *rpc) refuse(why *refusal) {
 	r.session.h2.FlushAfterBatch()
 }
 
-// HandleTrailers implements http2.StreamHandler: a client's trailers say nothing but that there is no more.
-func (r *rpc) HandleTrailers(*fields.Section) { r.HandleData(nil, true) }
-
-// HandleData implements http2.StreamHandler: it cuts the content into messages.
-func (r *rpc) HandleData(data []byte, endStream bool) {
-	if !r.came.ignored() && r.state.isEnding() {
-		r.stopReading() // its handler has ended it
-	}
-	for len(data) > 0 && !r.came.ignored() {
-		var done bool
-		var err error
-		data, done, err = r.in.Feed(data, r.session.shared.limits.received, r.def.compression, r.stream.Window)
-		r.payForRequest()
-		switch {
-		case err != nil:
-			r.failFromReader(outcomeOf(err))
-		case done:
-			r.deliver(r.requestArrived())
-		case !endStream && r.in.Missing() > 0:
-			r.expectRest()
-		}
-	}
-	if endStream && !r.came.ignored() {
-		r.endRequests()
-	}
-	if r.came.ignored() && !endStream && !r.state.hasBegun() && r.stream.Consumed(len(data)) {
-		r.session.h2.FlushAfterBatch() // what was refused is read to its end
-	}
-}
-
-// deliver takes a message that is complete.
-func (r *rpc) deliver(m message) {
-	r.came.message()
-	intercepted := r.session.shared.chain != nil
-	if r.came.several() && intercepted {
-		r.queueRequests()
-	}
-	switch {
-	case r.requestStreaming:
-		r.mu.Lock()
-		r.enqueueLocked(m)
-		arrived := r.arrived
-		r.mu.Unlock()
-		if arrived != nil {
-			arrived.Broadcast() // without mu, which who is woken wants
-		}
-	case r.came.several(): // at once: the client may go on for ever
-		r.failFromReader(notOneRequest(r.def.path))
-	default:
-		r.request = m
-		if !intercepted && r.stream.Consumed(wire.PrefixLen+len(m.data)) {
-			r.session.h2.FlushAfterBatch()
-		}
-	}
-}
-
-// queueRequests has requests queued from now on, those included that have come.
-func (r *rpc) queueRequests() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.requestStreaming {
-		return
-	}
-	r.requestStreaming, r.noMore = true, r.came.finished()
-	if r.request.data != nil && !r.state.isOver() {
-		r.queue = append(r.queue, r.request)
-	}
-	r.request = message{}
-}
-
-// endBatch implements dispatched: it is called with the end of the batch in which an RPC began that goes to interceptors now. If its method has one
-// request, and that has not come as a whole or is not the only one, this is for the interceptors to learn before it is for
-// the client: what comes is queued until a handler asks for it. The usual request is complete, and needs no queue.
-func (r *rpc) endBatch() {
-	if !r.came.one() || !r.came.finished() {
-		r.queueRequests()
-	}
-}
-
-// endRequests is called when the client has half-closed.
-func (r *rpc) endRequests() {
-	r.came.finish()
-	switch {
-	case r.in.Partial():
-		r.failFromReader(outcome{Code: codes.Internal, Message: "the request ended in the middle of a message"})
-	case r.requestStreaming:
-		r.mu.Lock()
-		r.noMore = true
-		r.signalLocked()
-		r.mu.Unlock()
-	case r.session.shared.chain != nil: // see endBatch
-	case !r.came.one():
-		r.failFromReader(notOneRequest(r.def.path))
-	default:
-		r.dispatch()
-	}
-}
-
-// notOneRequest is grpc-python's answer, but for its spelling of the path, which shows as a Python literal.
-func notOneRequest(path string) outcome {
-	return outcome{Code: codes.Unimplemented, Message: `"` + excerpt.Of(path) + `" requires exactly one request message.`}
-}
-
-// failFromReader ends the RPC because of something wrong with the request.
-func (r *rpc) failFromReader(o outcome) {
-	r.stopReading()
-	r.session.h2.FlushAfterBatch()
-	r.end(last{outcome: o})
-}
-
 // HandleClose implements http2.StreamHandler.
 func (r *rpc) HandleClose(err error) {
 	r.end(last{outcome: outcomeCancelled, gone: true})
 	r.stopReading()
-}
-
-// stopReading drops the request under way, once the RPC is over: its handler may go on for long, or not have begun.
-func (r *rpc) stopReading() {
-	r.came.ignore()
-	r.in.Drop()
-	r.tab.giveBack(int64(r.in.paid))
-	if v := r.large.Load(); v != nil {
-		r.session.account.Drop(&v.claim)
-	}
-	r.in = incoming{}
 }
 
 // dispatch hands the RPC to where its handler runs.
@@ -361,9 +235,7 @@ func (r *rpc) HandleRemoved() {
 func (r *rpc) settle() {
 	r.tab.close()
 	r.session.dropHead(r.def)
-	if v := r.large.Load(); v != nil {
-		r.session.account.Drop(&v.claim)
-	}
+	r.in.last.Load().drop()
 }
 
 // begin reports whether the RPC can go on: to its interceptors or, if there are none, to its handler.
@@ -406,21 +278,11 @@ func (r *rpc) end(l last) (kept bool) {
 			defer r.tooLarge() // last, since the log may end the goroutine
 		}
 	}
-	if r.ending, r.cause = l.outcome, l.cause; r.cause == nil {
-		r.cause = context.Canceled
-	}
-	releases := r.state.end()
-	r.dropRequestsLocked()
-	if r.done != nil {
-		close(r.done)
-	}
-	r.signalLocked()
-	afterwards, m, beginning := r.afterwards, r.method, r.beginning
-	r.afterwards, r.beginning = nil, nil
+	releases := r.overLocked(&l)
+	after, m, beginning := r.ending.after, r.method, r.ending.beginning
+	r.ending.after, r.ending.beginning = nil, nil
 	r.mu.Unlock()
-	if afterwards != nil {
-		r.callAll(afterwards)
-	}
+	after.call(r.session.shared, r.def.path)
 	r.count(m, l.outcome.Code)
 	if releases {
 		r.release()
@@ -431,22 +293,21 @@ func (r *rpc) end(l last) (kept bool) {
 	return kept
 }
 
-// callAll calls what is to be called now that the RPC is over.
-func (r *rpc) callAll(a *afterwards) {
-	for f := range a.funcs {
-		r.callAfter(*f)
+// overLocked makes the RPC over, and tells those that wait. What the reader has of the request under way stays until it looks,
+// or until the RPC is settled; but what was reserved for the rest of it is not needed, whatever still comes.
+func (r *rpc) overLocked(l *last) (releases bool) {
+	r.ending.outcome, r.ending.cause = l.outcome, l.cause
+	if l.cause == nil {
+		r.ending.cause = context.Canceled
 	}
-	if a.callbacks != nil {
-		r.callBack(a.callbacks)
+	releases = r.state.end()
+	r.requests.drop(&r.tab)
+	r.in.last.Load().drop()
+	if r.ending.done != nil {
+		close(r.ending.done)
 	}
-}
-
-// afterwardsLocked returns what is to be called once the RPC is over, to be added to.
-func (r *rpc) afterwardsLocked() *afterwards {
-	if r.afterwards == nil {
-		r.afterwards = &afterwards{}
-	}
-	return r.afterwards
+	r.requests.signal()
+	return releases
 }
 
 // count counts the RPC under its method.
@@ -457,84 +318,6 @@ func (r *rpc) count(m *method, code codes.Code) {
 	}
 	r.session.shared.rejected.add(code)
 }
-
-// callBack calls what AddCallback was given, in that order. A callback that panics, or ends its goroutine, is no reason
-// to skip the others.
-func (r *rpc) callBack(callbacks []func()) {
-	s := r.session.shared
-	s.spawn("the callbacks of an RPC", func() {
-		for i, f := range callbacks {
-			safely(f, func(reason any) {
-				if reason == nil { // this goroutine does not go on
-					defer r.callBack(callbacks[i+1:])
-				}
-				s.logger.Error("Exception calling callback!", "method", logtext.Cut(r.def.path),
-					"panic", logtext.Cut(panicText(reason)), "stack", string(debug.Stack()))
-			})
-		}
-	})
-}
-
-// signalLocked wakes a handler that waits for a request.
-func (r *rpc) signalLocked() {
-	if r.arrived != nil {
-		r.arrived.Broadcast() // there should be one; two are a mistake, but must not wait for ever
-	}
-}
-
-// nextMessage waits for the next request of a stream, and takes it.
-func (r *rpc) nextMessage() (message, error) {
-	m, err := r.awaitMessage()
-	if err == nil {
-		r.took(m)
-	}
-	return m, err
-}
-
-// awaitMessage waits for the next request. The handler has not taken it yet.
-func (r *rpc) awaitMessage() (message, error) {
-	r.mu.Lock()
-	for !r.state.isOver() && r.taken == len(r.queue) && !r.noMore {
-		r.waitRequestLocked()
-	}
-	if r.state.isOver() {
-		defer r.mu.Unlock()
-		return message{}, r.endErrorLocked()
-	}
-	if r.taken == len(r.queue) {
-		r.mu.Unlock()
-		return message{}, io.EOF
-	}
-	r.sending.Store(false)
-	m := r.dequeueLocked()
-	r.consumed += wire.PrefixLen + len(m.data)
-	credit := 0
-	if r.consumed >= creditAtOnce {
-		credit, r.consumed = r.consumed, 0
-	}
-	r.mu.Unlock()
-	if credit > 0 && r.stream.Consumed(credit) {
-		r.session.h2.Flush()
-	}
-	return m, nil
-}
-
-// waitRequestLocked waits until something has happened that a handler may wait for which wants a request.
-func (r *rpc) waitRequestLocked() {
-	if r.arrived == nil {
-		r.arrived = sync.NewCond(&r.mu)
-	}
-	r.starving = true
-	if r.large.Load() != nil {
-		r.session.account.Urge() // the request may be waiting for room
-	}
-	r.arrived.Wait()
-	r.starving = false
-}
-
-// creditAtOnce is how many octets a handler takes before they are given back to the flow-control window: an eighth of
-// it, since the transport tells the client once half is missing.
-const creditAtOnce = 8 << 10
 
 // intercepted runs the interceptors, and returns what answer does.
 func (r *rpc) intercepted(w *work.Worker, chain Next) (encoded, error) {
@@ -575,7 +358,7 @@ func (r *rpc) handle(ctx context.Context, m *method, path string) (response any,
 	if bound == nil && !r.state.enter(false) {
 		return nil, false, r.endError()
 	}
-	if r.requestStreaming && !m.requestStreaming {
+	if r.queued && !m.requestStreaming {
 		if r.request, err = r.onlyMessage(path); err != nil {
 			return nil, false, err
 		}
@@ -597,37 +380,4 @@ func (r *rpc) handle(ctx context.Context, m *method, path string) (response any,
 func (r *rpc) leave(bound *work.Bound) {
 	r.state.leave()
 	bound.Give()
-}
-
-// offerRequest implements intercepted. It puts the request, of an RPC that was begun as one with a single request, where the handler is going to ask
-// for it: as the first of several, or as the only one. It is never in both places: who takes it may give its memory back.
-func (r *rpc) offerRequest(streaming bool) {
-	if r.requestStreaming {
-		return
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	switch offered := r.noMore; {
-	case streaming && !offered && !r.state.isOver():
-		r.queue, r.noMore = []message{r.request}, true
-		r.request = message{}
-	case !streaming && offered && !r.state.isOver():
-		r.request = r.queue[0]
-		r.queue, r.noMore = nil, false
-	}
-}
-
-// onlyMessage waits for the request of a method that has one, if it has not come with the batch in which the RPC began, or
-// if the method was not known, or was another, before an interceptor set it.
-func (r *rpc) onlyMessage(path string) (message, error) {
-	m, err := r.awaitMessage()
-	if err == nil {
-		if _, end := r.awaitMessage(); end == io.EOF {
-			return m, nil
-		}
-	}
-	if err == nil || errors.Is(err, io.EOF) {
-		err = notOneRequest(path).Err()
-	}
-	return message{}, err
 }

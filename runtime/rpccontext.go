@@ -30,20 +30,20 @@ func (r *rpc) Deadline() (deadline time.Time, ok bool) {
 func (r *rpc) Done() <-chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.done == nil {
-		r.done = make(chan struct{})
+	if r.ending.done == nil {
+		r.ending.done = make(chan struct{})
 		if r.state.isOver() {
-			close(r.done)
+			close(r.ending.done)
 		}
 	}
-	return r.done
+	return r.ending.done
 }
 
 // Err implements context.Context.
 func (r *rpc) Err() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.cause
+	return r.ending.cause
 }
 
 // Value implements context.Context. It answers to the keys of the packages metadata and peer too, so that handlers
@@ -77,10 +77,10 @@ func (r *rpc) AfterFunc(f func()) (stop func() bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.state.isOver() {
-		r.callAfter(f)
+		r.session.shared.callAfter(f)
 		return func() bool { return false }
 	}
-	a := r.afterwardsLocked()
+	a := r.ending.afterwards()
 	if a.funcs == nil {
 		a.funcs = map[*func()]struct{}{}
 	}
@@ -97,9 +97,6 @@ func (r *rpc) AfterFunc(f func()) (stop func() bool) {
 		return pending
 	}
 }
-
-// callAfter calls what AfterFunc was given.
-func (r *rpc) callAfter(f func()) { r.session.shared.spawn("a function to be called after an RPC", f) }
 
 // servicerContext is the rpc as a ServicerContext.
 type servicerContext rpc
@@ -140,7 +137,7 @@ func (c *servicerContext) SendInitialMetadata(md Metadata) error {
 	case r.state.isOver():
 		defer r.mu.Unlock()
 		return r.endErrorLocked()
-	case r.headersSent:
+	case r.reply.headersSent:
 		r.mu.Unlock()
 		//lint:ignore ST1005 grpc-python's words
 		return errors.New("Initial metadata no longer allowed!")
@@ -149,8 +146,8 @@ func (c *servicerContext) SendInitialMetadata(md Metadata) error {
 		r.mu.Unlock()
 		return fmt.Errorf("gogreeter: the initial metadata is larger than the client permits (%d vs. %d octets)", size, limit)
 	}
-	r.headersSent = true
-	block := wire.AppendMetadata(wire.AppendResponseHeaders(nil, r.responseCompression()), md)
+	r.reply.headersSent = true
+	block := wire.AppendMetadata(wire.AppendResponseHeaders(nil, r.reply.encoding.current()), md)
 	r.stream.Head(block)
 	r.mu.Unlock()
 	r.session.h2.Flush()
@@ -163,14 +160,14 @@ func (c *servicerContext) SetTrailingMetadata(md Metadata) error {
 	if c.state.isOver() {
 		return c.rpc().endErrorLocked()
 	}
-	c.trailing = append(Metadata(nil), md...)
+	c.reply.trailing = append(Metadata(nil), md...)
 	return nil
 }
 
 func (c *servicerContext) TrailingMetadata() Metadata {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return append(Metadata(nil), c.trailing...)
+	return append(Metadata(nil), c.reply.trailing...)
 }
 
 func (c *servicerContext) SetCompression(compression Compression) error {
@@ -179,26 +176,21 @@ func (c *servicerContext) SetCompression(compression Compression) error {
 	if c.state.isOver() {
 		return c.rpc().endErrorLocked()
 	}
-	if c.headersSent {
+	if c.reply.headersSent {
 		return errors.New("gogreeter: the compression can no longer be set: initial metadata has been sent")
 	}
 	if !c.def.accepts.Has(wire.Encoding(compression)) {
 		// gRPC compression.md: a server must not use what the client has not announced.
 		compression = NoCompression
 	}
-	for {
-		old := c.compression.Load()
-		if old&compressionFixed != 0 && Compression(old&^compressionFixed) != compression {
-			return errors.New("gogreeter: the compression can no longer be set: a response has been compressed")
-		}
-		if c.compression.CompareAndSwap(old, old&compressionFixed|uint32(compression)) {
-			return nil
-		}
+	if !c.reply.encoding.choose(wire.Encoding(compression)) {
+		return errors.New("gogreeter: the compression can no longer be set: a response has been compressed")
 	}
+	return nil
 }
 
 func (c *servicerContext) DisableNextMessageCompression() error {
-	c.plainNext.Store(true)
+	c.reply.encoding.plainNext.Store(true)
 	return nil
 }
 
@@ -208,7 +200,7 @@ func (c *servicerContext) AddCallback(f func()) bool {
 	if c.state.isOver() {
 		return false
 	}
-	a := c.rpc().afterwardsLocked()
+	a := c.ending.afterwards()
 	a.callbacks = append(a.callbacks, f)
 	return true
 }

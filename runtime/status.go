@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/carrier"
+	"github.com/gogreeter/gogreeter/runtime/internal/excerpt"
 	"github.com/gogreeter/gogreeter/runtime/internal/wire"
 )
 
@@ -19,6 +20,14 @@ var (
 	outcomeCancelled = outcome{Code: codes.Canceled, Message: "CANCELLED"}
 	outcomeDeadline  = outcome{Code: codes.DeadlineExceeded, Message: "Deadline Exceeded"}
 	outcomeStopped   = outcome{Code: codes.Unavailable, Message: "Cancelling all calls"}
+)
+
+// The statuses of RPCs that end by a mistake.
+var (
+	outcomeUndecodable    = outcome{Code: codes.Internal, Message: "Exception deserializing request!"}
+	outcomeUnserializable = outcome{Code: codes.Internal, Message: "Failed to serialize response!"}
+	outcomeOversize       = outcome{Code: codes.Internal, Message: "the trailers are larger than the client permits"}
+	outcomeNotTaken       = outcome{Code: codes.ResourceExhausted, Message: "the responses were not taken, while other RPCs waited for a worker"}
 )
 
 // outcomeOf returns the outcome that an error means: one of the application's, or of package wire.
@@ -77,4 +86,9 @@ func internal(err error) error {
 // carrying returns an error that stands for err, and carries the status of an outcome.
 func carrying(o outcome, err error) error {
 	return &carrier.Error{Status: o.GRPC(), Cause: err, Plain: carrier.Plain(err)}
+}
+
+// notOneRequest is grpc-python's answer, but for its spelling of the path, which shows as a Python literal.
+func notOneRequest(path string) outcome {
+	return outcome{Code: codes.Unimplemented, Message: `"` + excerpt.Of(path) + `" requires exactly one request message.`}
 }

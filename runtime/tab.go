@@ -7,6 +7,19 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 )
 
+// What a client makes the server hold is counted in one account for each connection (package budget): RPCs with their
+// metadata, requests under way and queued, and what waits of responses. Options.MaxConnectionBytes is its limit.
+const (
+	// usualWeight is the metadata up to which an RPC's is part of what counts for each (budget.Weight).
+	usualWeight = 2 << 10
+
+	// freeRequest is the capacity up to which the only request of an RPC is part of that too.
+	freeRequest = 512
+
+	// freeResponse is the size up to which a response is encoded without asking, unless there is little room.
+	freeResponse = 4 << 10
+)
+
 // tab is what an RPC has of the requests' side of an account. Octets are charged as its requests come, and given back as its
 // handler takes them; close gives back the rest, once, when nothing of the RPC is left. What comes later is not kept.
 type tab struct {
@@ -44,3 +57,11 @@ func (t *tab) giveBack(n int64) {
 
 // close gives back all that is left. It is called once.
 func (t *tab) close() { t.account.Sub(budget.Requests, t.held.Swap(tabClosed)) }
+
+// took is called when the handler has taken a request, or will not.
+func (t *tab) took(m message) {
+	t.giveBack(int64(m.paid))
+	if m.claim != nil {
+		t.account.UseUp(m.claim)
+	}
+}

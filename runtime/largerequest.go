@@ -1,0 +1,87 @@
+package runtime
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/budget"
+	"github.com/gogreeter/gogreeter/runtime/internal/http2"
+	"github.com/gogreeter/gogreeter/runtime/internal/wire"
+)
+
+// patientFor is how long a request waits in line for which no handler has begun, before it may come although there is no
+// room.
+const patientFor = time.Second
+
+// largeRequest is the place in line of a large request: one that doesn't fit into the flow-control window of a stream, so
+// that the server has to ask for its rest. Each has its own, so that a grant that comes late opens the window for no other.
+type largeRequest struct {
+	// Immutable.
+	of      awaiting
+	session *session
+	stream  *http2.Stream
+	size    int       // octets
+	asked   time.Time // when it got in line
+
+	claim   budget.Claim
+	missing atomic.Int64 // octets that have not come; stored by the reader
+}
+
+// awaiting is the RPC that a large request belongs to.
+type awaiting interface {
+	// isEnding reports whether nobody wants the request any more.
+	isEnding() bool
+
+	// urgency says what waits for the request. waited: it has been in line for patientFor.
+	urgency(waited bool) budget.Urgency
+}
+
+// isLarge reports whether a request of n octets has to be asked for.
+func isLarge(n int) bool { return wire.PrefixLen+n > streamWindow }
+
+// ask gets in line. The reader calls it.
+func (v *largeRequest) ask(octets int64) {
+	v.claim = budget.Claim{Line: budget.ForRequests, Size: octets, Granted: v.granted, Urgent: v.urgent}
+	granted := v.session.account.Ask(&v.claim)
+	switch {
+	case v.of.isEnding(): // whatever ended it may have looked too early
+		v.drop()
+	case !granted:
+		v.session.stalls()
+		time.AfterFunc(patientFor, v.urge)
+	case v.expect():
+		v.session.h2.FlushAfterBatch()
+	}
+}
+
+// urge has the account look at the request once more.
+func (v *largeRequest) urge() {
+	v.session.shared.survive("a timer for a request", v.session.account.Urge)
+}
+
+// expect opens the stream's window for the rest of the request.
+func (v *largeRequest) expect() (flush bool) {
+	missing := int(v.missing.Load())
+	return missing > 0 && v.stream.Expect(wire.PrefixLen+v.size-missing, missing)
+}
+
+// granted is called when there is room for the request.
+func (v *largeRequest) granted() {
+	if v.of.isEnding() {
+		v.drop()
+	} else if v.expect() {
+		v.session.h2.Flush()
+	}
+}
+
+// urgent says whether the request may come although there is no room.
+func (v *largeRequest) urgent() budget.Urgency {
+	return v.of.urgency(time.Since(v.asked) >= patientFor)
+}
+
+// drop gives up the place in line, or what was granted. v may be nil.
+func (v *largeRequest) drop() {
+	if v != nil {
+		v.session.account.Drop(&v.claim)
+	}
+}

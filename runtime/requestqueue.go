@@ -1,0 +1,146 @@
+package runtime
+
+import (
+	"sync"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/buffer"
+	"github.com/gogreeter/gogreeter/runtime/internal/wire"
+)
+
+const (
+	// queuedWeight is what a request in a queue counts for beside its octets.
+	queuedWeight = 64
+
+	// maxPack is how much memory small requests share that wait one behind another.
+	maxPack = 4 << 10
+
+	// creditAtOnce is how many octets a handler takes before they are given back to the flow-control window: an eighth of
+	// it, since the transport tells the client once half is missing.
+	creditAtOnce = 8 << 10
+)
+
+// requestQueue is where the requests of an RPC wait for its handler. All of it is guarded by rpc.mu.
+type requestQueue struct {
+	waiting  []message // from taken on
+	taken    int
+	unpacked uint32     // octets that have been taken of the pack that is first
+	consumed int        // octets taken and not given back to the flow-control window
+	complete bool       // the last request is in it, or was
+	starving bool       // the handler waits for a request
+	arrived  *sync.Cond // nil: the handler has not had to wait yet
+}
+
+// isEmpty reports whether no request waits.
+func (q *requestQueue) isEmpty() bool { return q.taken == len(q.waiting) }
+
+// add adds a request. The first is its handler's as soon as it looks; those behind it are what has to be counted,
+// and packed, since a message of five octets on the wire would take ten times as much by itself.
+func (q *requestQueue) add(m message, t *tab) {
+	if !q.isEmpty() {
+		if q.pack(m, t) {
+			return
+		}
+		m.charge(queuedWeight, t)
+	}
+	if len(q.waiting) == cap(q.waiting) && q.taken > len(q.waiting)/2 {
+		// The handler never catches up with the client. What it has taken needs no place.
+		left := copy(q.waiting, q.waiting[q.taken:])
+		clear(q.waiting[left:])
+		q.waiting, q.taken = q.waiting[:left], 0
+	}
+	q.waiting = append(q.waiting, m)
+}
+
+// charge counts n octets more that the message holds.
+func (m *message) charge(n int, t *tab) {
+	t.charge(int64(n))
+	m.paid += uint32(n)
+}
+
+// pack puts a small request into the memory of those before it. It reports false if the request is not small.
+func (q *requestQueue) pack(m message, t *tab) bool {
+	need := wire.PrefixLen + len(m.data)
+	if need > freeRequest {
+		return false
+	}
+	last := &q.waiting[len(q.waiting)-1]
+	if !last.packed || cap(last.data)-len(last.data) < need {
+		size := freeRequest
+		if last.packed {
+			size = min(2*cap(last.data), maxPack)
+		}
+		pack := message{data: buffer.Get(size), packed: true}
+		pack.charge(queuedWeight+cap(pack.data), t)
+		q.waiting = append(q.waiting, pack)
+		last = &q.waiting[len(q.waiting)-1]
+	}
+	last.data = append(wire.AppendPrefix(last.data, m.compressed, len(m.data)), m.data...)
+	buffer.Put(m.data)
+	return true
+}
+
+// take takes the first request. There is one.
+func (q *requestQueue) take(t *tab) message {
+	first := &q.waiting[q.taken]
+	m := *first
+	if first.packed {
+		if m = q.unpack(first); int(q.unpacked) < len(first.data) {
+			return m
+		}
+		q.unpacked = 0
+		t.giveBack(int64(first.paid))
+		buffer.Put(first.data)
+	}
+	*first = message{}
+	if q.taken++; q.isEmpty() {
+		q.waiting, q.taken = q.waiting[:0], 0
+	}
+	return m
+}
+
+// unpack copies the next request out of a pack.
+func (q *requestQueue) unpack(pack *message) message {
+	next := pack.data[q.unpacked:]
+	compressed, n := wire.ParsePrefix(next)
+	next = next[wire.PrefixLen:][:n]
+	q.unpacked += uint32(wire.PrefixLen + n)
+	return message{data: append(make([]byte, 0, n), next...), compressed: compressed}
+}
+
+// credit counts octets that the handler has taken. It returns those that are to be given back to the flow-control window.
+func (q *requestQueue) credit(octets int) (credit int) {
+	if q.consumed += octets; q.consumed >= creditAtOnce {
+		credit, q.consumed = q.consumed, 0
+	}
+	return credit
+}
+
+// drop drops the requests, which no handler will take.
+func (q *requestQueue) drop(t *tab) {
+	for _, m := range q.waiting[q.taken:] {
+		t.took(m)
+		buffer.Put(m.data)
+	}
+	q.waiting, q.taken, q.unpacked = nil, 0, 0
+}
+
+// finish says that no more requests come.
+func (q *requestQueue) finish() {
+	q.complete = true
+	q.signal()
+}
+
+// signal wakes a handler that waits for a request.
+func (q *requestQueue) signal() {
+	if q.arrived != nil {
+		q.arrived.Broadcast() // there should be one; two are a mistake, but must not wait for ever
+	}
+}
+
+// wait waits until something has happened that a handler may wait for which wants a request. Meanwhile it gives up mu.
+func (q *requestQueue) wait(mu *sync.Mutex) {
+	if q.arrived == nil {
+		q.arrived = sync.NewCond(mu)
+	}
+	q.arrived.Wait()
+}
