@@ -358,20 +358,20 @@ func TestGeneratedNames(t *testing.T) {
 // TestDefaults compares the defaults in the tables of documents with the comments of runtime.Options, and
 // both with the code.
 func TestDefaults(t *testing.T) {
-	server := read(t, "runtime/server.go")
-	code := strings.Join(strings.Fields(server+read(t, "runtime/internal/http2/config.go")), " ")
+	options := read(t, "runtime/options.go")
+	code := strings.Join(strings.Fields(options+read(t, "runtime/internal/http2/config.go")), " ")
 	const python, security = "docs/coming-from-grpc-python.md", "docs/security.md"
 	for _, tt := range []struct{ option, value, code, documents string }{
 		{"MaxReceiveMessageBytes", "4 MiB", "defaultReceiveMessage = 4 << 20", python + " " + security},
-		{"MaxConcurrentStreams", "1,000", "defaultStreams = 1000", python + " " + security},
+		{"MaxConcurrentStreams", "1,000", "setDefault(&c.MaxConcurrentStreams, 1000)", python + " " + security},
 		{"MaxConnectionBytes", "64 MiB", "defaultConnection = 64 << 20", python + " " + security},
 		{"MaxMetadataBytes", "16 KiB", "setDefault(&c.MaxHeaderListBytes, 16<<10)", python + " " + security},
 		{"MaxMetadataFields", "250", "setDefault(&c.MaxHeaderFields, 250)", security},
-		{"SetupTimeout", "10 s", "defaultSetupTimeout = 10 * time.Second", python + " " + security},
+		{"SetupTimeout", "10 s", "setDefault(&c.SetupTimeout, 10*time.Second)", python + " " + security},
 		{"WriteTimeout", "30 s", "setDefault(&c.WriteTimeout, 30*time.Second)", python + " " + security},
 		{"Grace", "5 s", "defaultGrace = 5 * time.Second", python},
 	} {
-		field := regexp.MustCompile(`((?:\t+//.*\n)+)\t(?:\w+, )*` + tt.option + `\b`).FindStringSubmatch(server)
+		field := regexp.MustCompile(`((?:\t+//.*\n)+)\t(?:\w+, )*` + tt.option + `\b`).FindStringSubmatch(options)
 		if field == nil {
 			t.Errorf("there is no option %s", tt.option)
 			continue

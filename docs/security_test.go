@@ -24,13 +24,13 @@ func TestSecurity_NamesTestsThatExist(t *testing.T) {
 			t.Errorf("there is no test %s.%s", name[1], name[2])
 		}
 	}
-	server := sources(t, "runtime", "server.go")
+	source := sources(t, "runtime", "options.go")
 	options := regexp.MustCompile("`Options\\.(?:Connections\\.)?(\\w+)`").FindAllStringSubmatch(string(text), -1)
 	if len(options) < 10 {
 		t.Errorf("only %d options are named", len(options))
 	}
 	for _, name := range options {
-		if !regexp.MustCompile(`(?m)^\t(\w+, )*` + name[1] + `\b`).MatchString(server) {
+		if !regexp.MustCompile(`(?m)^\t(\w+, )*` + name[1] + `\b`).MatchString(source) {
 			t.Errorf("there is no option %s", name[1])
 		}
 	}

@@ -59,6 +59,7 @@ type Config struct {
 // WithDefaults returns the limits with those filled in that are zero.
 func (c Config) WithDefaults() *Config {
 	setDefault(&c.MaxConcurrentStreams, 1000)
+	c.MaxConcurrentStreams = min(c.MaxConcurrentStreams, math.MaxInt32) // it is announced in 32 bits
 	setDefault(&c.MaxHeaderListBytes, 16<<10)
 	c.MaxHeaderListBytes = min(c.MaxHeaderListBytes, math.MaxInt32/4) // four times as many octets on the wire are counted
 	setDefault(&c.MaxHeaderFields, 250)
