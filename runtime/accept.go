@@ -1,7 +1,6 @@
 package runtime
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -9,7 +8,7 @@ import (
 	"time"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/logtext"
-	"github.com/gogreeter/gogreeter/runtime/internal/socket"
+	"github.com/gogreeter/gogreeter/runtime/internal/ports"
 )
 
 // arrival is a connection that was accepted, until it is one of HTTP/2.
@@ -28,25 +27,20 @@ func (a *arrival) address() string {
 	return logtext.Address(a.nc.RemoteAddr())
 }
 
-// stop has the listener's accept loop end, which closes it.
-func (s *Server) stopListener(l *listener) {
-	switch socket := l.Listener.(type) {
-	case *net.TCPListener:
-		socket.SetDeadline(time.Unix(1, 0))
-	case *net.UnixListener:
-		socket.SetDeadline(time.Unix(1, 0))
-	default:
-		s.spawn("the close of a listener", func() { s.close(l) }) // which may wait, or ask the server something
+// interrupt has the port's accept loop end, which closes the port.
+func (s *Server) interrupt(p *ports.Port) {
+	if !p.Interrupt() {
+		s.spawn("the close of a listener", func() { s.closePort(p) }) // which may wait, or ask the server something
 	}
 }
 
-// stopAccepting closes a listener. The connections in its queue are served before: for their clients connecting has
+// stopAccepting closes a port. The connections in its listener's queue are served before: for their clients connecting has
 // succeeded, and the kernel would reset them. Only when no listener is left are the clients asked to go: those that
 // come back at once are not to meet one that is about to close.
-func (s *Server) stopAccepting(l *listener) {
+func (s *Server) stopAccepting(p *ports.Port) {
 	defer s.stoppedAccepting() // even if a user's Close ends this goroutine (runtime.Goexit)
-	s.serveQueue(l, maxQueued, func() (net.Conn, net.Addr) { return acceptQueued(l.Listener) })
-	s.close(l)
+	s.serveQueue(p, maxQueued, p.AcceptQueued)
+	s.closePort(p)
 }
 
 func (s *Server) stoppedAccepting() {
@@ -63,17 +57,17 @@ func (s *Server) stoppedAccepting() {
 const maxQueued = 1<<16 - 1
 
 // serveQueue serves what take returns, until that is nil or the grace is over.
-func (s *Server) serveQueue(l *listener, most int, take func() (net.Conn, net.Addr)) {
+func (s *Server) serveQueue(p *ports.Port, most int, take func() (net.Conn, net.Addr)) {
 	for range most {
 		nc, peer := take()
-		if nc == nil || !s.begin(l, nc, peer) {
+		if nc == nil || !s.begin(p, nc, peer) {
 			return
 		}
 	}
 }
 
-// An accept that fails for want of resources is tried again after a pause that doubles. It is said once in a while only,
-// even if clients come and go meanwhile.
+// An accept that fails for want of resources is tried again after a pause that doubles. That is logged once in a while
+// only, even if clients come and go meanwhile.
 const (
 	minAcceptPause = 5 * time.Millisecond
 	maxAcceptPause = time.Second
@@ -81,28 +75,28 @@ const (
 )
 
 // accept is the accept loop of a port.
-func (s *Server) accept(l *listener) {
-	defer s.stopAccepting(l)
+func (s *Server) accept(p *ports.Port) {
+	defer s.stopAccepting(p)
 	var pause time.Duration
-	var said time.Time
+	var reported time.Time
 	for {
-		nc, err := acceptOne(l)
+		nc, err := p.Accept()
 		if err == nil {
 			pause = 0
-			s.begin(l, nc, nil)
+			s.begin(p, nc, nil)
 			continue
 		}
 		if s.stopping() {
 			return
 		}
 		if errors.Is(err, net.ErrClosed) {
-			s.logger.Error("A listener was closed, and not by the server; its port is no longer served", "address", l.address())
+			s.logger.Error("A listener was closed, and not by the server; its port is no longer served", "address", p.Address())
 			return
 		}
 		pause = min(max(2*pause, minAcceptPause), maxAcceptPause)
-		if now := time.Now(); now.Sub(said) >= acceptLogPause {
-			said = now
-			s.logger.Error("Accept failed; trying again", "address", l.address(), "error", logtext.Of(err))
+		if now := time.Now(); now.Sub(reported) >= acceptLogPause {
+			reported = now
+			s.logger.Error("Accept failed; trying again", "address", p.Address(), "error", logtext.Of(err))
 		}
 		select {
 		case <-time.After(pause):
@@ -110,22 +104,6 @@ func (s *Server) accept(l *listener) {
 			return
 		}
 	}
-}
-
-var errNoConn = errors.New("gogreeter: Accept has returned neither a connection nor an error")
-
-// acceptOne accepts a connection. Whatever a user's listener does, there is a connection or an error.
-func acceptOne(l *listener) (nc net.Conn, err error) {
-	defer func() {
-		if reason := recover(); reason != nil {
-			nc, err = nil, fmt.Errorf("gogreeter: Accept of a %T has panicked: %s", l.Listener, panicText(reason))
-		}
-	}()
-	nc, err = l.Accept()
-	if nc == nil && err == nil {
-		return nil, errNoConn
-	}
-	return nc, err
 }
 
 func (s *Server) stopping() bool {
@@ -136,10 +114,10 @@ func (s *Server) stopping() bool {
 
 // begin serves a connection that was accepted, on a goroutine of its own. peer is nil unless the connection may not know
 // it. It reports false if the grace is over: then the connection is closed, and no other is to follow.
-func (s *Server) begin(l *listener, nc net.Conn, peer net.Addr) bool {
-	a := &arrival{nc: s.containConn(nc), peer: peer, setupEnd: time.Now().Add(s.options.SetupTimeout)}
+func (s *Server) begin(p *ports.Port, nc net.Conn, peer net.Addr) bool {
+	a := &arrival{nc: ports.Contain(nc, s.connPanicked), peer: peer, setupEnd: time.Now().Add(s.options.SetupTimeout)}
 	if s.admitArrival(a) {
-		s.spawn("a connection", func() { s.serveConn(l, a) })
+		s.spawn("a connection", func() { s.serveConn(p, a) })
 		return true
 	}
 	s.spawn("the close of a connection", func() { a.nc.Close() })
@@ -161,15 +139,15 @@ func (s *Server) admitArrival(a *arrival) bool {
 }
 
 // serveConn is the life of a connection.
-func (s *Server) serveConn(l *listener, a *arrival) {
-	if c := s.setUp(l, a); c != nil {
+func (s *Server) serveConn(p *ports.Port, a *arrival) {
+	if c := s.setUp(p, a); c != nil {
 		c.read()
 	}
 }
 
 // setUp makes a connection of what was accepted, or closes it. The handshake calls functions of the user's
 // configuration; one that panics concerns its own connection only.
-func (s *Server) setUp(l *listener, a *arrival) (c *connection) {
+func (s *Server) setUp(p *ports.Port, a *arrival) (c *connection) {
 	defer func() {
 		if c != nil {
 			return
@@ -178,14 +156,14 @@ func (s *Server) setUp(l *listener, a *arrival) (c *connection) {
 			s.logger.Error("Exception in the TLS handshake", "peer", a.address(), "panic", logtext.Cut(panicText(reason)),
 				"stack", string(debug.Stack()))
 		}
-		s.promote(a, nil, errNotHTTP2)
+		s.promote(a, nil, ports.ErrNotHTTP2)
 		a.nc.Close()
 		s.ended()
 	}()
 	if a.late {
 		a.hurry()
 	}
-	ready, err := s.handshake(l, a)
+	ready, err := s.handshake(p, a)
 	return s.promote(a, ready, err)
 }
 
@@ -235,28 +213,20 @@ func (s *Server) endedLocked() {
 	s.maybeTerminateLocked()
 }
 
-// handshake does what TLS needs before HTTP/2 can begin.
-func (s *Server) handshake(l *listener, a *arrival) (net.Conn, error) {
-	nc := a.nc
-	if l.secure != nil {
-		nc = l.secure(nc)
-	}
-	secure, ok := nc.(socket.TLS)
-	if !ok {
-		return nc, nil
-	}
-	ctx, cancel := context.WithDeadline(context.Background(), a.setupEnd)
-	defer cancel()
-	if err := secure.HandshakeContext(ctx); err != nil {
-		s.logger.Debug("TLS handshake failed", "peer", a.address(), "error", logtext.Of(err))
-		return nil, err
-	}
-	if secure.ConnectionState().NegotiatedProtocol != "h2" {
-		// RFC 9113, Section 3.2: HTTP/2 over TLS is negotiated by ALPN.
+// handshake makes a connection of what has arrived that HTTP/2 can begin on.
+func (s *Server) handshake(p *ports.Port, a *arrival) (net.Conn, error) {
+	nc, err := p.Handshake(a.nc, a.setupEnd)
+	switch {
+	case err == ports.ErrNotHTTP2:
 		s.logger.Debug("TLS client did not negotiate HTTP/2", "peer", a.address())
-		return nil, errNotHTTP2
+	case err != nil:
+		s.logger.Debug("TLS handshake failed", "peer", a.address(), "error", logtext.Of(err))
 	}
-	return secure, nil
+	return nc, err
 }
 
-var errNotHTTP2 = errors.New("gogreeter: the client did not negotiate h2 by ALPN")
+// connPanicked logs that a method of a connection has panicked whose type is a user's.
+func (s *Server) connPanicked(nc net.Conn, method string, reason any) {
+	s.logger.Error("Exception in a method of a connection", "type", fmt.Sprintf("%T", nc), "method", method,
+		"panic", logtext.Cut(panicText(reason)), "stack", string(debug.Stack()))
+}

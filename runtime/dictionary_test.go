@@ -262,6 +262,7 @@ func TestServer_MaxConcurrentRPCs(t *testing.T) {
 				first.call("/t.S/M", "").result().want(codes.OK, "", "done")
 			}
 		}
+		synctest.Wait() // until the handler of the RPC that was cancelled has returned too
 		if n := s.active.Load(); n != 0 {
 			t.Errorf("%d RPCs are still counted", n)
 		}

@@ -26,6 +26,7 @@ func TestSource_ImportsPointDownwards(t *testing.T) {
 		"work":    {"buffer"},
 		"socket":  {"buffer"},
 		"logtext": {"excerpt"},
+		"ports":   {"logtext", "socket"},
 		"h2test":  {"golang.org/x/net/http2", "golang.org/x/net/http2/hpack"},
 		"carrier": {"google.golang.org/grpc/codes", "google.golang.org/grpc/status"},
 	}

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/h2test"
+	"github.com/gogreeter/gogreeter/runtime/internal/ports"
 )
 
 // TestServer_StopServesTheQueue has clients that have connected when the server stops, whether they have been accepted or
@@ -47,70 +48,6 @@ func TestServer_StopServesTheQueue(t *testing.T) {
 			nc.Close()
 		}
 		wantClosed(t, "the server's termination", terminated)
-	}
-}
-
-// TestAcceptQueued takes what is there, and does not wait for more.
-func TestAcceptQueued(t *testing.T) {
-	if goruntime.GOOS != "linux" {
-		t.Skip("there is nothing to test but on Linux")
-	}
-	for _, network := range [][2]string{{"tcp", "127.0.0.1:0"}, {"unix", t.TempDir() + "/s"}} {
-		l, err := net.Listen(network[0], network[1])
-		check(t, err)
-		for range 3 {
-			client, err := net.Dial(network[0], l.Addr().String())
-			check(t, err)
-			defer client.Close()
-		}
-		for i := range 3 {
-			nc, _ := acceptQueued(l)
-			if nc == nil {
-				t.Fatalf("%v: there were %d connections in the queue", network, i)
-			}
-			if fmt.Sprintf("%T", nc) != map[string]string{"tcp": "*net.TCPConn", "unix": "*net.UnixConn"}[network[0]] {
-				t.Errorf("%v: a %T", network, nc)
-			}
-			nc.Close()
-		}
-		if nc, _ := acceptQueued(l); nc != nil {
-			t.Errorf("%v: there was one more", network)
-		}
-		l.Close()
-		if nc, _ := acceptQueued(l); nc != nil {
-			t.Errorf("%v: a closed listener has a queue", network)
-		}
-	}
-	if nc, _ := acceptQueued(newPipeListener()); nc != nil {
-		t.Error("a listener that is no socket has a queue")
-	}
-}
-
-// TestAcceptQueued_AfterReset tells the address of a client that has reset its connection, which the socket forgets.
-func TestAcceptQueued_AfterReset(t *testing.T) {
-	if goruntime.GOOS != "linux" {
-		t.Skip("there is nothing to test but on Linux")
-	}
-	for _, address := range []string{"127.0.0.1:0", "[::1]:0"} {
-		l, err := net.Listen("tcp", address)
-		if err != nil {
-			continue // no IPv6 here
-		}
-		defer l.Close()
-		client, err := net.Dial("tcp", l.Addr().String())
-		check(t, err)
-		reset(client)
-		nc, peer := acceptQueued(l)
-		if nc == nil {
-			t.Fatal("there was a connection in the queue")
-		}
-		defer nc.Close()
-		if nc.RemoteAddr() != nil {
-			t.Skip("this system's sockets remember") // and what follows is not needed
-		}
-		if peer == nil || peer.String() != client.LocalAddr().String() {
-			t.Errorf("the address is %v, want %v", peer, client.LocalAddr())
-		}
 	}
 }
 
@@ -236,7 +173,7 @@ func TestServer_QueueIsBounded(t *testing.T) {
 			client.ping()
 			s.Stop(time.Hour)
 			taken := 0
-			s.serveQueue(newListener(s.listener, nil), tt.most, func() (net.Conn, net.Addr) {
+			s.serveQueue(ports.New(s.listener, nil), tt.most, func() (net.Conn, net.Addr) {
 				if taken == tt.endsAfter {
 					s.Stop(0)
 				}

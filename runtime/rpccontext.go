@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/peer"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/carrier"
+	"github.com/gogreeter/gogreeter/runtime/internal/ports"
 	"github.com/gogreeter/gogreeter/runtime/internal/socket"
 	"github.com/gogreeter/gogreeter/runtime/internal/wire"
 )
@@ -113,7 +114,7 @@ func (c *servicerContext) Stopping() <-chan struct{}    { return c.session.share
 
 func (c *servicerContext) Peer() *peer.Peer {
 	nc := c.session.nc
-	p := &peer.Peer{Addr: c.session.remoteAddr(), LocalAddr: orUnknown(nc.LocalAddr())}
+	p := &peer.Peer{Addr: c.session.remoteAddr(), LocalAddr: ports.Known(nc.LocalAddr())}
 	if secure, ok := nc.(socket.TLS); ok {
 		p.AuthInfo = credentials.TLSInfo{
 			State:          clipState(secure.ConnectionState()),

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
+	"github.com/gogreeter/gogreeter/runtime/internal/ports"
 	"github.com/gogreeter/gogreeter/runtime/internal/work"
 )
 
@@ -54,7 +55,7 @@ type Server struct {
 	mu sync.Mutex
 	// Guarded by mu.
 	stage       stage
-	listeners   []*listener
+	ports       []*ports.Port
 	connections map[*connection]struct{}
 	arrivals    map[*arrival]struct{}
 	serving     int  // accept loops, arrivals and connections that have not ended
@@ -157,19 +158,19 @@ func (s *Server) newMethodLocked(path string, h *MethodHandler, descriptor proto
 
 // Start begins to serve the ports that were added, and returns. It fails with ErrAlreadyStarted or ErrStopped.
 func (s *Server) Start() error {
-	ports, err := s.start()
+	n, err := s.start()
 	if err != nil {
 		return err
 	}
 	// Without mu: the log is the application's, and may ask the server something.
-	if ports == 0 {
+	if n == 0 {
 		s.logger.Warn("The server has no port; nobody is served until AddInsecurePort, AddSecurePort or AddListener adds one")
 	}
 	s.checkNames()
 	return nil
 }
 
-func (s *Server) start() (ports int, err error) {
+func (s *Server) start() (n int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch s.stage {
@@ -180,10 +181,10 @@ func (s *Server) start() (ports int, err error) {
 		return 0, ErrStopped
 	}
 	s.stage = started
-	for _, l := range s.listeners {
-		s.acceptLocked(l)
+	for _, p := range s.ports {
+		s.acceptLocked(p)
 	}
-	return len(s.listeners), nil
+	return len(s.ports), nil
 }
 
 // Stop begins to stop the server and returns at once. The ports are closed, and all clients asked to make no new RPC,
@@ -197,18 +198,18 @@ func (s *Server) start() (ports int, err error) {
 // ErrStopped: whoever stops a server need not know whether another goroutine has come to start it.
 func (s *Server) Stop(graceTime time.Duration) (terminatedCh <-chan struct{}) {
 	unused, terminated := s.stop(graceTime)
-	for _, l := range unused { // without mu: a user's listener may ask the server something
-		s.close(l)
+	for _, p := range unused { // without mu: a user's listener may ask the server something
+		s.closePort(p)
 	}
 	return terminated
 }
 
 // stop is Stop, but for the listeners of a server that was not started. Those it returns.
-func (s *Server) stop(graceTime time.Duration) (unused []*listener, terminatedCh <-chan struct{}) {
+func (s *Server) stop(graceTime time.Duration) (unused []*ports.Port, terminatedCh <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stage == stopped {
-		unused, s.listeners = s.listeners, nil
+		unused, s.ports = s.ports, nil
 		s.stage = terminated
 		close(s.draining)
 		close(s.closing)

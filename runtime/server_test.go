@@ -99,8 +99,8 @@ func serverAt(t *testing.T, at stage) *testServer {
 		check(t, s.AddListener(s.listener))
 		t.Cleanup(func() {
 			<-s.Stop(0)
-			for _, l := range s.listeners {
-				l.Close() // of a server that was not started
+			for _, p := range s.ports {
+				p.Close(nil) // of a server that was not started
 			}
 		})
 		return s

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 	"github.com/gogreeter/gogreeter/runtime/internal/http2"
+	"github.com/gogreeter/gogreeter/runtime/internal/ports"
 	"github.com/gogreeter/gogreeter/runtime/internal/work"
 )
 
@@ -91,7 +92,7 @@ func (s *session) remoteAddr() net.Addr {
 	if s.peer != nil {
 		return s.peer
 	}
-	return orUnknown(s.nc.RemoteAddr())
+	return ports.Known(s.nc.RemoteAddr())
 }
 
 // addHead counts an RPC's metadata, if it is large and no other RPC of the connection has the same. The reader calls it.

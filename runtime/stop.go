@@ -10,8 +10,8 @@ import (
 func (s *Server) beginGraceLocked() {
 	s.stage = grace
 	close(s.closing)
-	for _, l := range s.listeners {
-		s.stopListener(l)
+	for _, p := range s.ports {
+		s.interrupt(p)
 	}
 	if arrivals := slices.Collect(maps.Keys(s.arrivals)); len(arrivals) > 0 {
 		s.spawn("the handshakes of a server that stops", func() {

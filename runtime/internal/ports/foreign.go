@@ -1,4 +1,4 @@
-package runtime
+package ports
 
 import (
 	"context"
@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -14,30 +13,19 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/socket"
 )
 
-// foreignConn is a connection of a type that we do not know, from a user's listener. The transport calls its methods while
-// it holds locks, and has package tls call them, so a panic is made an error where it happens. The first one is logged.
-//
-// A connection without write deadlines is closed when one has passed during a write. Nothing can be done for one without
-// read deadlines: it has no keepalive.
-type foreignConn struct {
-	net.Conn
-	server   *Server
-	said     atomic.Bool
-	exited   atomic.Bool               // Read has ended its goroutine (runtime.Goexit)
-	writeEnd atomic.Pointer[time.Time] // the write deadline, if Conn has refused it
-}
+// Report is called with the first panic of a connection of a type that we do not know, while that unwinds the stack.
+type Report func(nc net.Conn, method string, reason any)
 
-var errForeign = errors.New("gogreeter: a method of the connection has panicked")
-
-// containConn returns the connection with its panics kept to itself.
-func (s *Server) containConn(nc net.Conn) net.Conn {
+// Contain returns the connection with its panics kept to itself. It returns connections of package net, and TLS on one, as
+// they are.
+func Contain(nc net.Conn, report Report) net.Conn {
 	if isOurs(nc) {
 		return nc
 	}
 	if secure, ok := nc.(socket.TLS); ok {
-		return &foreignTLS{foreignConn{Conn: nc, server: s}, secure}
+		return &foreignTLS{foreignConn{Conn: nc, report: report}, secure}
 	}
-	return &foreignConn{Conn: nc, server: s}
+	return &foreignConn{Conn: nc, report: report}
 }
 
 // isOurs reports whether a connection is a socket of package net's, or TLS on one.
@@ -58,6 +46,21 @@ func isOurs(nc net.Conn) bool {
 	return false
 }
 
+// foreignConn is a connection of a type that we do not know, from a user's listener. The transport calls its methods while
+// it holds locks, and has package tls call them, so a panic is made an error where it happens.
+//
+// A connection without write deadlines is closed when one has passed during a write. Nothing can be done for one without
+// read deadlines: it has no keepalive.
+type foreignConn struct {
+	net.Conn
+	report   Report
+	reported atomic.Bool
+	exited   atomic.Bool               // Read has ended its goroutine (runtime.Goexit)
+	writeEnd atomic.Pointer[time.Time] // the write deadline, if Conn has refused it
+}
+
+var errForeign = errors.New("gogreeter: a method of the connection has panicked")
+
 // contain is deferred by the methods. It makes a panic an error.
 func (c *foreignConn) contain(method string, err *error) {
 	reason := recover()
@@ -65,9 +68,8 @@ func (c *foreignConn) contain(method string, err *error) {
 		return
 	}
 	*err = errForeign
-	if !c.said.Swap(true) {
-		c.server.logger.Error("Exception in a method of a connection", "type", fmt.Sprintf("%T", c.Conn), "method", method,
-			"panic", logtext.Cut(panicText(reason)), "stack", string(debug.Stack()))
+	if !c.reported.Swap(true) {
+		c.report(c.Conn, method, reason)
 	}
 }
 
@@ -102,8 +104,8 @@ func (c *foreignConn) Close() (err error) {
 	return c.Conn.Close()
 }
 
-// watchWrites is called with what SetWriteDeadline has returned.
-func (c *foreignConn) watchWrites(end time.Time, err *error) {
+// keepRefused keeps a write deadline that Conn has refused: Write sees to it.
+func (c *foreignConn) keepRefused(end time.Time, err *error) {
 	if *err != nil && !end.IsZero() {
 		refused := end // which is on the heap, unlike end
 		c.writeEnd.Store(&refused)
@@ -112,8 +114,9 @@ func (c *foreignConn) watchWrites(end time.Time, err *error) {
 
 // closeLate ends a write that takes too long.
 func (c *foreignConn) closeLate() {
-	defer c.server.contain("the end of a write")
-	c.Close()
+	var err error
+	defer c.contain("Close", &err)
+	c.Conn.Close()
 }
 
 // SetDeadline implements net.Conn.
@@ -130,7 +133,7 @@ func (c *foreignConn) SetReadDeadline(t time.Time) (err error) {
 
 // SetWriteDeadline implements net.Conn.
 func (c *foreignConn) SetWriteDeadline(t time.Time) (err error) {
-	defer c.watchWrites(t, &err)
+	defer c.keepRefused(t, &err)
 	defer c.contain("SetWriteDeadline", &err)
 	return c.Conn.SetWriteDeadline(t)
 }
@@ -158,7 +161,7 @@ type foreignTLS struct {
 	secure socket.TLS
 }
 
-// HandshakeContext implements socket.TLS. Whoever makes the handshake recovers from panics.
+// HandshakeContext implements socket.TLS. Its panics are for the caller of Port.Handshake to recover.
 func (c *foreignTLS) HandshakeContext(ctx context.Context) error {
 	return c.secure.HandshakeContext(ctx)
 }
@@ -185,7 +188,8 @@ func (c *foreignTLS) Close() error {
 const maxGoodbye = 5 * time.Second
 
 func (c *foreignTLS) closeBelow() {
-	defer c.server.contain("the close of a connection below TLS")
+	var err error
+	defer c.contain("NetConn().Close", &err)
 	c.secure.NetConn().Close()
 }
 
@@ -195,8 +199,8 @@ type unknownAddr struct{}
 func (unknownAddr) Network() string { return logtext.Unknown }
 func (unknownAddr) String() string  { return logtext.Unknown }
 
-// orUnknown returns an address that is not nil.
-func orUnknown(addr net.Addr) net.Addr {
+// Known returns the address, or if it is missing, one whose text says that it is unknown.
+func Known(addr net.Addr) net.Addr {
 	if logtext.Missing(addr) {
 		return unknownAddr{}
 	}

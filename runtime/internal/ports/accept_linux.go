@@ -1,4 +1,4 @@
-package runtime
+package ports
 
 import (
 	"net"
@@ -7,11 +7,11 @@ import (
 	"syscall"
 )
 
-// acceptQueued accepts a connection that waits in the queue of a listener, and does not wait for one: it returns nil.
-// The listener's own Accept cannot be used for that, since a deadline that has passed keeps it from looking. peer is not
-// nil if the connection does not know its client's address any more, which the client can bring about by a reset.
-func acceptQueued(l net.Listener) (nc net.Conn, peer net.Addr) {
-	socket, ok := l.(syscall.Conn)
+// AcceptQueued accepts a connection that waits in the listener's queue, and does not wait for one: it returns nil. Accept
+// cannot be used for that, since after Interrupt it does not look. peer is not nil if the connection does not know its
+// client's address any more, which the client can bring about by a reset.
+func (p *Port) AcceptQueued() (nc net.Conn, peer net.Addr) {
+	socket, ok := p.listener.(syscall.Conn)
 	if !ok {
 		return nil, nil
 	}
@@ -34,7 +34,7 @@ func acceptQueued(l net.Listener) (nc net.Conn, peer net.Addr) {
 		return nil, nil
 	}
 	if nc.RemoteAddr() == nil {
-		peer = orUnknown(addrOf(from))
+		peer = Known(addrOf(from))
 	}
 	return nc, peer
 }
