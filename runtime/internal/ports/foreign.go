@@ -95,7 +95,11 @@ func (c *foreignConn) Write(b []byte) (n int, err error) {
 		late := time.AfterFunc(time.Until(*end), c.closeLate)
 		defer late.Stop()
 	}
-	return c.Conn.Write(b)
+	n, err = c.Conn.Write(b)
+	if n != len(b) && err == nil { // the client would take what comes next for the rest of a frame
+		return 0, fmt.Errorf("gogreeter: Write of a %T has returned %d, for %d octets", c.Conn, n, len(b))
+	}
+	return n, err
 }
 
 // Close implements net.Conn.

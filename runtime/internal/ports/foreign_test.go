@@ -108,19 +108,25 @@ func TestContain_ReadExits(t *testing.T) {
 	}
 }
 
-// liar is a connection whose Read returns what it cannot have read.
+// liar is a connection that returns numbers which cannot be.
 type liar struct {
 	net.Conn
 	n int
 }
 
-func (c liar) Read([]byte) (int, error) { return c.n, nil }
+func (c liar) Read([]byte) (int, error)  { return c.n, nil }
+func (c liar) Write([]byte) (int, error) { return c.n, nil }
 
-// TestContain_ReadLies has Read return impossible numbers.
-func TestContain_ReadLies(t *testing.T) {
-	for _, n := range []int{-1, 11} {
-		if n, err := Contain(liar{n: n}, nil).Read(make([]byte, 10)); n != 0 || err == nil {
-			t.Errorf("got %d, %v", n, err)
+// TestContain_Lies has Read return impossible numbers, and Write leave something out without a word: the client would take
+// what comes next for the rest of a frame.
+func TestContain_Lies(t *testing.T) {
+	for _, n := range []int{-1, 9, 11} {
+		nc := Contain(liar{n: n}, nil)
+		if got, err := nc.Read(make([]byte, 10)); n != 9 && (got != 0 || err == nil) {
+			t.Errorf("Read: got %d, %v", got, err)
+		}
+		if got, err := nc.Write(make([]byte, 10)); got != 0 || err == nil {
+			t.Errorf("Write: got %d, %v", got, err)
 		}
 	}
 }
