@@ -11,44 +11,57 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/ports"
 )
 
-// arrival is a connection that was accepted, until it is one of HTTP/2.
-type arrival struct {
-	nc       net.Conn
-	peer     net.Addr  // nil: nc knows
-	setupEnd time.Time // when the client's first SETTINGS frame has to be there
-	late     bool      // the server had begun to stop
-}
+// An accept that fails for want of resources is tried again after a pause that doubles. That is logged once in a while
+// only, even if clients come and go meanwhile.
+const (
+	minAcceptPause = 5 * time.Millisecond
+	maxAcceptPause = time.Second
+	acceptLogPause = time.Minute
+)
 
-// address is the client's address for the log.
-func (a *arrival) address() string {
-	if a.peer != nil {
-		return logtext.Address(a.peer)
-	}
-	return logtext.Address(a.nc.RemoteAddr())
-}
+// serve starts the accept loop of a port. The server's life has counted it.
+func (s *Server) serve(p *ports.Port) { s.spawn("an accept loop", func() { s.accept(p) }) }
 
-// interrupt has the port's accept loop end, which closes the port.
-func (s *Server) interrupt(p *ports.Port) {
-	if !p.Interrupt() {
-		s.spawn("the close of a listener", func() { s.closePort(p) }) // which may wait, or ask the server something
+// accept is the accept loop of a port.
+func (s *Server) accept(p *ports.Port) {
+	defer s.stopAccepting(p)
+	var pause time.Duration
+	var reported time.Time
+	for {
+		nc, err := p.Accept()
+		if err == nil {
+			pause = 0
+			s.accepted(p, nc, nil)
+			continue
+		}
+		if s.life.at() >= grace {
+			return
+		}
+		if errors.Is(err, net.ErrClosed) {
+			s.logger.Error("A listener was closed, and not by the server; its port is no longer served", "address", p.Address())
+			return
+		}
+		pause = min(max(2*pause, minAcceptPause), maxAcceptPause)
+		if now := time.Now(); now.Sub(reported) >= acceptLogPause {
+			reported = now
+			s.spawn("the report of an accept that failed", func() { // which may end its goroutine
+				s.logger.Error("Accept failed; trying again", "address", p.Address(), "error", logtext.Of(err))
+			})
+		}
+		select {
+		case <-time.After(pause):
+		case <-s.closing:
+			return
+		}
 	}
 }
 
 // stopAccepting closes a port. The connections in its listener's queue are served before: for their clients connecting has
-// succeeded, and the kernel would reset them. Only when no listener is left are the clients asked to go: those that
-// come back at once are not to meet one that is about to close.
+// succeeded, and the kernel would reset them.
 func (s *Server) stopAccepting(p *ports.Port) {
-	defer s.stoppedAccepting() // even if a user's Close ends this goroutine (runtime.Goexit)
+	defer func() { s.act(s.life.endedAccepting()) }() // even if a user's Close ends this goroutine (runtime.Goexit)
 	s.serveQueue(p, maxQueued, p.AcceptQueued)
 	s.closePort(p)
-}
-
-func (s *Server) stoppedAccepting() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.accepting--
-	s.shutdownLocked()
-	s.endedLocked()
 }
 
 // maxQueued is how many connections of a listener's queue are served when the server stops. Clients go on connecting
@@ -60,169 +73,82 @@ const maxQueued = 1<<16 - 1
 func (s *Server) serveQueue(p *ports.Port, most int, take func() (net.Conn, net.Addr)) {
 	for range most {
 		nc, peer := take()
-		if nc == nil || !s.begin(p, nc, peer) {
+		if nc == nil || !s.accepted(p, nc, peer) {
 			return
 		}
 	}
 }
 
-// An accept that fails for want of resources is tried again after a pause that doubles. That is logged once in a while
-// only, even if clients come and go meanwhile.
-const (
-	minAcceptPause = 5 * time.Millisecond
-	maxAcceptPause = time.Second
-	acceptLogPause = time.Minute
-)
-
-// accept is the accept loop of a port.
-func (s *Server) accept(p *ports.Port) {
-	defer s.stopAccepting(p)
-	var pause time.Duration
-	var reported time.Time
-	for {
-		nc, err := p.Accept()
-		if err == nil {
-			pause = 0
-			s.begin(p, nc, nil)
-			continue
-		}
-		if s.stopping() {
-			return
-		}
-		if errors.Is(err, net.ErrClosed) {
-			s.logger.Error("A listener was closed, and not by the server; its port is no longer served", "address", p.Address())
-			return
-		}
-		pause = min(max(2*pause, minAcceptPause), maxAcceptPause)
-		if now := time.Now(); now.Sub(reported) >= acceptLogPause {
-			reported = now
-			s.logger.Error("Accept failed; trying again", "address", p.Address(), "error", logtext.Of(err))
-		}
-		select {
-		case <-time.After(pause):
-		case <-s.closing:
-			return
-		}
-	}
-}
-
-func (s *Server) stopping() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.stage >= grace
-}
-
-// begin serves a connection that was accepted, on a goroutine of its own. peer is nil unless the connection may not know
+// accepted serves a connection that was accepted, on a goroutine of its own. peer is nil unless the connection may not know
 // it. It reports false if the grace is over: then the connection is closed, and no other is to follow.
-func (s *Server) begin(p *ports.Port, nc net.Conn, peer net.Addr) bool {
+func (s *Server) accepted(p *ports.Port, nc net.Conn, peer net.Addr) bool {
 	a := &arrival{nc: ports.Contain(nc, s.connPanicked), peer: peer, setupEnd: time.Now().Add(s.options.SetupTimeout)}
-	if s.admitArrival(a) {
-		s.spawn("a connection", func() { s.serveConn(p, a) })
-		return true
-	}
-	s.spawn("the close of a connection", func() { a.nc.Close() })
-	return false
-}
-
-// admitArrival notes a connection that was accepted, unless the grace is over.
-func (s *Server) admitArrival(a *arrival) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.cutOff {
+	asked := s.clients.arrive(a)
+	if asked == cutOff {
+		s.spawn("the close of a connection", func() { a.nc.Close() })
 		return false
 	}
-	s.serving++
-	s.accepted.Add(1)
-	s.arrivals[a] = struct{}{}
-	a.late = s.stage >= grace
+	s.life.begin()
+	s.spawn("a connection", func() {
+		if c := s.setUp(p, a, asked); c != nil {
+			c.read()
+		}
+	})
 	return true
 }
 
-// serveConn is the life of a connection.
-func (s *Server) serveConn(p *ports.Port, a *arrival) {
-	if c := s.setUp(p, a); c != nil {
-		c.read()
-	}
-}
-
-// setUp makes a connection of what was accepted, or closes it. The handshake calls functions of the user's
-// configuration; one that panics concerns its own connection only.
-func (s *Server) setUp(p *ports.Port, a *arrival) (c *connection) {
+// setUp makes a connection of what was accepted, or closes it. The handshake calls functions of the user's configuration;
+// one that panics concerns its own connection only.
+func (s *Server) setUp(p *ports.Port, a *arrival, asked shutdown) (c *connection) {
 	defer func() {
-		if c != nil {
-			return
+		if c == nil {
+			defer s.ended() // even if Close ends this goroutine
+			s.clients.fail(a)
+			a.nc.Close()
 		}
-		if reason := recover(); reason != nil {
+	}()
+	safely(func() { c = s.connect(p, a, asked) }, func(reason any) {
+		if reason != nil {
 			s.logger.Error("Exception in the TLS handshake", "peer", a.address(), "panic", logtext.Cut(panicText(reason)),
 				"stack", string(debug.Stack()))
 		}
-		s.promote(a, nil, ports.ErrNotHTTP2)
-		a.nc.Close()
-		s.ended()
-	}()
-	if a.late {
-		a.hurry()
-	}
-	ready, err := s.handshake(p, a)
-	return s.promote(a, ready, err)
-}
-
-// forget is called when a connection has ended.
-func (s *Server) forget(c *connection) {
-	received, sent := c.h2.Octets()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.connections, c)
-	s.received += received
-	s.sent += sent
-	s.endedLocked()
-}
-
-// promote makes a connection of what has arrived, or forgets it.
-func (s *Server) promote(a *arrival, ready net.Conn, err error) *connection {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.arrivals, a)
-	if err != nil || s.cutOff {
-		return nil
-	}
-	c := newConnection(&s.shared, ready, a.peer, s.forget)
-	c.h2.SetupBy(a.setupEnd)
-	s.connections[c] = struct{}{}
-	if s.watched != nil {
-		s.watched(c)
-	}
-	if s.leaving {
-		s.shutDown(c)
-	}
+	})
 	return c
 }
 
-// hurry gives a client that is in the middle of its handshake, while the server stops, a second for the rest.
-func (a *arrival) hurry() { a.nc.SetReadDeadline(time.Now().Add(time.Second)) }
-
-// ended is called when an accept loop, an arrival or a connection has ended.
-func (s *Server) ended() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.endedLocked()
-}
-
-func (s *Server) endedLocked() {
-	s.serving--
-	s.maybeTerminateLocked()
-}
-
-// handshake makes a connection of what has arrived that HTTP/2 can begin on.
-func (s *Server) handshake(p *ports.Port, a *arrival) (net.Conn, error) {
+// connect makes a connection of what was accepted. It returns nil if the handshake fails, or the grace is over.
+func (s *Server) connect(p *ports.Port, a *arrival, asked shutdown) *connection {
+	if asked >= portsClose {
+		a.limitHandshake()
+	}
 	nc, err := p.Handshake(a.nc, a.setupEnd)
 	switch {
 	case err == ports.ErrNotHTTP2:
 		s.logger.Debug("TLS client did not negotiate HTTP/2", "peer", a.address())
+		return nil
 	case err != nil:
 		s.logger.Debug("TLS handshake failed", "peer", a.address(), "error", logtext.Of(err))
+		return nil
 	}
-	return nc, err
+	c := newConnection(&s.shared, nc, a.peer, s.forget)
+	c.h2.SetupBy(a.setupEnd)
+	asked = s.clients.connect(a, c)
+	if asked == cutOff {
+		return nil
+	}
+	if s.watched != nil {
+		s.watched(c)
+	}
+	if asked == goAway {
+		s.sayGoAway(c)
+	}
+	return c
+}
+
+// forget is called when a connection has ended.
+func (s *Server) forget(c *connection) {
+	s.clients.remove(c)
+	s.ended()
 }
 
 // connPanicked logs that a method of a connection has panicked whose type is a user's.

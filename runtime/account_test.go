@@ -186,9 +186,7 @@ func TestAccount_ResponsesWait(t *testing.T) {
 // memoryOf adds up what waits of responses, on the only connection of a server.
 func memoryOf(t *testing.T, s *testServer) (octets int64) {
 	t.Helper()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for c := range s.connections {
+	for _, c := range s.clients.all() {
 		octets += c.h2.Backlog()
 	}
 	return octets

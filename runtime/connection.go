@@ -49,11 +49,11 @@ func (c *connection) read() {
 	}()
 	err := c.serve()
 	returned = true
+	defer c.forget(c) // even if the log ends this goroutine
 	var broken http2.ConnError
 	if errors.As(err, &broken) {
 		c.shared.logger.Debug("Connection ended by an error", "peer", logtext.Address(c.remoteAddr()), "error", logtext.Of(err))
 	}
-	c.forget(c)
 }
 
 // goRead gives the connection a new reader.
@@ -62,10 +62,10 @@ func (c *connection) goRead() { c.shared.spawn("a connection", c.read) }
 // abandon ends the connection, whose reader has panicked. The server forgets it first: whatever the panic has left behind,
 // the server can stop.
 func (c *connection) abandon() {
+	defer c.EndBatch()
+	defer c.h2.Abandon()
+	defer c.forget(c) // even if a user's connection ends this goroutine
 	c.nc.Close()
-	c.forget(c)
-	c.h2.Abandon()
-	c.EndBatch()
 }
 
 // serve serves the connection until it ends.
@@ -167,4 +167,15 @@ func (c *connection) expire(streams []uint32, now time.Time) {
 	if expired {
 		c.h2.Flush()
 	}
+}
+
+// addTo adds the numbers of the connection.
+func (c *connection) addTo(stats *Stats) {
+	stats.Connections++
+	stats.Queued += c.queue.Waiting() + c.account.Waiting(budget.ForBeginning)
+	stats.HeldRequestBytes += c.account.Used(budget.Requests)
+	stats.HeldResponseBytes += c.account.Used(budget.Responses)
+	received, sent := c.h2.Octets()
+	stats.ReceivedBytes += received
+	stats.SentBytes += sent
 }

@@ -3,9 +3,7 @@ package runtime
 import (
 	"context"
 	"fmt"
-	"maps"
 	"math/rand/v2"
-	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,12 +14,11 @@ import (
 // onlyConnection returns a server's only connection.
 func onlyConnection(t *testing.T, s *testServer) *connection {
 	t.Helper()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.connections) != 1 {
-		t.Fatalf("%d connections", len(s.connections))
+	all := s.clients.all()
+	if len(all) != 1 {
+		t.Fatalf("%d connections", len(all))
 	}
-	return slices.Collect(maps.Keys(s.connections))[0]
+	return all[0]
 }
 
 // TestDeadlines_EndWithTheConnection sets the timer of a connection that has ended, as a timer that is going off meanwhile

@@ -195,11 +195,11 @@ func TestForeign_Connections(t *testing.T) {
 							time.Sleep(5 * time.Second) // which package tls may take to say goodbye to those who do not read
 						}
 						synctest.Wait()
-						s.mu.Lock()
-						if n := len(s.arrivals) + len(s.connections); n != int(1-btoi(odd.ends)) {
+						s.clients.mu.Lock()
+						if n := len(s.clients.arrivals) + len(s.clients.connections); n != int(1-btoi(odd.ends)) {
 							t.Errorf("%d connections after the SetupTimeout", n)
 						}
-						s.mu.Unlock()
+						s.clients.mu.Unlock()
 					}
 					began := time.Now()
 					terminated := s.Stop(graceTime)
@@ -412,5 +412,53 @@ func TestForeign_WriteExits(t *testing.T) {
 			}
 			<-s.Stop(0)
 		})
+	}
+}
+
+// TestForeign_CloseExits has a connection end the goroutine that closes it: after a handshake that has failed, when its RPCs
+// have ended, and at the end of the grace. The server can stop.
+func TestForeign_CloseExits(t *testing.T) {
+	certificate, _ := testCertificate(t)
+	for name, client := range map[string]func(nc net.Conn){
+		"NoTLS":   func(nc net.Conn) { nc.Write([]byte(http2.ClientPreface)); nc.Close() },
+		"Nothing": func(net.Conn) {},
+		"Closes":  func(nc net.Conn) { nc.Close() },
+	} {
+		for _, secure := range []bool{false, true} {
+			runInBubble(t, fmt.Sprintf("%s/%v", name, secure), func(t *testing.T) {
+				var closes atomic.Int32
+				s := NewServer(Options{Logger: slog.New(slog.DiscardHandler)})
+				pipe := newPipeListener()
+				l := oddListener{pipe, func(nc net.Conn) net.Conn {
+					return oddConn{Conn: nc, odd: func(method string) error {
+						if method == "Close" {
+							if closes.Add(1) > 100 {
+								time.Sleep(time.Hour) // so that the test ends
+							}
+							goruntime.Goexit()
+						}
+						return nil
+					}}
+				}}
+				if secure {
+					check(t, s.AddSecureListener(l, &tls.Config{Certificates: []tls.Certificate{certificate}}))
+				} else {
+					check(t, s.AddListener(l))
+				}
+				check(t, s.Start())
+				nc := pipe.dial()
+				client(nc)
+				synctest.Wait()
+				terminated := s.Stop(0)
+				time.Sleep(time.Minute)
+				if !isClosed(terminated) {
+					t.Error("the server does not terminate")
+				}
+				if n := closes.Load(); n > 3 {
+					t.Errorf("Close was called %d times", n)
+				}
+				nc.Close()
+			})
+		}
 	}
 }

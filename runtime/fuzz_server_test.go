@@ -185,13 +185,7 @@ func (p *fuzzPeer) request(w framePeer, more byte, argument []byte, endStream bo
 
 // check looks at what the server keeps while nothing happens.
 func (p *fuzzPeer) check() {
-	p.s.mu.Lock()
-	var all []*connection
-	for c := range p.s.connections {
-		all = append(all, c)
-	}
-	p.s.mu.Unlock()
-	for _, c := range all {
+	for _, c := range p.s.clients.all() {
 		rpcs := c.rpcs()
 		if n := c.account.Count(budget.Handlers); n > 2*int64(p.s.options.MaxConcurrentStreams) || p.s.active.Load() < 0 {
 			p.t.Errorf("%d RPCs run on a connection, and %d in all", n, p.s.active.Load())

@@ -18,11 +18,9 @@ func (s *testServer) wantHeld(when string, least, most int64) {
 	s.t.Helper()
 	synctest.Wait()
 	held := s.Stats().HeldRequestBytes
-	s.mu.Lock()
-	for c := range s.connections {
+	for _, c := range s.clients.all() {
 		held -= budget.Weight * (c.account.Count(budget.Streams) + c.account.Count(budget.Handlers))
 	}
-	s.mu.Unlock()
 	if held < least || held > most {
 		s.t.Errorf("%s: %d octets are held, want %d to %d", when, held, least, most)
 	}
@@ -168,9 +166,7 @@ func TestAccount_QueuedRequests(t *testing.T) {
 // wantSmallPacks fails if many requests share more memory than they should: it is held until the last has been taken.
 func (s *testServer) wantSmallPacks() {
 	s.t.Helper()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for c := range s.connections {
+	for _, c := range s.clients.all() {
 		for _, r := range c.rpcs() {
 			r.mu.Lock()
 			for _, m := range r.requests.waiting {

@@ -18,15 +18,7 @@ import (
 // accountOf returns the account of a server's only connection.
 func accountOf(t *testing.T, s *testServer) *budget.Budget {
 	t.Helper()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.connections) != 1 {
-		t.Fatalf("there are %d connections", len(s.connections))
-	}
-	for c := range s.connections {
-		return c.account
-	}
-	return nil
+	return onlyConnection(t, s).account
 }
 
 // wantIntake waits for all that can happen, and then that at least so many octets are held for requests, or none at all,

@@ -63,23 +63,14 @@ func (s *Server) addPort(address string, secure ports.Secure) (number int, err e
 
 // add has the server serve a port: right away, if it is started.
 func (s *Server) add(p *ports.Port) error {
-	address := p.Address() // without mu: a user's listener may ask the server something
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.stage >= grace {
-		return fmt.Errorf("gogreeter: cannot add port %v: %w", address, ErrStopped)
+	serve, err := s.life.add(p)
+	if err != nil {
+		return fmt.Errorf("gogreeter: cannot add port %v: %w", p.Address(), err)
 	}
-	s.ports = append(s.ports, p)
-	if s.stage >= started {
-		s.acceptLocked(p)
+	if serve {
+		s.serve(p)
 	}
 	return nil
-}
-
-func (s *Server) acceptLocked(p *ports.Port) {
-	s.serving++
-	s.accepting++
-	s.spawn("an accept loop", func() { s.accept(p) })
 }
 
 // closePort closes a port, which may wait for a user's listener.

@@ -154,6 +154,27 @@ func TestServer_StopBeforeStart(t *testing.T) {
 	}
 }
 
+// TestServer_StopBeforeStart_CloseExits has a listener end the goroutine that calls Stop. The others are closed all the same.
+func TestServer_StopBeforeStart_CloseExits(t *testing.T) { inBubble(t, testStopBeforeStartCloseExits) }
+
+func testStopBeforeStartCloseExits(t *testing.T) {
+	s := NewServer(Options{Logger: slog.New(slog.DiscardHandler)})
+	before, after := newPipeListener(), newPipeListener()
+	exits := &oddAccept{newPipeListener(), nil, func() net.Addr { return nil }, func() error { goruntime.Goexit(); return nil }}
+	check(t, errors.Join(s.AddListener(before), s.AddListener(exits), s.AddListener(after)))
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.Stop(0)
+	}()
+	<-ended
+	for _, l := range []*pipeListener{before, after} {
+		if !isClosed(l.closed) {
+			t.Error("a listener was not closed")
+		}
+	}
+}
+
 // TestServer_NilListener is refused.
 func TestServer_NilListener(t *testing.T) {
 	if err := NewServer(Options{}).AddListener(nil); err == nil {

@@ -2,15 +2,20 @@ package runtime
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
+	"net"
 	goruntime "runtime"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
+	"time"
 
+	"golang.org/x/net/http2"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -201,6 +206,56 @@ func TestLog_SmallFieldSections(t *testing.T) {
 				t.Errorf("the log is %q", lines)
 			}
 			p.Conn.Close()
+		})
+	}
+}
+
+// TestServer_LogExits has a slog.Handler end the goroutine that logs (runtime.Goexit), which is the server's: a handshake
+// that panics, an accept that fails, an end of the grace, a connection that ends by an error. The server goes on, and can stop.
+func TestServer_LogExits(t *testing.T) {
+	certificate, pool := testCertificate(t)
+	for name, happens := range map[string]func(t *testing.T, s *Server, dial func() net.Conn){
+		"HandshakePanics": func(t *testing.T, s *Server, _ func() net.Conn) {
+			l := newPipeListener()
+			check(t, s.AddSecureListener(l, &tls.Config{
+				GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { panic("no certificate") },
+			}))
+			tls.Client(l.dial(), &tls.Config{ServerName: "test", NextProtos: []string{"h2"}}).Handshake()
+		},
+		"NoHTTP2": func(t *testing.T, s *Server, _ func() net.Conn) {
+			l := newPipeListener()
+			check(t, s.AddSecureListener(l, &tls.Config{Certificates: []tls.Certificate{certificate}}))
+			tls.Client(l.dial(), &tls.Config{RootCAs: pool, ServerName: "test"}).Handshake()
+		},
+		"AcceptFails": func(t *testing.T, s *Server, _ func() net.Conn) {
+			l := &failingListener{newPipeListener(), 3, syscall.EMFILE, nil}
+			check(t, s.AddListener(l))
+			newTestClient(t, l.dial()).call("/t.S/Echo", "x").result().want(codes.OK, "", "x")
+		},
+		"ConnectionError": func(_ *testing.T, _ *Server, dial func() net.Conn) {
+			dial().Write([]byte(http2.ClientPreface + "\x00\x00\x00\x01\x00\x00\x00\x00\x00"))
+		},
+		"CutOff": func(t *testing.T, s *Server, dial func() net.Conn) {
+			c := newTestClient(t, dial())
+			c.call("/t.S/Wait", "")
+			c.ping()
+			s.Stop(0)
+		},
+	} {
+		runInBubble(t, name, func(t *testing.T) {
+			logged := 0
+			s := NewServer(Options{Logger: slog.New(badLog{func() {}, func() { logged++; goruntime.Goexit() }})})
+			check(t, s.AddService(Service{Name: "t.S", Methods: handlers{"Echo": echo(), "Wait": blockUntilOver()}}))
+			l := newPipeListener()
+			check(t, s.AddListener(l))
+			check(t, s.Start())
+			happens(t, s, l.dial)
+			synctest.Wait()
+			terminated := s.Stop(0)
+			time.Sleep(time.Minute)
+			if !isClosed(terminated) || logged != 1 {
+				t.Errorf("terminated: %v; %d records were logged", isClosed(terminated), logged)
+			}
 		})
 	}
 }

@@ -48,11 +48,9 @@ func TestRPC_DeadlineBeforeTheAlarm(t *testing.T) {
 			st.send("x")
 			st.halfClose()
 			synctest.Wait()
-			s.mu.Lock()
-			for c := range s.connections {
+			for _, c := range s.clients.all() {
 				c.deadlines.timer.Stop()
 			}
-			s.mu.Unlock()
 			time.Sleep(time.Second)
 			close(release)
 			st.result().want(codes.DeadlineExceeded, "Deadline Exceeded")

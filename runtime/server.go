@@ -2,9 +2,9 @@ package runtime
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,31 +12,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
-	"github.com/gogreeter/gogreeter/runtime/internal/ports"
 	"github.com/gogreeter/gogreeter/runtime/internal/work"
-)
-
-// stage is where a server is in its life:
-//
-//	          Start            Serve's ctx            Stop           the last connection has ended
-//	stopped ─────────▶ started ───────────▶ draining ───────▶ grace ──────────────────────────────▶ terminated
-//
-// As _ServerStage in grpc-python, which knows no draining, and calls the last stage STOPPED too although a server cannot
-// be started twice. A server that drains serves as one that is started; Stop without Serve does not dwell there.
-type stage uint8
-
-const (
-	stopped stage = iota
-	started
-	draining
-	grace
-	terminated
-)
-
-// Errors of a server that is asked for something its stage does not allow.
-var (
-	ErrAlreadyStarted = errors.New("gogreeter: cannot start an already-started server")
-	ErrStopped        = errors.New("gogreeter: the server has been stopped; make a new one")
 )
 
 // Server is a gRPC server. Its methods may be called by any goroutine, handlers included.
@@ -44,29 +20,15 @@ type Server struct {
 	shared
 
 	// Immutable after NewServer.
-	options  Options
-	draining chan struct{}     // closed when the stage draining is reached
-	done     chan struct{}     // closed when the server has terminated
-	watched  func(*connection) // tests look at each connection; nil: none does
+	options Options
+	life    *lifecycle
+	clients *clients
+	watched func(*connection) // tests look at each connection; nil: none does
 
-	accepted      atomic.Uint64
 	stallsWatched atomic.Int64 // when lookForStalls had all connections watched last, as UnixNano
 
-	mu sync.Mutex
-	// Guarded by mu.
-	stage       stage
-	ports       []*ports.Port
-	connections map[*connection]struct{}
-	arrivals    map[*arrival]struct{}
-	serving     int  // accept loops, arrivals and connections that have not ended
-	accepting   int  // accept loops alone
-	leaving     bool // clients have been asked to go, and new ones are as they come
-	cutOff      bool // the grace is over
-	graceTimer  *time.Timer
-	graceEnds   time.Time
-	counted     map[string]*counters // by path of the method; kept when a service is removed
-	received    uint64               // octets, of the connections that have ended
-	sent        uint64
+	changing sync.Mutex // held while the dispatch dictionary changes, never with another lock
+	handled  handled
 }
 
 // NewServer returns a server without ports and services. It panics if an interceptor is nil, which may have been a check
@@ -75,15 +37,10 @@ func NewServer(options Options) *Server {
 	if err := options.Compression.check(); err != nil {
 		panic(fmt.Sprintf("gogreeter: NewServer: Options.Compression: %v", err))
 	}
-	s := &Server{
-		done:        make(chan struct{}),
-		draining:    make(chan struct{}),
-		connections: make(map[*connection]struct{}),
-		arrivals:    make(map[*arrival]struct{}),
-	}
+	s := &Server{clients: newClients()}
+	s.life = newLifecycle(s.graceOver)
 	s.options, s.transport = options.withDefaults()
 	s.share()
-	s.counted = map[string]*counters{otherMethods: s.other}
 	return s
 }
 
@@ -104,9 +61,9 @@ func (s *Server) share() {
 	}
 	s.logger = slog.New(guardedLog{o.Logger.Handler()})
 	s.chain = chain(o.Interceptors)
-	s.closing = make(chan struct{})
+	s.closing = s.life.closing
 	s.watchStalls = s.lookForStalls
-	s.other = &counters{}
+	s.other = s.handled.of(otherMethods)
 	s.workers = work.NewPool(s.panicked)
 	if o.Workers > 0 {
 		s.bound = work.NewBound(s.workers, o.Workers)
@@ -120,7 +77,7 @@ func (s *Server) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "(%T)(%p)", s, s) 
 // AddService implements [Registrar]: it adds a service's methods to the dispatch dictionary. It may be called while
 // the server serves. It fails, and changes nothing, if the service is registered already or cannot be served.
 func (s *Server) AddService(service Service) error {
-	return s.changeTable(func(t *dictionary) (*dictionary, error) { return t.withService(service, s.newMethodLocked) })
+	return s.changeTable(func(t *dictionary) (*dictionary, error) { return t.withService(service, s.newMethod) })
 }
 
 // RemoveService removes a service's methods from the dispatch dictionary. It may be called while the server serves;
@@ -135,8 +92,8 @@ func (s *Server) AddGenericHandler(handler GenericHandler) error {
 }
 
 func (s *Server) changeTable(change func(*dictionary) (*dictionary, error)) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.changing.Lock()
+	defer s.changing.Unlock()
 	table, err := change(s.table.Load())
 	if err != nil {
 		return err
@@ -145,46 +102,27 @@ func (s *Server) changeTable(change func(*dictionary) (*dictionary, error)) erro
 	return nil
 }
 
-// newMethodLocked makes a dictionary entry of a method handler.
-func (s *Server) newMethodLocked(path string, h *MethodHandler, descriptor protoreflect.MethodDescriptor) *method {
-	m := &method{MethodHandler: h, path: path, descriptor: descriptor}
-	if m.counters = s.counted[path]; m.counters == nil {
-		m.counters = &counters{}
-		s.counted[path] = m.counters
-	}
+// newMethod makes a dictionary entry of a method handler.
+func (s *Server) newMethod(path string, h *MethodHandler, descriptor protoreflect.MethodDescriptor) *method {
+	m := &method{MethodHandler: h, path: path, descriptor: descriptor, counters: s.handled.of(path)}
 	s.setExecutor(m)
 	return m
 }
 
 // Start begins to serve the ports that were added, and returns. It fails with ErrAlreadyStarted or ErrStopped.
 func (s *Server) Start() error {
-	n, err := s.start()
+	serve, err := s.life.start()
 	if err != nil {
 		return err
 	}
-	// Without mu: the log is the application's, and may ask the server something.
-	if n == 0 {
+	for _, p := range serve {
+		s.serve(p)
+	}
+	if len(serve) == 0 {
 		s.logger.Warn("The server has no port; nobody is served until AddInsecurePort, AddSecurePort or AddListener adds one")
 	}
 	s.checkNames()
 	return nil
-}
-
-func (s *Server) start() (n int, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch s.stage {
-	case stopped:
-	case started, draining, grace:
-		return 0, ErrAlreadyStarted
-	default:
-		return 0, ErrStopped
-	}
-	s.stage = started
-	for _, p := range s.ports {
-		s.acceptLocked(p)
-	}
-	return len(s.ports), nil
 }
 
 // Stop begins to stop the server and returns at once. The ports are closed, and all clients asked to make no new RPC,
@@ -197,53 +135,18 @@ func (s *Server) start() (n int, err error) {
 // A server that was not started closes its ports too, and the channel is closed already. Start and Serve will fail with
 // ErrStopped: whoever stops a server need not know whether another goroutine has come to start it.
 func (s *Server) Stop(graceTime time.Duration) (terminatedCh <-chan struct{}) {
-	unused, terminated := s.stop(graceTime)
-	for _, p := range unused { // without mu: a user's listener may ask the server something
-		s.closePort(p)
-	}
-	return terminated
-}
-
-// stop is Stop, but for the listeners of a server that was not started. Those it returns.
-func (s *Server) stop(graceTime time.Duration) (unused []*ports.Port, terminatedCh <-chan struct{}) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.stage == stopped {
-		unused, s.ports = s.ports, nil
-		s.stage = terminated
-		close(s.draining)
-		close(s.closing)
-		close(s.done)
-		return unused, s.done
-	}
-	if s.stage < grace {
-		s.drainLocked()
-		s.beginGraceLocked()
-	}
-	if s.stage == grace {
-		s.setGraceLocked(graceTime)
-	}
-	return nil, s.done
+	s.act(s.life.stop(graceTime))
+	return s.life.done
 }
 
 // Draining returns a channel that is closed when the server begins to stop: when the context of Serve is done, or when
 // Stop is called. From then on it should be reported as not ready. It still serves, for Options.DrainDelay as if nothing
 // had happened; when handlers should come to an end, [Stopping] tells them.
-func (s *Server) Draining() <-chan struct{} { return s.draining }
-
-// drainLocked makes a server draining that has been started.
-func (s *Server) drainLocked() {
-	if s.stage == started {
-		s.stage = draining
-		close(s.draining)
-	}
-}
+func (s *Server) Draining() <-chan struct{} { return s.life.draining }
 
 // drain has a server that is about to stop go on as before, until Options.DrainDelay is over or Stop is called.
 func (s *Server) drain() {
-	s.mu.Lock()
-	s.drainLocked()
-	s.mu.Unlock()
+	s.life.drain()
 	if s.options.DrainDelay > 0 {
 		select {
 		case <-time.After(s.options.DrainDelay):
@@ -255,26 +158,20 @@ func (s *Server) drain() {
 // WaitForTermination waits until the server has terminated, or ctx is done; then it returns ctx's error. A server that has
 // not been started does not terminate; since it still may be, by another goroutine, that is reported to the log only.
 func (s *Server) WaitForTermination(ctx context.Context) error {
-	if s.unstarted() {
+	if s.life.at() == stopped {
 		s.logger.Warn("WaitForTermination waits for a server that has not been started; call Start before")
 	}
 	select {
-	case <-s.done:
+	case <-s.life.done:
 		return nil
 	case <-ctx.Done():
 	}
 	select {
-	case <-s.done: // both at once: what was waited for has happened
+	case <-s.life.done: // both at once: what was waited for has happened
 		return nil
 	default:
 		return ctx.Err()
 	}
-}
-
-func (s *Server) unstarted() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.stage == stopped
 }
 
 // Serve is the whole life of a server: it starts it, serves until ctx is done or Stop is called, drains it for
@@ -291,6 +188,29 @@ func (s *Server) Serve(ctx context.Context) error {
 	return nil
 }
 
+// Stats returns the server's numbers. It may be called while the server serves; the numbers are then those of moments
+// close together.
+func (s *Server) Stats() Stats {
+	stats := Stats{Handled: s.handled.read()}
+	s.shared.addTo(&stats)
+	s.clients.addTo(&stats)
+	return stats
+}
+
+// ServicesRevision returns a number that is another one whenever AddService or RemoveService has changed what Services
+// returns. It is for those who keep what they have made of that: Services copies all of it.
+func (s *Server) ServicesRevision() uint64 { return s.table.Load().revision }
+
+// Services returns the services of the dispatch dictionary, by name. The result is the caller's own.
+func (s *Server) Services() map[string]Service {
+	services := maps.Clone(s.table.Load().services)
+	for name, service := range services {
+		service.Methods = maps.Clone(service.Methods)
+		services[name] = service
+	}
+	return services
+}
+
 // lookForStalls has all connections watched while the whole server has no room, once in a while. It goes on by itself as long
 // as anybody waits: those who fill the room may have come later than those who wait.
 func (s *Server) lookForStalls() {
@@ -305,9 +225,7 @@ func (s *Server) lookForStalls() {
 			s.lookForStalls()
 		}
 	})
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for c := range s.connections {
+	for _, c := range s.clients.all() {
 		c.h2.WatchStall()
 	}
 }

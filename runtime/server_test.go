@@ -79,10 +79,7 @@ func TestServer_StageCallMatrix(t *testing.T) {
 				case at == stopped && call == "Serve", call == "Stop":
 					wantStage = terminated
 				}
-				s.mu.Lock()
-				got := s.stage
-				s.mu.Unlock()
-				if got != wantStage {
+				if got := s.life.at(); got != wantStage {
 					t.Errorf("the stage is %s, want %s", names[got], names[wantStage])
 				}
 			})
@@ -99,7 +96,7 @@ func serverAt(t *testing.T, at stage) *testServer {
 		check(t, s.AddListener(s.listener))
 		t.Cleanup(func() {
 			<-s.Stop(0)
-			for _, p := range s.ports {
+			for _, p := range s.life.ports {
 				p.Close(nil) // of a server that was not started
 			}
 		})

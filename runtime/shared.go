@@ -54,6 +54,24 @@ func (s *shared) admit() bool {
 	return true
 }
 
+// queued returns how many RPCs wait for one of a bounded number of handlers to end: Options.Workers, or an Executor's.
+func (s *shared) queued() (n int) {
+	if s.bound != nil {
+		n = s.bound.Waiting()
+	}
+	for _, bound := range s.executors.Range {
+		n += bound.(*work.Bound).Waiting()
+	}
+	return n
+}
+
+// addTo adds the numbers that are not a connection's.
+func (s *shared) addTo(stats *Stats) {
+	stats.Active += int(s.active.Load())
+	stats.Queued += s.queued()
+	stats.Rejected = s.rejected.read()
+}
+
 // newOtherMethod makes an entry of a method handler that a generic handler has supplied for one RPC. It never runs
 // inline: that its method blocks could not be remembered.
 func (s *shared) newOtherMethod(path string, h *MethodHandler) *method {

@@ -1,13 +1,9 @@
 package runtime
 
 import (
-	"maps"
-	"slices"
+	"sync"
 
 	"google.golang.org/grpc/codes"
-
-	"github.com/gogreeter/gogreeter/runtime/internal/budget"
-	"github.com/gogreeter/gogreeter/runtime/internal/work"
 )
 
 // Stats are the numbers of a server. Those of RPCs and octets grow from its start; the others are of the moment.
@@ -44,59 +40,36 @@ type Stats struct {
 // otherMethods is the path under which the methods of generic handlers are counted.
 const otherMethods = "other"
 
-// Stats returns the server's numbers. It may be called while the server serves; the numbers are then those of moments
-// close together.
-func (s *Server) Stats() Stats {
-	stats := Stats{
-		Active:   int(s.active.Load()),
-		Handled:  make(map[string]map[codes.Code]uint64),
-		Rejected: s.rejected.read(),
-		Accepted: s.accepted.Load(),
+// handled counts the RPCs that have ended by path of their method. It remembers a method whose service is removed.
+type handled struct {
+	mu     sync.Mutex
+	byPath map[string]*counters // guarded by mu
+}
+
+// of returns the counters of a method.
+func (h *handled) of(path string) *counters {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	counted := h.byPath[path]
+	if counted == nil {
+		counted = &counters{}
+		if h.byPath == nil {
+			h.byPath = make(map[string]*counters)
+		}
+		h.byPath[path] = counted
 	}
-	s.mu.Lock()
-	connections := slices.Collect(maps.Keys(s.connections))
-	counted := maps.Clone(s.counted)
-	stats.ReceivedBytes, stats.SentBytes = s.received, s.sent
-	s.mu.Unlock()
-	stats.Queued = s.queued()
-	stats.Connections = len(connections)
-	for _, c := range connections {
-		stats.HeldRequestBytes += c.account.Used(budget.Requests)
-		stats.HeldResponseBytes += c.account.Used(budget.Responses)
-		stats.Queued += c.queue.Waiting() + c.account.Waiting(budget.ForBeginning)
-		received, sent := c.h2.Octets()
-		stats.ReceivedBytes += received
-		stats.SentBytes += sent
-	}
-	for path, counters := range counted {
-		if byCode := counters.read(); len(byCode) > 0 {
-			stats.Handled[path] = byCode
+	return counted
+}
+
+// read returns what has been counted.
+func (h *handled) read() map[string]map[codes.Code]uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	all := make(map[string]map[codes.Code]uint64)
+	for path, counted := range h.byPath {
+		if byCode := counted.read(); len(byCode) > 0 {
+			all[path] = byCode
 		}
 	}
-	return stats
-}
-
-// queued returns how many RPCs wait for one of a bounded number of handlers to end: Options.Workers, or an Executor's.
-func (s *Server) queued() (n int) {
-	if s.bound != nil {
-		n = s.bound.Waiting()
-	}
-	for _, bound := range s.executors.Range {
-		n += bound.(*work.Bound).Waiting()
-	}
-	return n
-}
-
-// ServicesRevision returns a number that is another one whenever AddService or RemoveService has changed what Services
-// returns. It is for those who keep what they have made of that: Services copies all of it.
-func (s *Server) ServicesRevision() uint64 { return s.table.Load().revision }
-
-// Services returns the services of the dispatch dictionary, by name. The result is the caller's own.
-func (s *Server) Services() map[string]Service {
-	services := maps.Clone(s.table.Load().services)
-	for name, service := range services {
-		service.Methods = maps.Clone(service.Methods)
-		services[name] = service
-	}
-	return services
+	return all
 }

@@ -1,114 +1,93 @@
 package runtime
 
 import (
-	"maps"
-	"slices"
 	"time"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/ports"
 )
 
-// beginGraceLocked has the listeners closed, and then the clients asked to open no more streams.
-func (s *Server) beginGraceLocked() {
-	s.stage = grace
-	close(s.closing)
-	for _, p := range s.ports {
+// act does what a change in the server's life asks for.
+func (s *Server) act(e effects) {
+	for _, p := range e.unused {
+		defer s.closePort(p) // even if closing another ends this goroutine (runtime.Goexit)
+	}
+	for _, p := range e.interrupted {
 		s.interrupt(p)
 	}
-	if arrivals := slices.Collect(maps.Keys(s.arrivals)); len(arrivals) > 0 {
+	s.shutDown(e.clients)
+	if e.terminated {
+		s.terminate()
+	}
+}
+
+// interrupt has a port's accept loop end, which closes the port.
+func (s *Server) interrupt(p *ports.Port) {
+	if !p.Interrupt() {
+		s.spawn("the close of a listener", func() { s.closePort(p) }) // which may wait, or ask the server something
+	}
+}
+
+// graceOver is called when the time of grace is over.
+func (s *Server) graceOver() {
+	defer s.contain("the end of the grace")
+	s.act(s.life.graceOver())
+}
+
+// ended is called when something has ended that life.begin has counted.
+func (s *Server) ended() { s.act(s.life.ended()) }
+
+// shutDown takes the shutdown of the clients further, on other goroutines: those that do not read are not to hold up others.
+func (s *Server) shutDown(to shutdown) {
+	if to == cutOff {
+		s.cutOff()
+		return
+	}
+	arrivals, connections := s.clients.advance(to)
+	for _, c := range connections {
+		s.sayGoAway(c)
+	}
+	if len(arrivals) > 0 {
 		s.spawn("the handshakes of a server that stops", func() {
 			for _, a := range arrivals {
-				a.hurry()
+				a.limitHandshake()
 			}
 		})
 	}
-	s.shutdownLocked()
-	s.maybeTerminateLocked()
 }
 
-// shutdownLocked asks the clients to open no more streams, once the server accepts no more connections. Those that come
-// out of their handshake later are asked as they come.
-func (s *Server) shutdownLocked() {
-	if s.stage < grace || s.accepting > 0 || s.leaving {
-		return
-	}
-	s.leaving = true
-	connections := slices.Collect(maps.Keys(s.connections))
-	s.spawn("the shutdown of the connections", func() {
+// sayGoAway asks a client to open no more streams.
+func (s *Server) sayGoAway(c *connection) { s.spawn("the shutdown of a connection", c.h2.Shutdown) }
+
+// cutOff ends all arrivals and connections, all at a time: some may have to wait. The server does not terminate before its log
+// says what it has cut off.
+func (s *Server) cutOff() {
+	s.life.begin()
+	arrivals, connections := s.clients.advance(cutOff)
+	s.spawn("the end of the grace", func() {
+		defer s.ended()
+		for _, a := range arrivals {
+			s.spawn("the close of a connection", func() { a.nc.Close() })
+		}
+		rpcs := 0
 		for _, c := range connections {
-			s.shutDown(c)
+			rpcs += c.cancelAll()
+			s.spawn("the end of a connection", c.end)
+		}
+		if rpcs > 0 {
+			s.logger.Warn("RPCs were cut off since the grace is over", "rpcs", rpcs)
 		}
 	})
 }
 
-// shutDown asks a client to open no more streams. One that does not read must not hold up the others.
-func (s *Server) shutDown(c *connection) { s.spawn("the shutdown of a connection", c.h2.Shutdown) }
-
-// setGraceLocked has all RPCs cancelled after a time, unless that is going to happen sooner.
-func (s *Server) setGraceLocked(graceTime time.Duration) {
-	ends := time.Now().Add(graceTime)
-	switch {
-	case graceTime <= 0:
-		s.cutOffLocked()
-	case s.graceTimer == nil:
-		s.graceTimer = time.AfterFunc(graceTime, s.endGrace)
-		s.graceEnds = ends
-	case ends.Before(s.graceEnds):
-		s.graceTimer.Reset(graceTime)
-		s.graceEnds = ends
-	}
-}
-
-func (s *Server) endGrace() {
-	defer s.contain("the end of the grace")
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.cutOffLocked()
-}
-
-// cutOffLocked ends what is left when the grace is over.
-func (s *Server) cutOffLocked() {
-	if s.cutOff || s.stage != grace {
-		return
-	}
-	s.cutOff = true
-	arrivals, connections := slices.Collect(maps.Keys(s.arrivals)), slices.Collect(maps.Keys(s.connections))
-	s.serving++ // the server does not terminate before its log says what it has cut off
-	s.spawn("the end of the grace", func() {
-		defer s.ended()
-		s.endAll(arrivals, connections)
-	})
-}
-
-// endAll ends arrivals and connections, all at a time: some may have to wait.
-func (s *Server) endAll(arrivals []*arrival, connections []*connection) {
-	for _, a := range arrivals {
-		s.spawn("the close of a connection", func() { a.nc.Close() })
-	}
-	rpcs := 0
-	for _, c := range connections {
-		rpcs += c.cancelAll()
-		s.spawn("the end of a connection", c.end)
-	}
-	if rpcs > 0 {
-		s.logger.Warn("RPCs were cut off since the grace is over", "rpcs", rpcs)
-	}
-}
-
-// maybeTerminateLocked makes the server terminated if nothing is left of it.
-func (s *Server) maybeTerminateLocked() {
-	if s.stage != grace || s.serving > 0 {
-		return
-	}
-	s.stage = terminated
-	if s.graceTimer != nil {
-		s.graceTimer.Stop()
-	}
+// terminate is called once, when all connections have ended.
+func (s *Server) terminate() {
 	s.workers.Close()
 	if s.handlers() == 0 {
-		close(s.done)
+		close(s.life.done)
 		return
 	}
-	s.spawn("the last words of a server", func() { // without mu, which the log may want
-		defer close(s.done)
+	s.spawn("the last words of a server", func() {
+		defer close(s.life.done)
 		if handlers := s.lastHandlers(); handlers > 0 {
 			s.logger.Warn("Handlers run still, although the server has terminated", "handlers", handlers)
 		}
@@ -132,6 +111,4 @@ func (s *Server) lastHandlers() (n int) {
 }
 
 // handlers returns how many handlers have not returned, of a server without connections.
-func (s *Server) handlers() int {
-	return max(int(s.active.Load())-s.queued(), 0)
-}
+func (s *Server) handlers() int { return max(int(s.active.Load())-s.queued(), 0) }

@@ -55,7 +55,8 @@ type foreignConn struct {
 	net.Conn
 	report   Report
 	reported atomic.Bool
-	exited   atomic.Bool               // Read has ended its goroutine (runtime.Goexit)
+	exited   atomic.Bool // Read has ended its goroutine (runtime.Goexit)
+	closed   atomic.Bool
 	writeEnd atomic.Pointer[time.Time] // the write deadline, if Conn has refused it
 }
 
@@ -102,9 +103,12 @@ func (c *foreignConn) Write(b []byte) (n int, err error) {
 	return n, err
 }
 
-// Close implements net.Conn.
+// Close implements net.Conn. It is the user's once: one that ends its goroutine would end each that tries again.
 func (c *foreignConn) Close() (err error) {
 	defer c.contain("Close", &err)
+	if c.closed.Swap(true) {
+		return net.ErrClosed
+	}
 	return c.Conn.Close()
 }
 
@@ -120,7 +124,7 @@ func (c *foreignConn) keepRefused(end time.Time, err *error) {
 func (c *foreignConn) closeLate() {
 	var err error
 	defer c.contain("Close", &err)
-	c.Conn.Close()
+	c.Close()
 }
 
 // SetDeadline implements net.Conn.

@@ -1,0 +1,52 @@
+package runtime
+
+import (
+	"log/slog"
+	"net"
+	"testing"
+)
+
+// TestClients takes the shutdown from each of its steps to each other, and has a client come then: all are asked for
+// everything once, whether they were there before or come later.
+func TestClients(t *testing.T) {
+	s := NewServer(Options{Logger: slog.New(slog.DiscardHandler)})
+	for from := range cutOff + 1 {
+		for to := range cutOff + 1 {
+			c := newClients()
+			_, server := net.Pipe()
+			waits, becomes := &arrival{nc: server}, &arrival{nc: server}
+			made := newConnection(&s.shared, server, nil, nil)
+			c.arrive(waits)
+			c.arrive(becomes)
+			c.connect(becomes, made)
+			c.advance(from)
+			arrivals, connections := c.advance(to)
+			wantArrivals := to > from && (from < portsClose || to == cutOff)
+			wantConnections := to > from && to >= goAway
+			if (len(arrivals) == 1) != wantArrivals || (len(connections) == 1) != wantConnections {
+				t.Errorf("from %d to %d: %d arrivals and %d connections are told", from, to, len(arrivals), len(connections))
+			}
+			late, other := &arrival{nc: server}, newConnection(&s.shared, server, nil, nil)
+			reached := max(from, to)
+			if got := c.arrive(late); got != reached {
+				t.Errorf("from %d to %d: who arrives is told %d", from, to, got)
+			}
+			if got := c.connect(waits, other); got != reached {
+				t.Errorf("from %d to %d: who connects is told %d", from, to, got)
+			}
+			n := 2
+			if reached == cutOff {
+				n = 1
+			}
+			if len(c.all()) != n || len(c.arrivals) != n-1 {
+				t.Errorf("from %d to %d: there are %d connections and %d arrivals", from, to, len(c.all()), len(c.arrivals))
+			}
+			c.fail(late)
+			c.remove(made)
+			c.remove(other)
+			if len(c.all()) != 0 || len(c.arrivals) != 0 {
+				t.Errorf("from %d to %d: there are still %d connections and %d arrivals", from, to, len(c.all()), len(c.arrivals))
+			}
+		}
+	}
+}
