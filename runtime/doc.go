@@ -32,6 +32,6 @@
 // of google.golang.org/grpc find what they look for in it too. After the handler has returned, the context is done, and
 // stays that of its own RPC.
 //
-// Read next: server.go (stages), connection.go (where RPCs begin), rpc.go (their life),
-// internal/work (where handlers run).
+// Read next: lifecycle.go (the stages of a server), connection.go (where RPCs begin), rpc.go (their life), internal/work
+// (where handlers run).
 package runtime

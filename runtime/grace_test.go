@@ -33,9 +33,9 @@ func TestServer_GraceEndsHandshakes(t *testing.T) {
 	}
 }
 
-// TestServer_GraceTellsWhoComes has a client come out of its handshake during the grace, behind all others. It is asked to go
+// TestServer_GraceAsksLateConnections has a client come out of its handshake during the grace, behind all others. It is asked to go
 // as they were, and its connection ends, so that the server can terminate before the grace is over.
-func TestServer_GraceTellsWhoComes(t *testing.T) {
+func TestServer_GraceAsksLateConnections(t *testing.T) {
 	certificate, pool := testCertificate(t)
 	inBubble(t, func(t *testing.T) {
 		s := secureServer(t, &tls.Config{Certificates: []tls.Certificate{certificate}}, handlers{"M": echo()})
@@ -182,9 +182,9 @@ func TestServer_GraceBeginsWithTheListeners(t *testing.T) {
 	})
 }
 
-// TestServer_GraceHurriesWhoComes has a client be accepted when the server has begun to stop, and stand still in the middle of its
+// TestServer_GraceLimitsLateHandshakes has a client be accepted when the server has begun to stop, and stand still in the middle of its
 // handshake. It has a second.
-func TestServer_GraceHurriesWhoComes(t *testing.T) {
+func TestServer_GraceLimitsLateHandshakes(t *testing.T) {
 	certificate, _ := testCertificate(t)
 	inBubble(t, func(t *testing.T) {
 		s := newTestServer(t, Options{}, handlers{"M": echo()})

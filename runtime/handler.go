@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"sync/atomic"
 
-	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/work"
@@ -69,6 +68,12 @@ func (h *MethodHandler) WithMaxReceiveMessageBytes(n int) *MethodHandler {
 	return &with
 }
 
+// MethodOptions configures a method.
+type MethodOptions struct {
+	// Executor is where the method's handlers run. Default: what the handler itself asks for, or else Options.Workers.
+	Executor *Executor
+}
+
 // Executor says where the handlers of a method run. On each server that uses it, it is a bound of its own.
 type Executor struct{ workers int }
 
@@ -102,27 +107,4 @@ type method struct {
 	unbounded  bool                          // not even Options.Workers bounds it
 	inline     atomic.Bool
 	counters   *counters
-}
-
-// counters counts RPCs by the code they ended with.
-type counters struct {
-	byCode [codes.Unauthenticated + 1]atomic.Uint64
-}
-
-func (c *counters) add(code codes.Code) {
-	if int(code) >= len(c.byCode) {
-		code = codes.Unknown
-	}
-	c.byCode[code].Add(1)
-}
-
-// read adds what has been counted to a map.
-func (c *counters) read() map[codes.Code]uint64 {
-	counted := make(map[codes.Code]uint64)
-	for code := range c.byCode {
-		if n := c.byCode[code].Load(); n > 0 {
-			counted[codes.Code(code)] = n
-		}
-	}
-	return counted
 }

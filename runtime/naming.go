@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"log/slog"
 	"maps"
 	"slices"
 
@@ -9,19 +10,18 @@ import (
 
 // checkNames reports methods and services that the options name and that are not there. That may be a mistake, and with an
 // interceptor one that lets everybody in; it may also be for services that come later.
-func (s *Server) checkNames() {
-	table := s.table.Load()
-	if len(table.generic) > 0 {
+func (t *dictionary) checkNames(options *Options, logger *slog.Logger) {
+	if len(t.generic) > 0 {
 		return // which may know them
 	}
-	for _, path := range slices.Sorted(maps.Keys(s.options.Methods)) {
-		if table.methods[path] == nil {
-			s.logger.Warn("Options.Methods names a method that no service has; paths are \"/package.Service/Method\"", "method", path)
+	for _, path := range slices.Sorted(maps.Keys(options.Methods)) {
+		if t.methods[path] == nil {
+			logger.Warn("Options.Methods names a method that no service has; paths are \"/package.Service/Method\"", "method", path)
 		}
 	}
-	for _, pattern := range namedBy(s.options.Interceptors) {
-		if !table.matches(pattern) {
-			s.logger.Warn("An interceptor's SelectOptions.Methods names a method that no service has", "method", pattern)
+	for _, pattern := range namedBy(options.Interceptors) {
+		if !t.matches(pattern) {
+			logger.Warn("An interceptor's SelectOptions.Methods names a method that no service has", "method", pattern)
 		}
 	}
 }

@@ -95,7 +95,7 @@ type Options struct {
 // bound is told so by GOAWAY with ENHANCE_YOUR_CALM, and loses its connection. A proxy that has many users on a connection
 // may need more than the defaults.
 type FloodOptions struct {
-	// Resets bounds the streams that end by RST_STREAM before they are answered, whoever sends it; half of the streams that
+	// Resets bounds the streams that end by RST_STREAM before they are answered, from either side; half of the streams that
 	// the client opens it may reset besides. Default 1,000 at once and 33 a second.
 	Resets Rate
 
@@ -133,18 +133,11 @@ type ConnectionOptions struct {
 	PingsWithoutRPCs bool
 }
 
-// MethodOptions configures a method.
-type MethodOptions struct {
-	// Executor is where the method's handlers run. Default: what the handler itself asks for, or else Options.Workers.
-	Executor *Executor
-}
-
 const (
 	defaultGrace          = 5 * time.Second
 	defaultReceiveMessage = 4 << 20
 	defaultConnection     = 64 << 20
 	minConnection         = 256 << 10
-	streamWindow          = 1<<16 - 1
 )
 
 // withDefaults returns the options with those filled in that are zero, and what they say of HTTP/2. The defaults of that are

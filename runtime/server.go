@@ -27,12 +27,12 @@ type Server struct {
 
 	stallsWatched atomic.Int64 // when lookForStalls had all connections watched last, as UnixNano
 
-	changing sync.Mutex // held while the dispatch dictionary changes, never with another lock
+	changing sync.Mutex // held while the dispatch dictionary changes
 	handled  handled
 }
 
-// NewServer returns a server without ports and services. It panics if an interceptor is nil, which may have been a check
-// of who may do what, so that to leave it out is not for the server to decide; and if Options.Compression is none.
+// NewServer returns a server without ports and services. It panics if an interceptor is nil: that may have been
+// a check of permissions, and the server must not leave it out. It panics also if Options.Compression is not one.
 func NewServer(options Options) *Server {
 	if err := options.Compression.check(); err != nil {
 		panic(fmt.Sprintf("gogreeter: NewServer: Options.Compression: %v", err))
@@ -121,7 +121,7 @@ func (s *Server) Start() error {
 	if len(serve) == 0 {
 		s.logger.Warn("The server has no port; nobody is served until AddInsecurePort, AddSecurePort or AddListener adds one")
 	}
-	s.checkNames()
+	s.table.Load().checkNames(&s.options, s.logger)
 	return nil
 }
 
@@ -133,7 +133,7 @@ func (s *Server) Start() error {
 // the log.
 //
 // A server that was not started closes its ports too, and the channel is closed already. Start and Serve will fail with
-// ErrStopped: whoever stops a server need not know whether another goroutine has come to start it.
+// ErrStopped, so that another goroutine that was about to start the server learns it.
 func (s *Server) Stop(graceTime time.Duration) (terminatedCh <-chan struct{}) {
 	s.act(s.life.stop(graceTime))
 	return s.life.done
@@ -198,7 +198,7 @@ func (s *Server) Stats() Stats {
 }
 
 // ServicesRevision returns a number that is another one whenever AddService or RemoveService has changed what Services
-// returns. It is for those who keep what they have made of that: Services copies all of it.
+// returns. It is for callers that keep what they have made of that: Services copies all of it.
 func (s *Server) ServicesRevision() uint64 { return s.table.Load().revision }
 
 // Services returns the services of the dispatch dictionary, by name. The result is the caller's own.
@@ -212,7 +212,7 @@ func (s *Server) Services() map[string]Service {
 }
 
 // lookForStalls has all connections watched while the whole server has no room, once in a while. It goes on by itself as long
-// as anybody waits: those who fill the room may have come later than those who wait.
+// as something waits: what fills the room may have come later than what waits.
 func (s *Server) lookForStalls() {
 	now := time.Now().UnixNano()
 	last := s.stallsWatched.Load()

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"google.golang.org/grpc/codes"
 )
@@ -72,4 +73,27 @@ func (h *handled) read() map[string]map[codes.Code]uint64 {
 		}
 	}
 	return all
+}
+
+// counters counts RPCs by the code they ended with.
+type counters struct {
+	byCode [codes.Unauthenticated + 1]atomic.Uint64
+}
+
+func (c *counters) add(code codes.Code) {
+	if int(code) >= len(c.byCode) {
+		code = codes.Unknown
+	}
+	c.byCode[code].Add(1)
+}
+
+// read returns what has been counted.
+func (c *counters) read() map[codes.Code]uint64 {
+	counted := make(map[codes.Code]uint64)
+	for code := range c.byCode {
+		if n := c.byCode[code].Load(); n > 0 {
+			counted[codes.Code(code)] = n
+		}
+	}
+	return counted
 }

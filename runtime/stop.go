@@ -58,7 +58,7 @@ func (s *Server) shutDown(to shutdown) {
 // sayGoAway asks a client to open no more streams.
 func (s *Server) sayGoAway(c *connection) { s.spawn("the shutdown of a connection", c.h2.Shutdown) }
 
-// cutOff ends all arrivals and connections, all at a time: some may have to wait. The server does not terminate before its log
+// cutOff ends all arrivals and connections, all at a time: each may have to wait. The server does not terminate before its log
 // says what it has cut off.
 func (s *Server) cutOff() {
 	s.life.begin()

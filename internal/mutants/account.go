@@ -17,6 +17,6 @@ var account = []group{
 		{name: "an RPC begins although there is no room", file: "room.go", old: "	if account.MayBegin() && account.Waiting(budget.ForBeginning) == 0 {", new: "	if account != nil {", tests: "TestAccount_HeldRPCsShareWorkers"},
 		{name: "an RPC that ended in line is never released", file: "rpc.go", old: "		r.redispatch() // it has waited", new: "		// it has waited", tests: "TestAccount_PatientClients"},
 		{name: "a response is counted although its RPC has ended in line", file: "room.go", old: "			account.Drop(claim)\n			return false\n", new: "			return false\n", tests: "TestAccount_PatientClients"},
-		{name: "late handshakes take their time", file: "accept.go", old: "	if asked >= portsClose {\n", new: "	if false {\n", tests: "TestServer_GraceHurriesWhoComes"},
+		{name: "late handshakes take their time", file: "accept.go", old: "	if asked >= portsClose {\n", new: "	if false {\n", tests: "TestServer_GraceLimitsLateHandshakes"},
 	}},
 }

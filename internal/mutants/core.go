@@ -118,7 +118,7 @@ var core = []group{
 		{name: "a second request is nobody's mistake behind interceptors", file: "requests.go", old: "		if _, end := r.awaitMessage(); end == io.EOF {", new: "		if true {", tests: "TestTurn_NotOneRequest"},
 
 		// Connections, and the end of the server.
-		{name: "connections that are accepted during the grace go on", file: "accept.go", old: "	if asked == goAway {\n		s.sayGoAway(c)\n	}\n", new: "", tests: "TestServer_GraceTellsWhoComes"},
+		{name: "connections that are accepted during the grace go on", file: "accept.go", old: "	if asked == goAway {\n		s.sayGoAway(c)\n	}\n", new: "", tests: "TestServer_GraceAsksLateConnections"},
 		{name: "a handshake outlives the grace", file: "accept.go", old: "	if asked == cutOff {\n		return nil\n	}\n", new: "", equivalent: "the end of the grace has closed its socket, which ends the connection as soon as it reads"},
 		{name: "handshakes go on at the end of the grace", file: "stop.go", old: "			s.spawn(\"the close of a connection\", func() { a.nc.Close() })\n", new: "			_ = a\n", tests: "TestServer_GraceEndsHandshakes"},
 		{name: "handshakes take their time while the server stops", file: "stop.go", old: "				a.limitHandshake()\n", new: "				_ = a\n", tests: "TestTLS_HandshakeWhileStopping|TestTLS_HandshakeStandsStill"},
