@@ -104,20 +104,11 @@ func (c *foreignConn) Write(b []byte) (n int, err error) {
 }
 
 // Close implements net.Conn. It is the user's once: one that ends its goroutine would end each that tries again.
-func (c *foreignConn) Close() (err error) {
-	defer c.contain("Close", &err)
+func (c *foreignConn) Close() error {
 	if c.closed.Swap(true) {
 		return net.ErrClosed
 	}
-	return c.Conn.Close()
-}
-
-// keepRefused keeps a write deadline that Conn has refused: Write sees to it.
-func (c *foreignConn) keepRefused(end time.Time, err *error) {
-	if *err != nil && !end.IsZero() {
-		refused := end // which is on the heap, unlike end
-		c.writeEnd.Store(&refused)
-	}
+	return c.try("Close", c.Conn.Close)
 }
 
 // closeLate ends a write that takes too long.
@@ -127,37 +118,42 @@ func (c *foreignConn) closeLate() {
 	c.Close()
 }
 
+// try calls a method. Read and Write, which are called more often, do the same without a closure.
+func (c *foreignConn) try(method string, call func() error) (err error) {
+	defer c.contain(method, &err)
+	return call()
+}
+
 // SetDeadline implements net.Conn.
-func (c *foreignConn) SetDeadline(t time.Time) (err error) {
-	defer c.contain("SetDeadline", &err)
-	return c.Conn.SetDeadline(t)
+func (c *foreignConn) SetDeadline(t time.Time) error {
+	return c.try("SetDeadline", func() error { return c.Conn.SetDeadline(t) })
 }
 
 // SetReadDeadline implements net.Conn.
-func (c *foreignConn) SetReadDeadline(t time.Time) (err error) {
-	defer c.contain("SetReadDeadline", &err)
-	return c.Conn.SetReadDeadline(t)
+func (c *foreignConn) SetReadDeadline(t time.Time) error {
+	return c.try("SetReadDeadline", func() error { return c.Conn.SetReadDeadline(t) })
 }
 
-// SetWriteDeadline implements net.Conn.
-func (c *foreignConn) SetWriteDeadline(t time.Time) (err error) {
-	defer c.keepRefused(t, &err)
-	defer c.contain("SetWriteDeadline", &err)
-	return c.Conn.SetWriteDeadline(t)
+// SetWriteDeadline implements net.Conn. Write sees to a deadline that Conn refuses.
+func (c *foreignConn) SetWriteDeadline(t time.Time) error {
+	err := c.try("SetWriteDeadline", func() error { return c.Conn.SetWriteDeadline(t) })
+	if err != nil && !t.IsZero() {
+		refused := t // which is on the heap, unlike t
+		c.writeEnd.Store(&refused)
+	}
+	return err
 }
 
-// RemoteAddr implements net.Conn.
+// RemoteAddr implements net.Conn. It is nil if that of Conn panics.
 func (c *foreignConn) RemoteAddr() (addr net.Addr) {
-	var err error
-	defer c.contain("RemoteAddr", &err)
-	return c.Conn.RemoteAddr()
+	c.try("RemoteAddr", func() error { addr = c.Conn.RemoteAddr(); return nil })
+	return addr
 }
 
-// LocalAddr implements net.Conn.
+// LocalAddr implements net.Conn, as RemoteAddr does.
 func (c *foreignConn) LocalAddr() (addr net.Addr) {
-	var err error
-	defer c.contain("LocalAddr", &err)
-	return c.Conn.LocalAddr()
+	c.try("LocalAddr", func() error { addr = c.Conn.LocalAddr(); return nil })
+	return addr
 }
 
 // NetConn returns the user's own connection: it is for the functions of a tls.Config, which get this one to see.
@@ -181,10 +177,7 @@ func (c *foreignTLS) ConnectionState() tls.ConnectionState { return c.secure.Con
 func (c *foreignTLS) NetConn() net.Conn { return c.secure.NetConn() }
 
 // CloseWrite implements socket.TLS.
-func (c *foreignTLS) CloseWrite() (err error) {
-	defer c.contain("CloseWrite", &err)
-	return c.secure.CloseWrite()
-}
+func (c *foreignTLS) CloseWrite() error { return c.try("CloseWrite", c.secure.CloseWrite) }
 
 // Close implements net.Conn. Package tls takes up to 5 s to say goodbye, if the connection below knows deadlines.
 func (c *foreignTLS) Close() error {
