@@ -22,7 +22,8 @@ const (
 // serve starts the accept loop of a port. The server's life has counted it.
 func (s *Server) serve(p *ports.Port) { s.spawn("an accept loop", func() { s.accept(p) }) }
 
-// accept is the accept loop of a port.
+// accept is the accept loop of a port. It ends when the server stops, or when the listener was closed by somebody else:
+// everything else is an error that may go away.
 func (s *Server) accept(p *ports.Port) {
 	defer s.stopAccepting(p)
 	var pause time.Duration
@@ -98,7 +99,7 @@ func (s *Server) accepted(p *ports.Port, nc net.Conn, peer net.Addr) bool {
 }
 
 // setUp makes a connection of what was accepted, or closes it. The handshake calls functions of the user's configuration;
-// one that panics concerns its own connection only.
+// one that panics concerns its own connection only. Whatever happens, the arrival is counted off: here, or by forget.
 func (s *Server) setUp(p *ports.Port, a *arrival, asked shutdown) (c *connection) {
 	defer func() {
 		if c == nil {
@@ -130,6 +131,7 @@ func (s *Server) connect(p *ports.Port, a *arrival, asked shutdown) *connection 
 		s.logger.Debug("TLS handshake failed", "peer", a.address(), "error", logtext.Of(err))
 		return nil
 	}
+	// Without a lock: this asks a user's connection for what is below its TLS.
 	c := newConnection(&s.shared, nc, a.peer, s.forget)
 	c.h2.SetupBy(a.setupEnd)
 	asked = s.clients.connect(a, c)
@@ -151,8 +153,14 @@ func (s *Server) forget(c *connection) {
 	s.ended()
 }
 
-// connPanicked logs that a method of a connection has panicked whose type is a user's.
+// connPanicked logs that a method of a connection has panicked whose type is a user's. The transport may hold locks then, so
+// a log that ends its goroutine (runtime.Goexit) ends one of its own.
 func (s *Server) connPanicked(nc net.Conn, method string, reason any) {
-	s.logger.Error("Exception in a method of a connection", "type", fmt.Sprintf("%T", nc), "method", method,
-		"panic", logtext.Cut(panicText(reason)), "stack", string(debug.Stack()))
+	stack, logged := string(debug.Stack()), make(chan struct{})
+	s.spawn("the report of a panic", func() {
+		defer close(logged)
+		s.logger.Error("Exception in a method of a connection", "type", fmt.Sprintf("%T", nc), "method", method,
+			"panic", logtext.Cut(panicText(reason)), "stack", stack)
+	})
+	<-logged
 }

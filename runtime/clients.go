@@ -40,6 +40,9 @@ const (
 
 // clients are the arrivals and connections of a server, how far their shutdown has got, and the totals of those that have
 // ended. It holds no lock while it calls one of them.
+//
+// A client may come at the moment when the shutdown goes further. Either advance returns it then, or arrive and connect say
+// that it has to be told: never both, which would ask it twice, and never neither, since the server would wait for it.
 type clients struct {
 	mu sync.Mutex
 	// Guarded by mu.
@@ -87,7 +90,7 @@ func (c *clients) connect(a *arrival, made *connection) shutdown {
 
 // remove removes a connection that has ended.
 func (c *clients) remove(ended *connection) {
-	received, sent := ended.h2.Octets()
+	received, sent := ended.h2.Octets() // they move to the totals at one moment: Stats sees them once
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.connections, ended)

@@ -33,8 +33,17 @@ var (
 )
 
 // lifecycle is the stage of a server, and what has to end before the server terminates. It decides, and acts on nothing but
-// its channels and its timer: what else a change asks for, its methods return. The server does that without a lock, since
-// users' listeners and logs, which it calls then, may ask the server something.
+// its channels and its timer: what else a change asks for, its methods return. The server does that without a lock
+// (stop.go), since users' listeners and logs, which it calls then, may ask the server something.
+//
+// A server that stops goes through these steps:
+//
+//	stop            the accept loops are to end; handshakes are limited     portsClose
+//	endedAccepting  after the last one: clients are asked to go             goAway
+//	stop(0)         the time is over, or there was none: everything ends    cutOff
+//	ended           after the last one: the server has terminated
+//
+// The third is left out if all clients go in time. A server without ports begins with the second.
 type lifecycle struct {
 	// Immutable after newLifecycle.
 	graceOverFunc func()        // called by the timer when the grace is over
@@ -116,6 +125,7 @@ func (l *lifecycle) drain() {
 	}
 }
 
+// drainLocked closes the channel once, on the way to whatever stage.
 func (l *lifecycle) drainLocked() {
 	if l.stage < draining {
 		l.stage = draining
@@ -123,7 +133,7 @@ func (l *lifecycle) drainLocked() {
 	}
 }
 
-// stop begins the grace, or makes it shorter.
+// stop begins the grace, or makes it shorter: a time of zero or less ends it.
 func (l *lifecycle) stop(graceTime time.Duration) (e effects) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -132,7 +142,7 @@ func (l *lifecycle) stop(graceTime time.Duration) (e effects) {
 		e.unused, l.ports = l.ports, nil
 		l.beginGraceLocked()
 		l.stage = terminated
-		close(l.done)
+		close(l.done) // here, so that no listener that misbehaves in its Close is in the way
 		return e
 	case started, draining:
 		e.interrupted = l.ports
@@ -148,6 +158,7 @@ func (l *lifecycle) stop(graceTime time.Duration) (e effects) {
 	return e
 }
 
+// beginGraceLocked tells all that look at the channels that the server stops.
 func (l *lifecycle) beginGraceLocked() {
 	l.drainLocked()
 	l.stage = grace
@@ -179,14 +190,6 @@ func (l *lifecycle) limitGraceLocked(graceTime time.Duration) (over bool) {
 	return false
 }
 
-// graceOver ends what is left of the grace.
-func (l *lifecycle) graceOver() (e effects) {
-	if l.at() == grace {
-		e.clients = cutOff
-	}
-	return e
-}
-
 // begin counts something that has to end before the server terminates. An accept loop that runs, or something else that is
 // counted, calls it: else the server may have terminated.
 func (l *lifecycle) begin() {
@@ -216,7 +219,8 @@ func (l *lifecycle) endedAccepting() (e effects) {
 	return e
 }
 
-// terminateLocked makes the server terminated if nothing is left of it. It reports whether it did.
+// terminateLocked makes the server terminated if nothing is left of it. It reports whether it did: that is once, and the
+// caller has to have the server close done.
 func (l *lifecycle) terminateLocked() bool {
 	if l.stage != grace || l.accepting+l.serving > 0 {
 		return false

@@ -94,9 +94,6 @@ func TestLifecycle(t *testing.T) {
 			"grace":   {stage: grace, accepting: 2, serving: 1, clients: cutOff}, "lastClient": {stage: grace, serving: 1, clients: cutOff},
 			"terminated": {stage: terminated},
 		},
-		"graceOver": { // the timer is there in the grace only, and may go off too late
-			"grace": {stage: grace, accepting: 2, serving: 1, clients: cutOff}, "terminated": {stage: terminated},
-		},
 		"begin": {
 			"started": {stage: started, accepting: 2, serving: 2}, "grace": {stage: grace, accepting: 2, serving: 2},
 		},
@@ -134,8 +131,6 @@ func TestLifecycle(t *testing.T) {
 					e = l.stop(time.Minute)
 				case "stopNow":
 					e = l.stop(0)
-				case "graceOver":
-					e = l.graceOver()
 				case "begin":
 					l.begin()
 				case "ended":

@@ -235,6 +235,16 @@ func TestServer_LogExits(t *testing.T) {
 		"ConnectionError": func(_ *testing.T, _ *Server, dial func() net.Conn) {
 			dial().Write([]byte(http2.ClientPreface + "\x00\x00\x00\x01\x00\x00\x00\x00\x00"))
 		},
+		"ReadDeadlinePanics": func(t *testing.T, s *Server, _ func() net.Conn) {
+			l := oddListener{newPipeListener(), func(nc net.Conn) net.Conn { return oddConn{Conn: nc, odd: panicAt("SetReadDeadline")} }}
+			check(t, s.AddListener(l))
+			newTestClient(t, l.dial()).call("/t.S/Echo", "x").result().want(codes.OK, "", "x")
+		},
+		"WritePanics": func(t *testing.T, s *Server, _ func() net.Conn) {
+			l := oddListener{newPipeListener(), func(nc net.Conn) net.Conn { return oddConn{Conn: nc, odd: panicAt("Write")} }}
+			check(t, s.AddListener(l))
+			newTestClient(t, l.dial()).waitEnd()
+		},
 		"CutOff": func(t *testing.T, s *Server, dial func() net.Conn) {
 			c := newTestClient(t, dial())
 			c.call("/t.S/Wait", "")

@@ -6,7 +6,8 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/ports"
 )
 
-// act does what a change in the server's life asks for.
+// act does what a change in the server's life asks for. Several goroutines may be here at a time, and what they do may come in
+// any order: a port is closed once, the shutdown of the clients only grows, and the server terminates once.
 func (s *Server) act(e effects) {
 	for _, p := range e.unused {
 		defer s.closePort(p) // even if closing another ends this goroutine (runtime.Goexit)
@@ -20,17 +21,18 @@ func (s *Server) act(e effects) {
 	}
 }
 
-// interrupt has a port's accept loop end, which closes the port.
+// interrupt has a port's accept loop end, which closes the port when it has served the queue. A user's listener cannot be
+// interrupted: closing it is all that can be done.
 func (s *Server) interrupt(p *ports.Port) {
 	if !p.Interrupt() {
 		s.spawn("the close of a listener", func() { s.closePort(p) }) // which may wait, or ask the server something
 	}
 }
 
-// graceOver is called when the time of grace is over.
+// graceOver is called by the timer when the time of grace is over. The server may have terminated just before.
 func (s *Server) graceOver() {
 	defer s.contain("the end of the grace")
-	s.act(s.life.graceOver())
+	s.act(s.life.stop(0))
 }
 
 // ended is called when something has ended that life.begin has counted.
@@ -81,7 +83,7 @@ func (s *Server) cutOff() {
 
 // terminate is called once, when all connections have ended.
 func (s *Server) terminate() {
-	s.workers.Close()
+	s.workers.Close() // those that are busy end with their handler
 	if s.handlers() == 0 {
 		close(s.life.done)
 		return

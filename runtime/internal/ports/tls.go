@@ -22,7 +22,8 @@ func OverTLS(config *tls.Config) (Secure, error) {
 	return func(nc net.Conn) net.Conn { return tls.Server(socket.UnderTLS(nc), config) }, nil
 }
 
-// forHTTP2 completes a user's configuration for HTTP/2.
+// forHTTP2 completes a user's configuration for HTTP/2. The original may be in use elsewhere, and stays as it is. Cipher suites
+// that the user has chosen are not changed.
 func forHTTP2(config *tls.Config) *tls.Config {
 	config = config.Clone()
 	if choose := config.GetConfigForClient; choose != nil {
