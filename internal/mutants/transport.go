@@ -99,7 +99,7 @@ var transport = []group{
 		{name: "a request that has ended declines its response", file: "client.go", old: "	st.readToEnd, st.declared = true, -1\n", new: "	st.declared = -1\n", tests: "TestClient_Exchanges"},
 		{name: "an interim response is the response", file: "client.go", old: "	if !interim {", new: "	if true {", tests: "TestClient_Exchanges"},
 		{name: "an interim response may end a stream", file: "client.go", old: "	case interim && endStream:\n", new: "	case false:\n", tests: "TestClient_ServersMistakes"},
-		{name: "interim responses are free", file: "client.go", old: "	case interim && !c.in.floods.controls.take():\n", new: "	case false:\n", tests: "TestClient_InterimResponses"},
+		{name: "a client takes any number of interim responses", file: "client.go", old: "	case interim && !c.in.floods.controls.take():\n", new: "	case false:\n", tests: "TestClient_InterimResponses"},
 		{name: "HEADERS on an idle stream is ignored by a client", file: "client.go", old: "	case idle:\n", new: "	case idle && false:\n", tests: "TestClient_ServersMistakes"},
 		{name: "DATA may precede HEADERS", file: "process.go", old: "	if !st.headed {", new: "	if false {", tests: "TestClient_ServersMistakes"},
 		{name: "a server's PINGs are an offence", file: "client.go", old: "	c.in.upkeep.pingInterval = -1\n", new: "", tests: "TestClient_PingsAndSettings"},
