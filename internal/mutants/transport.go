@@ -118,7 +118,7 @@ var transport = []group{
 		{name: "keepalive takes its own pause for the client's", file: "upkeep.go", old: "		if late < suspended {", new: "		if true {", tests: "TestConn_Keepalive_AfterSuspension"},
 		{name: "MaxAge has no jitter", file: "upkeep.go", old: "(0.9 + 0.2*rand.Float64())", new: "(1 + 0*rand.Float64())", tests: "TestUpkeep_MaxAgeVaries"},
 		{name: "MaxAge's jitter makes it half as long again", file: "upkeep.go", old: "(0.9 + 0.2*rand.Float64())", new: "(0.9 + 0.6*rand.Float64())", tests: "TestUpkeep_MaxAgeVaries"},
-		{name: "MaxAgeGrace is for ever", file: "upkeep.go", old: "	case passed(u.graceEnd):\n", new: "	case false:\n", tests: "TestConn_EndsWhenOld"},
+		{name: "MaxAgeGrace is for ever", file: "timeout.go", old: "	case passed(u.graceEnd):\n", new: "	case false:\n", tests: "TestConn_EndsWhenOld"},
 		{name: "MaxIdle ends connections with streams", file: "timeout.go", old: "	case len(c.streams.open) == 0:\n", new: "	case true:\n", tests: "TestConn_EndsWhenIdle"},
 		{name: "a stuck connection stays", file: "stall.go", old: "case s.sent == s.sentThen && s.account.Progress() == s.accountThen:", new: "case false:", tests: "TestConn_StuckAgain"},
 		{name: "a connection that takes something ends as stuck", file: "stall.go", old: "case s.sent == s.sentThen && s.account.Progress() == s.accountThen:", new: "case s.account.Progress() == s.accountThen:", tests: "TestConn_StuckAgain"},

@@ -147,7 +147,7 @@ func TestBacklog_CountsItsMemory(t *testing.T) {
 		if b.size > 0 && r.IntN(2) == 0 {
 			b.advance(1 + r.IntN(len(b.next())))
 		} else {
-			data := make([]byte, 1+r.IntN(3*keptChunk), 4*keptChunk)
+			data := make([]byte, 1+r.IntN(3*ownChunk), 4*ownChunk)
 			b.add(data, data[r.IntN(len(data)):])
 		}
 		size, cost := 0, int64(0)

@@ -10,18 +10,20 @@ type backlog struct {
 	cost   int64 // octets of the memory behind them
 }
 
+// chunk is a piece of content.
 type chunk struct {
-	memory []byte // as it came from package buffer
+	memory []byte // as package buffer has made it
 	rest   []byte // what of it has not been sent
 }
 
+// Sizes of chunks: small data is copied, since a chunk for each message of a stream of them would cost more than the messages.
 const (
-	keptChunk  = 4 << 10  // data from this size on is kept itself; smaller is copied, many to a chunk
+	ownChunk   = 4 << 10  // data from this size on is a chunk itself; smaller is copied, many to a chunk
 	smallChunk = 16 << 10 // the most memory for data that is copied; the first chunk has no more than it needs
 )
 
-// add adds data whose first octets have gone already: rest is its end. It reports whether it keeps data itself.
-func (b *backlog) add(data, rest []byte) (kept bool) {
+// add adds data whose first octets have gone already: rest is its end. It reports whether data itself has become a chunk.
+func (b *backlog) add(data, rest []byte) (taken bool) {
 	b.size += len(rest)
 	if last := len(b.chunks) - 1; last >= 0 {
 		if c := &b.chunks[last]; cap(c.rest)-len(c.rest) >= len(rest) {
@@ -29,7 +31,7 @@ func (b *backlog) add(data, rest []byte) (kept bool) {
 			return false
 		}
 	}
-	if len(rest) >= keptChunk {
+	if len(rest) >= ownChunk {
 		b.chunks = append(b.chunks, chunk{data, rest})
 		b.cost += int64(cap(data))
 		return true

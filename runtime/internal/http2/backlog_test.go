@@ -17,7 +17,7 @@ func TestBacklog_KeepsOrder(t *testing.T) {
 		var want, got []byte
 		for range 100 {
 			if r.IntN(2) == 0 {
-				n := 1 + r.IntN([]int{10, keptChunk, smallChunk, 3 * smallChunk}[r.IntN(4)])
+				n := 1 + r.IntN([]int{10, ownChunk, smallChunk, 3 * smallChunk}[r.IntN(4)])
 				data := append(buffer.Get(n), source[r.IntN(smallChunk):][:n]...)
 				sent := r.IntN(n)
 				want = append(want, data[sent:]...)

@@ -97,7 +97,8 @@ func (c *Client) beginLocked(st *Stream) error {
 	c.streams.begin(c.next)
 	c.openLocked(st, c.next)
 	c.next += 2
-	return st.writableLocked()
+	c.out.ready()
+	return nil
 }
 
 // endIdentifiersLocked shuts the connection down behind the last stream that it can have. RFC 9113, Section 5.1.1: "A client
@@ -182,6 +183,7 @@ func (c *Client) processHead(st *Stream, head *fields.Section, endStream bool) e
 	return nil
 }
 
+// afterSettings tells the user that streams can be opened, or more of them, or fewer.
 func (c *Client) afterSettings() { c.events.HandleSettings() }
 
 // dependsOnItself ignores what priorities say: RFC 9113 has no rule for it any more.

@@ -88,12 +88,14 @@ func (c Config) WithDefaults() *Config {
 // century is the longest time that a tenth can be added to.
 const century = 1 << 62
 
+// setDefault sets a value that is zero or negative.
 func setDefault[T int | time.Duration](value *T, to T) {
 	if *value <= 0 {
 		*value = to
 	}
 }
 
+// Sizes and times that are no options: others would gain nothing, or cost what docs/performance.md counts.
 const (
 	readBufferSize = 32 << 10 // octets; the largest frame we allow has to fit: 9 + 16,384
 	maxOut         = 47 << 10 // octets of DATA in the out-buffer; what is beyond waits on its stream. See outBufferSize

@@ -78,6 +78,7 @@ func (c *Conn) closeStreams() {
 		c.removeLocked(st, false)
 	}
 	c.mu.Unlock()
+	// Without mu: a handler may use the connection, and wait for locks under which others do.
 	for _, st := range left {
 		st.Handler.HandleClose(ErrConnClosed)
 	}

@@ -1,24 +1,72 @@
-// Package http2 speaks HTTP/2 (RFC 9113) on a net.Conn, in the server's role. It knows nothing of gRPC.
+// Package http2 speaks HTTP/2 (RFC 9113) on a net.Conn, as a server or as a client. It knows nothing of gRPC.
 //
 // It does not do priorities (deprecated by RFC 9113, Section 5.3), server push, or the upgrade from HTTP/1.1, and it
 // leaves field blocks to package fields.
 //
-// # The life of a request
+// # The parts
 //
-// [Conn.Serve] is the connection's reader. It reads what the peer has sent into one buffer, processes every whole
-// frame in place, and hands requests over: a field block becomes a [fields.Section], the [Application] makes a stream of it,
-// and the stream's [StreamHandler] receives the content. When everything that was readable has been processed, the
-// application is told so ([Application.EndBatch]), and the reader waits for more.
+// A [Conn] has a socket, a mutex, and parts that own its state. A part has no pointer back to Conn.
 //
-// Answers go the other way without a goroutine of their own. [Stream.Message] appends frames to the connection's
-// out-buffer, as far as the flow-control windows allow, and keeps the rest on the stream; [Conn.Flush] writes the
-// out-buffer to the network, unless another goroutine is doing so already, which then takes the new bytes along. So
-// many answers leave in one system call, and nothing waits for a writer to be scheduled.
+//	inbound    the reader's: what has been read, the field block under way, token buckets, upkeep (inbound.go)
+//	streams    the table of streams (streams.go)
+//	outbox     what waits to be sent, the peer's windows, which goroutine writes (outbox.go, outbuffer.go, sender.go)
+//	lifetime   how far the end of the connection is, and why (ending.go)
+//	credit     window that the peer is owed (flow.go)
+//	role       what a server and a client do differently (role.go; server.go, client.go)
 //
-// # Who runs what
+// Methods of Conn connect the parts: serve.go reads, process.go, settings.go and fieldblock.go have a function for each
+// type of frame, fail.go and shutdown.go end streams and connections, timeout.go does what is due while nothing is read,
+// flush.go writes. A [Stream] is the user's handle; state.go has its states.
 //
-// The reader goroutine calls all methods of Application and StreamHandler, one at a time. Methods of Stream and Conn
-// may be called by any goroutine. State is either the reader's own or guarded by Conn.mu; the structs say which.
+// # The walk of a request
 //
-// Read next: serve.go (the serve loop), outbox.go (what waits to be sent), flush.go (which goroutine writes it), state.go (the states of a stream).
+//  1. serve.go: the serve loop fills the read buffer and processes the batch. readbuffer.go cuts a frame out of it, in
+//     place, and rules.go judges its length and whether it may be on its stream.
+//  2. process.go, fieldblock.go: HEADERS, and CONTINUATION behind it, become a field block. server.go has it decoded,
+//     judges the request, and asks the [Application] for a [Stream], which enters the table. The stream's
+//     [StreamHandler] gets the head.
+//  3. process.go: DATA is counted against the windows and handed to the handler, valid during the call. What the handler
+//     has done with goes back by [Stream.Consumed].
+//  4. serve.go: when all that was readable has been processed, [Events] has EndBatch called, and what is due is flushed.
+//  5. stream.go: any goroutine answers, by [Stream.Message] or by Head, Data and End. outbox.go appends frames as far as
+//     the windows allow. The rest waits on the stream, whose turn is in a queue.
+//  6. flush.go: [Conn.Flush] moves what it can from the queue to the out-buffer, and writes that. stream.go forgets a
+//     stream whose halves have ended.
+//
+// A client's call takes the same way: [Client.Open] is step 5, and client.go stands for server.go in step 2.
+//
+// # Which goroutine runs what
+//
+// The reader is the goroutine in [Conn.Serve]. It owns inbound, and it calls the methods of the role, of Events and of
+// StreamHandler, one at a time. HandleRemoved and Panicked are the exceptions: any goroutine calls them. If one of these
+// methods ends the reader's goroutine, or is going to, another goroutine calls Serve and is the reader from then on. So a
+// frame is taken out of the buffer, and a field block out of inbound, before they are handed over.
+//
+// There is no goroutine that writes. The one that flushes writes, twice at most, and takes along what others append
+// meanwhile; they return at once. If the socket takes no more, a goroutine goes on that ends when all is written. All
+// other methods of Conn, Client and Stream may be called by any goroutine, unless they say otherwise.
+//
+// # Flushing
+//
+// What has been appended leaves with the next Flush of any goroutine. There are three ways to ask for one, and each goes
+// through flushLocked:
+//
+//   - [Conn.Flush] is now. A worker calls it when it has nothing left to do, so that a batch of responses is one write.
+//   - [Conn.FlushAfterBatch] is the reader's, at the end of the batch that it processes.
+//   - [Stream.Data] with flush is in a moment: after the goroutines that can run, which may have something to append.
+//
+// # Locks
+//
+// Conn.mu guards streams, outbox, lifetime and credit. Nothing that may block is called with it held: writes give it up.
+// The order, outermost first:
+//
+//  1. locks of the user's, a stream's or a connection's: with those held, it may call the methods of Stream and Conn,
+//     except WaitRoom, which waits, and Flush and its like, which write.
+//  2. Conn.mu. With it held, the package calls HandleRemoved, deadlines and CloseWrite of the socket, and the account.
+//  3. with TLS, the locks of tls.Conn and of the records below it (package socket).
+//  4. the mutexes of package budget.
+//
+// The state of a stream is atomic, and so are the octets that a connection counts: they need no lock.
+//
+// Read next: serve.go (the serve loop), role.go, stream.go, flush.go.
 package http2

@@ -21,6 +21,7 @@ import (
 // Closed is when Serve has returned. The beginning of a connection is another matter, the reader's: see beginning.
 type stage uint8
 
+// The stages, in their order.
 const (
 	serving   stage = iota
 	goneAway        // GOAWAY with the highest stream id has been sent; new streams are still served
@@ -43,6 +44,7 @@ type lifetime struct {
 // endOfConn is the error of a connection that ended in good order.
 type endOfConn struct{}
 
+// Error implements error.
 func (endOfConn) Error() string { return "http2: connection ended" }
 
 // contain is deferred by the connection's goroutines and timers.
@@ -110,6 +112,7 @@ func (l *lifetime) closeIn(after time.Duration) {
 	})
 }
 
+// stopTimer stops the timer, whatever it is for.
 func (l *lifetime) stopTimer() {
 	if l.timer != nil {
 		l.timer.Stop()
@@ -117,7 +120,7 @@ func (l *lifetime) stopTimer() {
 	}
 }
 
-// setReadDeadline sets when the reader gives up, unless the connection has ended: then that is settled.
+// setReadDeadline sets when the reader gives up, unless the connection has ended, which has a time of its own.
 func (l *lifetime) setReadDeadline(at time.Time) {
 	if l.stage < ending {
 		l.nc.SetReadDeadline(at)

@@ -23,6 +23,7 @@ const (
 	ErrCodeHTTP11Required     ErrCode = 0xd
 )
 
+// errCodeNames are the names by code.
 var errCodeNames = [...]string{
 	"NO_ERROR", "PROTOCOL_ERROR", "INTERNAL_ERROR", "FLOW_CONTROL_ERROR", "SETTINGS_TIMEOUT", "STREAM_CLOSED",
 	"FRAME_SIZE_ERROR", "REFUSED_STREAM", "CANCEL", "COMPRESSION_ERROR", "CONNECT_ERROR", "ENHANCE_YOUR_CALM",
@@ -44,6 +45,7 @@ type ConnError struct {
 	Reason string
 }
 
+// Error implements error.
 func (e ConnError) Error() string {
 	return fmt.Sprintf("http2: connection error %v: %s", e.Code, e.Reason)
 }
@@ -55,6 +57,7 @@ type StreamError struct {
 	Reason   string
 }
 
+// Error implements error.
 func (e StreamError) Error() string {
 	return fmt.Sprintf("http2: stream %d: stream error %v: %s", e.StreamID, e.Code, e.Reason)
 }
@@ -66,6 +69,7 @@ type GoAwayError struct {
 	Debug      string // what the peer adds, for a log
 }
 
+// Error implements error. What the peer has sent for a log is quoted.
 func (e GoAwayError) Error() string {
 	return fmt.Sprintf("http2: GOAWAY with %v (%q); the last stream is %d", e.Code, e.Debug, e.LastStream)
 }
@@ -73,6 +77,7 @@ func (e GoAwayError) Error() string {
 // ResetError says that the peer ended a stream with a RST_STREAM frame.
 type ResetError struct{ Code ErrCode }
 
+// Error implements error.
 func (e ResetError) Error() string {
 	return fmt.Sprintf("http2: stream reset by the peer with %v", e.Code)
 }

@@ -11,6 +11,7 @@ type floods struct {
 	opened                    int // streams opened that have not been set against resets
 }
 
+// newFloods returns full buckets.
 func newFloods(config *Config) floods {
 	return floods{resets: config.Resets.bucket(), controls: config.Controls.bucket(), empties: config.Empties.bucket()}
 }
@@ -32,6 +33,7 @@ type Rate struct {
 	PerSecond float64
 }
 
+// setDefault fills in what is zero, and makes a negative burst one that lasts for ever.
 func (r *Rate) setDefault(burst int, perSecond float64) {
 	switch {
 	case r.Burst < 0:
@@ -44,6 +46,7 @@ func (r *Rate) setDefault(burst int, perSecond float64) {
 	}
 }
 
+// bucket returns a full bucket that allows the rate.
 func (r Rate) bucket() bucket { return newBucket(float64(r.Burst), r.PerSecond) }
 
 // bucket is a token bucket that starts full. A peer that empties it ends its connection.
@@ -53,6 +56,7 @@ type bucket struct {
 	last             time.Time
 }
 
+// newBucket returns a full bucket.
 func newBucket(burst, perSecond float64) bucket {
 	return bucket{burst: burst, perSecond: perSecond, tokens: burst, last: time.Now()}
 }

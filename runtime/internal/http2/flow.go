@@ -10,6 +10,7 @@ type inflow struct {
 	held   int64 // octets received and not yet consumed
 }
 
+// newInflow returns a window that is open as far as its target.
 func newInflow(target int32) inflow { return inflow{target: target, window: target} }
 
 // receive takes n octets off the window. It reports false if the peer sent more than it was allowed.

@@ -27,6 +27,8 @@ func (c *Conn) promiseLocked() {
 	}
 }
 
+// flushPromised is the goroutine of promiseLocked. Gosched puts it behind those that can run: a reader that has just woken many
+// handlers would otherwise have each of their responses written on its own.
 func (c *Conn) flushPromised() {
 	defer c.life.contain()
 	runtime.Gosched()
@@ -117,8 +119,10 @@ func (c *Conn) writeRestLocked() (ok bool) {
 	return err == nil
 }
 
+// errWriterEnded is why a connection ends whose Write, of a type of the user's, has called runtime.Goexit or panicked.
 var errWriterEnded = errors.New("Write has ended its goroutine")
 
+// writeTimeoutLocked is how long a write may make no progress: the last words of a connection have less time.
 func (c *Conn) writeTimeoutLocked() time.Duration {
 	if c.life.stage >= ending {
 		return lingerTime

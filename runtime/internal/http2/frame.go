@@ -5,6 +5,7 @@ import "encoding/binary"
 // frameType is the type of a frame (RFC 9113, Section 6).
 type frameType uint8
 
+// The types of RFC 9113, Section 6.
 const (
 	frameData         frameType = 0x0
 	frameHeaders      frameType = 0x1
@@ -37,6 +38,7 @@ const (
 	settingMaxHeaderListSize    = 0x6
 )
 
+// Sizes that RFC 9113 gives.
 const (
 	frameHeaderLen          = 9
 	minMaxFrameSize         = 1 << 14   // RFC 9113, Section 6.5.2: the initial value of SETTINGS_MAX_FRAME_SIZE.
@@ -56,6 +58,7 @@ type frame struct {
 	payload  []byte
 }
 
+// has reports whether the frame has a flag. What the flag means depends on the type.
 func (f frame) has(flag uint8) bool { return f.flags&flag != 0 }
 
 // parseFrameHeader reads the nine octets of a frame header (RFC 9113, Section 4.1). b has at least nine.
@@ -86,20 +89,24 @@ func appendFrameHeader(b []byte, kind frameType, flags uint8, streamID uint32, l
 		byte(streamID>>24), byte(streamID>>16), byte(streamID>>8), byte(streamID))
 }
 
+// appendRSTStream appends RST_STREAM (RFC 9113, Section 6.4).
 func appendRSTStream(b []byte, streamID uint32, code ErrCode) []byte {
 	b = appendFrameHeader(b, frameRSTStream, 0, streamID, 4)
 	return binary.BigEndian.AppendUint32(b, uint32(code))
 }
 
+// appendWindowUpdate appends WINDOW_UPDATE (RFC 9113, Section 6.9). Stream 0 is the connection.
 func appendWindowUpdate(b []byte, streamID, increment uint32) []byte {
 	b = appendFrameHeader(b, frameWindowUpdate, 0, streamID, 4)
 	return binary.BigEndian.AppendUint32(b, increment)
 }
 
+// appendPing appends PING (RFC 9113, Section 6.7).
 func appendPing(b []byte, flags uint8, data [8]byte) []byte {
 	return append(appendFrameHeader(b, framePing, flags, 0, 8), data[:]...)
 }
 
+// appendGoAway appends GOAWAY (RFC 9113, Section 6.8). debug is for a log of the peer's.
 func appendGoAway(b []byte, lastStreamID uint32, code ErrCode, debug string) []byte {
 	b = appendFrameHeader(b, frameGoAway, 0, 0, 8+len(debug))
 	b = binary.BigEndian.AppendUint32(b, lastStreamID)
@@ -113,6 +120,7 @@ type setting struct {
 	value uint32
 }
 
+// appendSettings appends SETTINGS (RFC 9113, Section 6.5).
 func appendSettings(b []byte, settings ...setting) []byte {
 	b = appendFrameHeader(b, frameSettings, 0, 0, 6*len(settings))
 	for _, s := range settings {
@@ -122,6 +130,7 @@ func appendSettings(b []byte, settings ...setting) []byte {
 	return b
 }
 
+// appendSettingsAck appends the acknowledgement of a SETTINGS frame.
 func appendSettingsAck(b []byte) []byte { return appendFrameHeader(b, frameSettings, flagAck, 0, 0) }
 
 // appendHeaders appends a field block as a HEADERS frame and as many CONTINUATION frames as the peer's maximum frame

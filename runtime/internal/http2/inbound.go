@@ -22,6 +22,7 @@ type inbound struct {
 // The reader alone writes it, with Conn.mu held, and so may read it without.
 type beginning uint8
 
+// What the reader waits for; begun: any frame.
 const (
 	prefaceDue beginning = iota
 	settingsDue

@@ -22,7 +22,7 @@ type outbox struct {
 // flushing says which goroutine writes, and which is going to.
 type flushing struct {
 	writing       bool      // a goroutine writes
-	promised      bool      // a goroutine is going to flush soon
+	promised      bool      // a goroutine is about to flush
 	rest          []byte    // what the socket did not take of restOf
 	restOf        []byte    // the out-buffer of which there is a rest
 	writeRestFunc func()    // Conn.writeRest, once for all; owned by the writer
@@ -46,6 +46,7 @@ func (o *outbox) enqueue(s *sender) {
 // now, for which paid octets have been counted, rather than a copy.
 func (o *outbox) send(s *sender, data []byte, paid int64) (taken bool) {
 	rest := data
+	// Streams that wait for the connection's window go first.
 	if s.backlog.size == 0 && o.queue.empty() {
 		for len(rest) > 0 {
 			n := o.appendData(s, rest, maxOut-len(o.buf))

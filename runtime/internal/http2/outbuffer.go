@@ -9,6 +9,7 @@ import (
 // outBufferPool holds out-buffers. A connection has one only while something waits to be written.
 var outBufferPool = sync.Pool{New: func() any { return new([outBufferSize]byte) }}
 
+// newOutBuffer returns an empty out-buffer.
 func newOutBuffer() []byte { return outBufferPool.Get().(*[outBufferSize]byte)[:0] }
 
 // freeOutBuffer gives an out-buffer back, unless it is one that append has made.

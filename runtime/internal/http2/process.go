@@ -278,6 +278,7 @@ func (c *Conn) processWindowUpdate(f frame) error {
 	if !c.out.open(&st.sender, increment) {
 		return StreamError{f.streamID, ErrCodeFlowControl, "the stream's window overflows"}
 	}
+	// A stream that has nothing to send needs no flush: most updates are for windows that are open.
 	c.in.flushDue = c.in.flushDue || st.queued
 	return nil
 }

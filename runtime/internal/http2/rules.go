@@ -12,6 +12,7 @@ type rule struct {
 // place is where a frame may be.
 type place uint8
 
+// The places.
 const (
 	anywhere     place = iota // or other code judges
 	onStream                  // not stream 0

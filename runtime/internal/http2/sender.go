@@ -29,8 +29,10 @@ func (s *sender) wake() {
 // out: each turn sends one frame, so that streams share the connection evenly.
 type sendQueue struct{ head, tail *sender }
 
+// empty reports whether no stream waits.
 func (q *sendQueue) empty() bool { return q.head == nil }
 
+// push puts a stream at the end, which must not be in the queue.
 func (q *sendQueue) push(s *sender) {
 	s.queued, s.prev = true, q.tail
 	if q.head == nil {
@@ -41,6 +43,7 @@ func (q *sendQueue) push(s *sender) {
 	q.tail = s
 }
 
+// pop takes the first stream. The queue must not be empty.
 func (q *sendQueue) pop() *sender {
 	s := q.head
 	q.remove(s)

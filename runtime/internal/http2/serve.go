@@ -55,6 +55,7 @@ func (c *Conn) serve() error {
 	}
 	for {
 		n, err := c.nc.Fill(&c.in.buf)
+		// Both may be there: octets, and behind them the end.
 		if n > 0 {
 			if err := c.processBatch(n); err != nil {
 				return err
@@ -89,7 +90,7 @@ func (c *Conn) processBatch(n int) error {
 	if err := c.processFrames(); err != nil {
 		c.fail(err)
 	}
-	c.app.EndBatch()
+	c.app.EndBatch() // before the write, which takes its time: the handlers of the batch can begin
 	if c.in.flushDue {
 		c.in.flushDue = false
 		c.Flush()
@@ -100,11 +101,12 @@ func (c *Conn) processBatch(n int) error {
 // Abandon ends the connection for want of a reader: Serve has panicked, and is not called again.
 func (c *Conn) Abandon() { c.finish(ErrConnClosed) }
 
-// finish closes the socket and tells everybody.
+// finish closes the socket, gives back what the connection held, and closes its streams.
 func (c *Conn) finish(err error) error {
 	c.mu.Lock()
 	c.life.stage = lingering // a write would prolong the close, with TLS
 	c.mu.Unlock()
+	// Close waits for a write under way, and the writer then waits for mu.
 	c.nc.Close()
 	c.mu.Lock()
 	c.life.stopTimer()

@@ -35,6 +35,7 @@ type server struct {
 	app Application
 }
 
+// begin has nothing to do: our preface waits for the client's, so that what speaks no HTTP/2 gets none.
 func (s *server) begin() {}
 
 // takePreface looks for the client's preface (RFC 9113, Section 3.4) at the beginning of the input.
@@ -152,6 +153,7 @@ func (s *server) open(b fieldBlock, request *fields.Section) error {
 	return nil
 }
 
+// afterSettings has nothing to do: a server opens no streams.
 func (s *server) afterSettings() {}
 
 // dependsOnItself refuses what RFC 7540, Section 5.3.1 did not permit. RFC 9113 has no rule for it, and clients of today send
@@ -170,4 +172,5 @@ func (s *server) processPushPromise() error {
 // that are open go on.
 func (s *server) processGoAway(uint32, ErrCode, string) error { return nil }
 
+// lastStreamLocked is the last request that has been read. Others may be on their way.
 func (s *server) lastStreamLocked() (last uint32, certain bool) { return s.c.streams.highest, false }

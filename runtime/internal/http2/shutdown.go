@@ -18,6 +18,7 @@ func (c *Conn) Shutdown() {
 	c.shutdownLocked("")
 }
 
+// shutdownLocked is Shutdown, with a reason for the log of the peer.
 func (c *Conn) shutdownLocked(reason string) {
 	if c.life.stage != serving {
 		return

@@ -2,8 +2,8 @@ package http2
 
 import "sync/atomic"
 
-// streamState is what RFC 9113, Section 5.1 calls the state of a stream, as a server sees it. A stream exists once
-// its HEADERS frame has arrived, so the idle and reserved states have no value; the two halves close on their own:
+// streamState is what RFC 9113, Section 5.1 calls the state of a stream, as either end sees it. A stream exists once
+// its HEADERS frame has been read or appended, so the idle and reserved states have no value; the two halves close on their own:
 //
 //	              recv END_STREAM                send END_STREAM
 //	open ───────────────────────▶ half-closed ─────────────────────▶ closed
@@ -13,10 +13,11 @@ import "sync/atomic"
 //	  │                            (local)                              │
 //	  └────────────────── send or recv RST_STREAM ──────────────────────┘
 //
-// The reader closes the remote half and whoever answers closes the local half, without a lock between them: each sets
+// The reader closes the remote half, and another goroutine the local half, without a lock between them: each sets
 // its bit, and is told which were set before.
 type streamState struct{ bits atomic.Uint32 }
 
+// The bits of a state, and states of several bits.
 const (
 	remoteClosed = 1 << iota // The peer has sent END_STREAM.
 	localClosed              // We have sent END_STREAM.
@@ -30,12 +31,13 @@ const (
 func (s *streamState) set(bits uint32) (before uint32) { return s.bits.Or(bits) }
 
 // isClosed reports whether no frame but PRIORITY is expected any more.
-func (s *streamState) isClosed() bool { return isClosed(s.bits.Load()) }
+func (s *streamState) isClosed() bool {
+	bits := s.bits.Load()
+	return bits&reset != 0 || bits&closed == closed
+}
 
 // canSend reports whether the local half is open.
 func (s *streamState) canSend() bool { return s.bits.Load()&(localClosed|reset) == 0 }
 
 // canReceive reports whether the remote half is open.
 func (s *streamState) canReceive() bool { return s.bits.Load()&(remoteClosed|reset) == 0 }
-
-func isClosed(bits uint32) bool { return bits&reset != 0 || bits&closed == closed }

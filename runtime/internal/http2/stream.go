@@ -7,20 +7,20 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 )
 
-// Stream is a request and its response. The application makes it, as part of a struct of its own, and sets Handler;
-// its methods may be called by any goroutine once it is open.
+// Stream is a request and its response. The user makes it, as part of a struct of its own, and sets Handler. Its methods may
+// be called by any goroutine once it is open.
 type Stream struct {
 	Handler StreamHandler
 
 	conn *Conn // immutable after the stream was opened
 
 	state     streamState
-	readToEnd bool // see ReadToEnd. Guarded by conn.mu; only the reader writes it, and so may read it without.
+	readToEnd bool // see ReadToEnd. Guarded by conn.mu; once the stream is open only the reader writes it, and reads it without.
 
 	// Owned by the reader.
+	headed   bool  // the head is there, other than of an interim response
 	declared int64 // content-length, or -1
-	received int64
-	headed   bool // the head is there, other than of an interim response
+	received int64 // octets of content
 
 	// Guarded by conn.mu.
 	in inflow
@@ -35,13 +35,7 @@ func (st *Stream) ID() uint32 { return st.id }
 // What Head, Data, End and Message append goes with the next [Conn.Flush]. Their error is a [StreamError] if the stream
 // cannot be written to any more.
 func (st *Stream) Head(block []byte) error {
-	st.conn.mu.Lock()
-	defer st.conn.mu.Unlock()
-	if err := st.writableLocked(); err != nil {
-		return err
-	}
-	st.conn.out.appendHeaders(&st.sender, block, false)
-	return nil
+	return st.write(func(o *outbox) { o.appendHeaders(&st.sender, block, false) })
 }
 
 // Data appends content. What there is no window for waits on the stream. If taken is true, data is the stream's now, which
@@ -49,59 +43,44 @@ func (st *Stream) Head(block []byte) error {
 // caller has counted for data; they go with it. flush has it leave without a Flush, a little later: in one write with what
 // other goroutines that can run append.
 func (st *Stream) Data(data []byte, paid int64, flush bool) (taken bool, err error) {
-	st.conn.mu.Lock()
-	defer st.conn.mu.Unlock()
-	if err := st.writableLocked(); err != nil {
-		return false, err
-	}
-	if len(data) > 0 {
-		taken = st.conn.out.send(&st.sender, data, paid)
-	}
-	if flush {
-		st.conn.promiseLocked()
-	}
-	return taken, nil
+	err = st.write(func(o *outbox) {
+		taken = o.send(&st.sender, data, paid)
+		if flush {
+			st.conn.promiseLocked()
+		}
+	})
+	return taken, err
 }
 
 // End ends our half of the stream, with a field block or, if that is nil, without. Content that waits goes before, unless
 // discard drops it. A response that ends before its request declines the rest of that, see [Stream.ReadToEnd].
 func (st *Stream) End(trailers []byte, discard bool) error {
-	st.conn.mu.Lock()
-	defer st.conn.mu.Unlock()
-	if err := st.writableLocked(); err != nil {
-		return err
-	}
-	if discard {
-		st.conn.out.discard(&st.sender)
-	}
-	st.finishLocked(trailers)
-	return nil
+	return st.write(func(o *outbox) {
+		if discard {
+			o.discard(&st.sender)
+		}
+		st.finishLocked(trailers)
+	})
 }
 
 // Message appends a whole message, or the rest of one: it is Head unless head is nil, Data unless that is empty, and End, in
 // one.
 func (st *Stream) Message(head, data, trailers []byte, paid int64) (taken bool, err error) {
-	st.conn.mu.Lock()
-	defer st.conn.mu.Unlock()
-	if err := st.writableLocked(); err != nil {
-		return false, err
-	}
-	return st.messageLocked(head, data, trailers, paid), nil
+	err = st.write(func(*outbox) { taken = st.messageLocked(head, data, trailers, paid) })
+	return taken, err
 }
 
+// messageLocked is Message, of a stream that can be written to.
 func (st *Stream) messageLocked(head, data, trailers []byte, paid int64) (taken bool) {
-	c := st.conn
+	o, whole := &st.conn.out, len(data) == 0 && trailers == nil // so that the head can have END_STREAM
 	if head != nil {
-		whole := len(data) == 0 && trailers == nil
-		c.out.appendHeaders(&st.sender, head, whole)
-		if whole {
-			st.closeLocalLocked()
-			return false
-		}
+		o.appendHeaders(&st.sender, head, whole)
 	}
-	if len(data) > 0 {
-		taken = c.out.send(&st.sender, data, paid)
+	if head != nil && whole {
+		st.closeLocalLocked()
+		return false
 	}
+	taken = o.send(&st.sender, data, paid)
 	st.finishLocked(trailers)
 	return taken
 }
@@ -114,14 +93,17 @@ func (st *Stream) ReadToEnd() {
 	st.conn.mu.Unlock()
 }
 
-// writableLocked makes sure that the stream can be written to.
-func (st *Stream) writableLocked() error {
+// write has a step append frames, if the stream can be written to.
+func (st *Stream) write(step func(o *outbox)) error {
 	c := st.conn
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if !st.state.canSend() || st.sender.finish || c.life.stage >= ending {
 		return StreamError{st.id, ErrCodeStreamClosed, "written to after its end"}
 	}
 	c.out.ready()
 	c.out.answered = true
+	step(&c.out)
 	return nil
 }
 
@@ -143,6 +125,7 @@ func (st *Stream) WaitRoom(limit time.Duration) (room, inTime bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.flushLocked()
+	// Few streams have a goroutine that waits, so few need a condition.
 	if st.room == nil {
 		st.room = sync.NewCond(&c.mu)
 	}
@@ -193,6 +176,7 @@ func (st *Stream) Expect(held, n int) (flush bool) {
 	return st.announce(func(in *inflow) uint32 { return in.expect(held, int32(min(n, maxWindow))) })
 }
 
+// announce appends the WINDOW_UPDATE for a change of the stream's window, if it is worth one.
 func (st *Stream) announce(change func(*inflow) uint32) (flush bool) {
 	if !st.state.canReceive() {
 		return false
@@ -220,7 +204,7 @@ func (st *Stream) Reset(code ErrCode) {
 	c.removeLocked(st, true)
 }
 
-// endLocked ends the response.
+// endLocked appends the end of our half.
 func (st *Stream) endLocked(trailers []byte) {
 	st.conn.out.appendEnd(&st.sender, trailers)
 	st.closeLocalLocked()
@@ -232,7 +216,7 @@ func (st *Stream) closeLocalLocked() {
 	c := st.conn
 	if st.state.set(localClosed)&remoteClosed == 0 {
 		if st.readToEnd {
-			return // the end of the request removes it
+			return // the end of the peer's half removes it
 		}
 		c.out.buf = appendRSTStream(c.out.buf, st.id, ErrCodeNo)
 		c.removeLocked(st, true)
@@ -266,6 +250,7 @@ func (c *Conn) removeLocked(st *Stream, byUs bool) {
 	if c.account.End(budget.Streams) == 0 && c.config.MaxIdle > 0 {
 		c.streams.idleSince = time.Now()
 	}
+	// What has ended as it should is closed. All else has been reset, or the connection is over.
 	if st.state.bits.Load()&closed != closed {
 		st.state.set(reset)
 	}

@@ -47,6 +47,7 @@ type recentStreams struct {
 	nextReset, nextEnded uint8
 }
 
+// add adds a stream that has closed, in place of the oldest of its kind.
 func (r *recentStreams) add(id uint32, byUs bool) {
 	if byUs {
 		r.reset[r.nextReset] = id
@@ -57,7 +58,7 @@ func (r *recentStreams) add(id uint32, byUs bool) {
 	r.nextEnded = (r.nextEnded + 1) % uint8(len(r.ended))
 }
 
-// find reports whether the stream is known, and then whether it was we who reset it.
+// find reports whether the stream is known, and then whether we have reset it.
 func (r *recentStreams) find(id uint32) (byUs, known bool) {
 	if slices.Contains(r.reset[:], id) {
 		return true, true

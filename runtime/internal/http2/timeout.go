@@ -21,6 +21,7 @@ func (c *Conn) watchSetup() {
 	c.life.timer = time.AfterFunc(time.Until(end), c.endSetup) // the socket knows no deadlines
 }
 
+// endSetup closes a connection whose peer has not said what it speaks.
 func (c *Conn) endSetup() {
 	defer c.life.contain()
 	c.mu.Lock()
@@ -31,6 +32,7 @@ func (c *Conn) endSetup() {
 	}
 }
 
+// errKeepalive is why a connection ends whose peer is gone.
 var errKeepalive = errors.New("http2: the peer did not answer a keepalive PING")
 
 // onReadError is called when reading has failed with err. If that means that the read deadline has passed, it does what is
@@ -49,7 +51,7 @@ func (c *Conn) onReadError(err error) error {
 	if gone {
 		return errKeepalive
 	}
-	c.onExpiryLocked(u.expired(now, c.idleEndLocked(now)), now)
+	c.expireLocked(now)
 	if ping {
 		c.appendControlLocked(appendPing(c.out.buf, 0, [8]byte{'a', 'l', 'i', 'v', 'e', '?'}))
 	}
@@ -58,22 +60,23 @@ func (c *Conn) onReadError(err error) error {
 	return nil
 }
 
-// onExpiryLocked does what is due when a time is over.
-func (c *Conn) onExpiryLocked(what expiry, now time.Time) {
+// expireLocked ends what has had its time.
+func (c *Conn) expireLocked(now time.Time) {
 	u := &c.in.upkeep
-	switch what {
-	case blockExpired:
+	passed := func(t time.Time) bool { return !t.IsZero() && !now.Before(t) }
+	switch {
+	case passed(u.blockEnd):
 		slow := ConnError{ErrCodeEnhanceYourCalm, "field block takes too long"}
 		c.endLocked(slow, slow.Code, slow.Reason)
-	case graceExpired:
+	case passed(u.graceEnd):
 		c.endLocked(endOfConn{}, ErrCodeNo, "max_age")
-	case ageExpired:
+	case passed(u.ageEnd):
 		u.ageEnd = time.Time{}
 		if c.config.MaxAgeGrace > 0 {
 			u.graceEnd = now.Add(c.config.MaxAgeGrace)
 		}
 		c.shutdownLocked("max_age")
-	case idleExpired:
+	case passed(c.idleEndLocked(now)):
 		c.shutdownLocked("max_idle")
 	}
 }

@@ -37,40 +37,13 @@ func newUpkeep(config *Config) (u upkeep) {
 	return u
 }
 
-// expiry is what time is over.
-type expiry uint8
-
-const (
-	nothingExpired expiry = iota
-	blockExpired          // the field block under way takes too long
-	graceExpired          // the connection is too old, and its streams have had their time
-	ageExpired            // the connection is too old
-	idleExpired           // the connection has had no stream for too long
-)
-
-// expired says what time is over. idleEnd is when a connection is shut down that has no stream until then; zero: never.
-func (u *upkeep) expired(now, idleEnd time.Time) expiry {
-	passed := func(t time.Time) bool { return !t.IsZero() && !now.Before(t) }
-	switch {
-	case passed(u.blockEnd):
-		return blockExpired
-	case passed(u.graceEnd):
-		return graceExpired
-	case passed(u.ageEnd):
-		return ageExpired
-	case passed(idleEnd):
-		return idleExpired
-	}
-	return nothingExpired
-}
-
 // keepalive reports whether keepalive's PING is due now, and then takes it as sent, or whether the peer did not answer it.
 func (u *upkeep) keepalive(config *Config, now time.Time) (ping, gone bool) {
 	if late := now.Sub(u.pinged.Add(config.KeepaliveTimeout)); u.waitsForPong() && late >= 0 {
 		if late < suspended {
 			return false, true
 		}
-		u.pinged = now // it was we who did not run; the answer may be there
+		u.pinged = now // this process did not run; the answer may be there
 	}
 	if u.waitsForPong() || now.Before(u.lastRead.Add(config.KeepaliveTime)) {
 		return false, false
@@ -79,9 +52,11 @@ func (u *upkeep) keepalive(config *Config, now time.Time) (ping, gone bool) {
 	return true, false
 }
 
+// waitsForPong reports whether nothing has been read since keepalive's PING.
 func (u *upkeep) waitsForPong() bool { return u.pinged.After(u.lastRead) }
 
-// next returns when something will be due. idleEnd is as for expired.
+// next returns when something will be due. idleEnd is when a connection is shut down that has no stream until then; zero:
+// never.
 func (u *upkeep) next(config *Config, idleEnd time.Time) time.Time {
 	next := u.lastRead.Add(config.KeepaliveTime)
 	if u.waitsForPong() {

@@ -1,7 +1,7 @@
 // Package socket reads and writes connections at the least cost that the system allows: on Linux it calls read and write
 // itself, and has TLS seal its records into memory, so that no writer has to wait unless it wants to.
 //
-// A Socket has one reader and one writer at a time; who they are is its user's business.
+// A Socket has one reader and one writer at a time. Its user sees to that.
 package socket
 
 import (
@@ -20,7 +20,7 @@ type TLS interface {
 	CloseWrite() error
 }
 
-// Abort makes the reader's next read fail. It is for whoever finds the connection broken, and holds a lock: Close
+// Abort makes the reader's next read fail. It is for a goroutine that finds the connection broken and holds a lock: Close
 // waits until a read or write under way has ended, and with TLS writes an alert.
 func (s *Socket) Abort() {
 	if s.SetReadDeadline(time.Unix(1, 0)) != nil {
