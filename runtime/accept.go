@@ -45,7 +45,7 @@ func (s *Server) accept(p *ports.Port) {
 		pause = min(max(2*pause, minAcceptPause), maxAcceptPause)
 		if now := time.Now(); now.Sub(reported) >= acceptLogPause {
 			reported = now
-			s.spawn("the report of an accept that failed", func() { // which may end its goroutine
+			s.aside(func() { // or the port would be closed
 				s.logger.Error("Accept failed; trying again", "address", p.Address(), "error", logtext.Of(err))
 			})
 		}
@@ -153,14 +153,11 @@ func (s *Server) forget(c *connection) {
 	s.ended()
 }
 
-// connPanicked logs that a method of a connection has panicked whose type is a user's. The transport may hold locks then, so
-// a log that ends its goroutine (runtime.Goexit) ends one of its own.
+// connPanicked logs that a method of a connection has panicked whose type is a user's.
 func (s *Server) connPanicked(nc net.Conn, method string, reason any) {
-	stack, logged := string(debug.Stack()), make(chan struct{})
-	s.spawn("the report of a panic", func() {
-		defer close(logged)
+	stack := string(debug.Stack())
+	s.aside(func() {
 		s.logger.Error("Exception in a method of a connection", "type", fmt.Sprintf("%T", nc), "method", method,
 			"panic", logtext.Cut(panicText(reason)), "stack", stack)
 	})
-	<-logged
 }

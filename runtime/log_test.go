@@ -245,6 +245,15 @@ func TestServer_LogExits(t *testing.T) {
 			check(t, s.AddListener(l))
 			newTestClient(t, l.dial()).waitEnd()
 		},
+		"ReaderPanics": func(t *testing.T, s *Server, dial func() net.Conn) { // by a mistake of ours
+			c := newTestClient(t, dial())
+			c.ping()
+			table := s.table.Swap(nil)
+			c.call("/t.S/Echo", "")
+			synctest.Wait()
+			s.table.Store(table)
+			c.close()
+		},
 		"CutOff": func(t *testing.T, s *Server, dial func() net.Conn) {
 			c := newTestClient(t, dial())
 			c.call("/t.S/Wait", "")

@@ -123,6 +123,19 @@ func (s *shared) contain(doing string) {
 
 // panicked logs a panic. It is called while that unwinds the stack.
 func (s *shared) panicked(doing string, reason any) {
-	s.logger.Error("Exception in the server", "doing", doing, "panic", logtext.Cut(panicText(reason)),
-		"stack", string(debug.Stack()))
+	stack := string(debug.Stack())
+	s.aside(func() {
+		s.logger.Error("Exception in the server", "doing", doing, "panic", logtext.Cut(panicText(reason)), "stack", stack)
+	})
+}
+
+// aside calls f, which logs something, on a goroutine of its own, and waits for it. It is for where a lock may be held, or
+// something else has to follow: a log that ends its goroutine (runtime.Goexit) does not end this one.
+func (s *shared) aside(f func()) {
+	done := make(chan struct{})
+	s.spawn("a record of the log", func() {
+		defer close(done)
+		f()
+	})
+	<-done
 }
