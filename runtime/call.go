@@ -8,8 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"google.golang.org/grpc/codes"
-
 	"github.com/gogreeter/gogreeter/runtime/internal/excerpt"
 	"github.com/gogreeter/gogreeter/runtime/internal/fields"
 	"github.com/gogreeter/gogreeter/runtime/internal/logtext"
@@ -32,13 +30,6 @@ type callDefinition struct {
 	refusal     *refusal
 	weight      int64        // octets that it holds
 	users       atomic.Int64 // RPCs that count it in their connection's account, if it is large
-}
-
-// refusal is the answer to a request that does not become an RPC.
-type refusal struct {
-	httpStatus int  // if not 0, what to answer in HTTP's terms: the client does not speak gRPC
-	noContent  bool // in HTTP's terms, without a text
-	outcome    outcome
 }
 
 // defineCall reads a request's field block and looks its method up.
@@ -122,35 +113,6 @@ func joined(request *fields.Section) (more int, ok bool) {
 	}
 	return more, true
 }
-
-func refuse(code codes.Code, details string) *refusal {
-	return &refusal{outcome: outcome{Code: code, Message: details}}
-}
-
-// refuseHTTP refuses a request that is not gRPC's. It counts as UNKNOWN, which is what a gRPC client makes of these HTTP
-// statuses (gRPC http-grpc-status-mapping.md).
-func refuseHTTP(status int, text string) *refusal {
-	return &refusal{httpStatus: status, outcome: outcome{Code: codes.Unknown, Message: text}}
-}
-
-// inHTTP returns the header section of the answer in HTTP's terms, and its content.
-func (r *refusal) inHTTP() (headers, content []byte) {
-	headers = fields.AppendStatus(nil, r.httpStatus)
-	if r.httpStatus == 405 {
-		headers = fields.AppendField(headers, "allow", "POST") // RFC 9110, Section 15.5.6: "MUST generate"
-	}
-	if r.noContent {
-		return headers, nil
-	}
-	return fields.AppendField(headers, "content-type", "text/plain; charset=utf-8"), []byte(r.outcome.Message + "\n")
-}
-
-var (
-	methodNotFound   = refuse(codes.Unimplemented, "Method not found!")
-	limitExceeded    = refuse(codes.ResourceExhausted, "Concurrent RPC limit exceeded!")
-	lookupFailed     = refuse(codes.Unknown, "Error in service handler!")
-	metadataTooLarge = refuse(codes.ResourceExhausted, "received initial metadata size exceeds limit")
-)
 
 // find has found called with the method of the call, or with why there is none: the dictionary's method, or else that of the
 // first generic handler that has one. It calls found once, also if one of them ends this goroutine.

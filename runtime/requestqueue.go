@@ -21,17 +21,17 @@ const (
 
 // requestQueue is where the requests of an RPC wait for its handler. All of it is guarded by rpc.mu.
 type requestQueue struct {
-	waiting  []message // from taken on
-	taken    int
-	unpacked uint32     // octets that have been taken of the pack that is first
-	consumed int        // octets taken and not given back to the flow-control window
-	complete bool       // the last request is in it, or was
-	starving bool       // the handler waits for a request
+	waiting  []message  // from taken on
 	arrived  *sync.Cond // nil: the handler has not had to wait yet
+	taken    uint32
+	unpacked uint32 // octets that have been taken of the pack that is first
+	consumed uint32 // octets taken and not given back to the flow-control window
+	complete bool   // the last request is in it, or was
+	starving bool   // the handler waits for a request
 }
 
 // isEmpty reports whether no request waits.
-func (q *requestQueue) isEmpty() bool { return q.taken == len(q.waiting) }
+func (q *requestQueue) isEmpty() bool { return int(q.taken) == len(q.waiting) }
 
 // add adds a request. The first is its handler's as soon as it looks; those behind it are what has to be counted,
 // and packed, since a message of five octets on the wire would take ten times as much by itself.
@@ -42,7 +42,7 @@ func (q *requestQueue) add(m message, t *tab) {
 		}
 		m.charge(queuedWeight, t)
 	}
-	if len(q.waiting) == cap(q.waiting) && q.taken > len(q.waiting)/2 {
+	if len(q.waiting) == cap(q.waiting) && int(q.taken) > len(q.waiting)/2 {
 		// The handler never catches up with the client. What it has taken needs no place.
 		left := copy(q.waiting, q.waiting[q.taken:])
 		clear(q.waiting[left:])
@@ -109,8 +109,8 @@ func (q *requestQueue) unpack(pack *message) message {
 
 // credit counts octets that the handler has taken. It returns those that are to be given back to the flow-control window.
 func (q *requestQueue) credit(octets int) (credit int) {
-	if q.consumed += octets; q.consumed >= creditAtOnce {
-		credit, q.consumed = q.consumed, 0
+	if q.consumed += uint32(octets); q.consumed >= creditAtOnce {
+		credit, q.consumed = int(q.consumed), 0
 	}
 	return credit
 }
