@@ -8,6 +8,7 @@ import (
 	"net"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
@@ -129,5 +130,13 @@ func TestRPC_Allocations(t *testing.T) {
 				t.Errorf("%v allocations for a unary RPC, want at most %d", allocations, limit)
 			}
 		})
+	}
+}
+
+// TestRPC_Size has an RPC fit into the size class of 576 octets, of which the allocator takes 8. The next one is 64 octets more,
+// for each RPC.
+func TestRPC_Size(t *testing.T) {
+	if size := unsafe.Sizeof(rpc{}); size > 576-8 {
+		t.Errorf("an RPC takes %d octets", size)
 	}
 }

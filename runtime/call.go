@@ -43,7 +43,7 @@ func defineCall(request *fields.Section, table *dictionary) *callDefinition {
 	return d
 }
 
-// weightOf is what a call's metadata holds. The fields that it was made of are not kept.
+// weightOf is what a call's metadata holds. The fields that it was made of go.
 func (d *callDefinition) weightOf() (octets int64) {
 	const entry = 32 // two strings, without their octets
 	octets = int64(len(d.path) + len(d.authority) + entry*cap(d.metadata))

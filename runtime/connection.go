@@ -22,7 +22,7 @@ type connection struct {
 }
 
 func newConnection(s *shared, nc net.Conn, peer net.Addr, forget func(*connection)) *connection {
-	c := &connection{session: session{shared: s, nc: nc, peer: peer, large: work.NewPlaces(1)}, forget: forget}
+	c := &connection{session: session{shared: s, nc: nc, peer: peer, inflatingLarge: work.NewPlaces(1)}, forget: forget}
 	c.deadlines.of = c
 	c.account = budget.New(int64(s.limits.connection), s.account, c.Panicked)
 	c.h2 = http2.NewConn(nc, c, s.transport, c.account)

@@ -84,7 +84,7 @@ type Call struct {
 	missing    *refusal    // why
 	entered    bool        // the handler has been called
 	answered   bool        // it has returned, or Respond has sent something: a stream of responses may end
-	ended      atomic.Bool // the interceptors have returned: what is left of the call is nobody's
+	ended      atomic.Bool // the interceptors have returned: the call must not be used any more
 	onRequest  []func(ctx context.Context, request any) error
 	onResponse []func(ctx context.Context, response any) error
 

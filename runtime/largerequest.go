@@ -9,9 +9,9 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/wire"
 )
 
-// patientFor is how long a request waits in line for which no handler has begun, before it may come although there is no
+// dueAfter is how long a request waits in line for which no handler has begun, before it may come although there is no
 // room.
-const patientFor = time.Second
+const dueAfter = time.Second
 
 // largeRequest is the place in line of a large request: one that doesn't fit into the flow-control window of a stream, so
 // that the server has to ask for its rest. Each has its own, so that a grant that comes late opens the window for no other.
@@ -29,10 +29,10 @@ type largeRequest struct {
 
 // awaiting is the RPC that a large request belongs to.
 type awaiting interface {
-	// isEnding reports whether nobody wants the request any more.
+	// isEnding reports whether the request is of no use any more.
 	isEnding() bool
 
-	// urgency says what waits for the request. waited: it has been in line for patientFor.
+	// urgency says what waits for the request. waited: it has been in line for dueAfter.
 	urgency(waited bool) budget.Urgency
 }
 
@@ -51,7 +51,7 @@ func (v *largeRequest) ask(octets int64) {
 		v.drop()
 	case !granted:
 		v.session.stalls()
-		time.AfterFunc(patientFor, v.urge)
+		time.AfterFunc(dueAfter, v.urge)
 	case v.expect():
 		v.session.h2.FlushAfterBatch()
 	}
@@ -79,7 +79,7 @@ func (v *largeRequest) granted() {
 
 // urgent says whether the request may come although there is no room.
 func (v *largeRequest) urgent() budget.Urgency {
-	return v.of.urgency(time.Since(v.asked) >= patientFor)
+	return v.of.urgency(time.Since(v.asked) >= dueAfter)
 }
 
 // drop gives up the place in line, or what was granted. v may be nil.

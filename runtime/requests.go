@@ -19,10 +19,18 @@ import (
 // incoming is the request under way, as the reader cuts it out of content. The reader owns it, but for last.
 type incoming struct {
 	wire.Cutter
-	came  requestState
+	state requestState
+	asked bool                         // the place last is for its rest
 	paid  uint32                       // octets that the tab has for it
-	large *largeRequest                // nil: its rest has not been asked for
-	last  atomic.Pointer[largeRequest] // large, or the one before; nil: there has been none. Stored by the reader.
+	last  atomic.Pointer[largeRequest] // the last place in line; nil: there has been none. Stored by the reader.
+}
+
+// place is the place in line for the rest of the request under way; nil: that has not been asked for.
+func (in *incoming) place() *largeRequest {
+	if in.asked {
+		return in.last.Load()
+	}
+	return nil
 }
 
 // HandleTrailers implements http2.StreamHandler: a client's trailers say nothing but that there is no more.
@@ -30,10 +38,10 @@ func (r *rpc) HandleTrailers(*fields.Section) { r.HandleData(nil, true) }
 
 // HandleData implements http2.StreamHandler: it cuts the content into messages.
 func (r *rpc) HandleData(data []byte, endStream bool) {
-	if !r.in.came.ignored() && r.state.isEnding() {
+	if !r.in.state.ignored() && r.state.isEnding() {
 		r.stopReading() // its handler has ended it
 	}
-	for len(data) > 0 && !r.in.came.ignored() {
+	for len(data) > 0 && !r.in.state.ignored() {
 		var done bool
 		var err error
 		data, done, err = r.in.Feed(data, r.session.shared.limits.received, r.def.compression, r.stream.Window)
@@ -47,25 +55,25 @@ func (r *rpc) HandleData(data []byte, endStream bool) {
 			r.expectRest()
 		}
 	}
-	if endStream && !r.in.came.ignored() {
+	if endStream && !r.in.state.ignored() {
 		r.endRequests()
 	}
-	if r.in.came.ignored() && !endStream && !r.state.hasBegun() && r.stream.Consumed(len(data)) {
+	if r.in.state.ignored() && !endStream && !r.state.hasBegun() && r.stream.Consumed(len(data)) {
 		r.session.h2.FlushAfterBatch() // what was refused is read to its end
 	}
 }
 
 // deliver takes a message that is complete.
 func (r *rpc) deliver(m message) {
-	r.in.came.message()
+	r.in.state.message()
 	intercepted := r.session.shared.chain != nil
-	if r.in.came.several() && intercepted {
+	if r.in.state.several() && intercepted {
 		r.queueRequests()
 	}
 	switch {
 	case r.queued:
 		r.enqueue(m)
-	case r.in.came.several(): // at once: the client may go on for ever
+	case r.in.state.several(): // at once: the client may go on for ever
 		r.failFromReader(notOneRequest(r.def.path))
 	default:
 		r.request = m
@@ -98,7 +106,7 @@ func (r *rpc) queueRequests() {
 	if r.queued {
 		return
 	}
-	r.queued, r.requests.complete = true, r.in.came.finished()
+	r.queued, r.requests.complete = true, r.in.state.finished()
 	if r.request.data != nil && !r.state.isOver() {
 		r.requests.waiting = append(r.requests.waiting, r.request)
 	}
@@ -109,14 +117,14 @@ func (r *rpc) queueRequests() {
 // request, and that has not come as a whole or is not the only one, this is for the interceptors to learn before it is for
 // the client: what comes is queued until a handler asks for it. The usual request is complete, and needs no queue.
 func (r *rpc) endBatch() {
-	if !r.in.came.one() || !r.in.came.finished() {
+	if !r.in.state.one() || !r.in.state.finished() {
 		r.queueRequests()
 	}
 }
 
 // endRequests is called when the client has half-closed.
 func (r *rpc) endRequests() {
-	r.in.came.finish()
+	r.in.state.finish()
 	switch {
 	case r.in.Partial():
 		r.failFromReader(outcome{Code: codes.Internal, Message: "the request ended in the middle of a message"})
@@ -125,7 +133,7 @@ func (r *rpc) endRequests() {
 		r.requests.finish()
 		r.mu.Unlock()
 	case r.session.shared.chain != nil: // see endBatch
-	case !r.in.came.one():
+	case !r.in.state.one():
 		r.failFromReader(notOneRequest(r.def.path))
 	default:
 		r.dispatch()
@@ -141,11 +149,11 @@ func (r *rpc) failFromReader(o outcome) {
 
 // stopReading drops the request under way, once the RPC is over: its handler may go on for long, or not have begun.
 func (r *rpc) stopReading() {
-	r.in.came.ignore()
+	r.in.state.ignore()
 	r.in.Drop()
 	r.tab.giveBack(int64(r.in.paid))
 	r.in.last.Load().drop()
-	r.in.Cutter, r.in.paid, r.in.large = wire.Cutter{}, 0, nil
+	r.in.Cutter, r.in.paid, r.in.asked = wire.Cutter{}, 0, false
 }
 
 // expectRest asks the client for the rest of the request under way, as soon as there is room for it. The reader calls it
@@ -158,11 +166,11 @@ func (r *rpc) expectRest() {
 		}
 		return
 	}
-	if v := r.in.large; v != nil {
+	if v := r.in.place(); v != nil {
 		v.missing.Store(int64(r.in.Missing()))
 		return
 	}
-	if r.in.came.one() && !r.queued {
+	if r.in.state.one() && !r.queued {
 		if r.session.shared.chain == nil { // there is no need to wait for its end
 			r.failFromReader(notOneRequest(r.def.path))
 			return
@@ -171,8 +179,8 @@ func (r *rpc) expectRest() {
 	}
 	v := &largeRequest{of: r, session: r.session, stream: &r.stream, size: size, asked: time.Now()}
 	v.missing.Store(int64(r.in.Missing()))
-	r.in.large = v
 	r.in.last.Store(v)
+	r.in.asked = true
 	v.ask(int64(buffer.Size(size)) - int64(r.in.paid))
 }
 
@@ -210,28 +218,28 @@ func (r *rpc) payForRequest() {
 
 // takeClaim makes what the claim was granted part of what has been paid for the request under way.
 func (r *rpc) takeClaim() {
-	if r.in.large == nil {
+	v := r.in.place()
+	if v == nil {
 		return
 	}
-	if n := r.session.account.Take(&r.in.large.claim); n > 0 {
-		r.tab.keep(n)
+	if n := r.session.account.Take(&v.claim); n > 0 {
+		r.tab.add(n)
 		r.in.paid += uint32(n)
 	}
 }
 
 // requestArrived makes a request of the one under way.
 func (r *rpc) requestArrived() message {
-	if r.in.large != nil {
-		r.in.large.missing.Store(0)
-		r.session.account.Leave(&r.in.large.claim)
+	var claim *budget.Claim
+	if v := r.in.place(); v != nil {
+		v.missing.Store(0)
+		claim = &v.claim
+		r.session.account.Leave(claim)
 		r.takeClaim()
 	}
-	m := message{paid: r.in.paid}
-	if r.in.large != nil {
-		m.claim = &r.in.large.claim
-	}
+	m := message{paid: r.in.paid, claim: claim}
 	m.data, m.compressed = r.in.Take()
-	r.in.paid, r.in.large = 0, nil
+	r.in.paid, r.in.asked = 0, false
 	return m
 }
 
@@ -294,7 +302,7 @@ func (r *rpc) onlyMessage(path string) (message, error) {
 }
 
 // offerRequest implements intercepted. It puts the request, of an RPC that was begun as one with a single request, where the handler is going to ask
-// for it: as the first of several, or as the only one. It is never in both places: who takes it may give its memory back.
+// for it: as the first of several, or as the only one. It is never in both places: its memory may be given back once it is taken.
 func (r *rpc) offerRequest(streaming bool) {
 	if r.queued {
 		return
@@ -399,7 +407,7 @@ func (r *rpc) decodeOctets(c *codec, data []byte, into any) error {
 	return nil
 }
 
-// undecodable logs why a request cannot be decoded. grpc-python does so as an error. But it is the client's, who could fill
+// undecodable logs why a request cannot be decoded. grpc-python does so as an error. But a client could fill
 // the log with it; only a panic is the message's own.
 func (r *rpc) undecodable(err error) {
 	logger, path := r.session.shared.logger, logtext.Cut(r.def.path)

@@ -105,9 +105,9 @@ func (r *rpc) send(ctx context.Context, c *codec, response any) error {
 		return r.fail(r.unserializable("Send was called with nil"))
 	}
 	e, err := r.encodeResponse(ctx, nil, c, response, true)
-	kept := false
+	handedOver := false
 	defer func() {
-		if !kept {
+		if !handedOver {
 			buffer.Put(e.data)
 			r.session.giveBack(e.paid)
 		}
@@ -115,7 +115,7 @@ func (r *rpc) send(ctx context.Context, c *codec, response any) error {
 	if err != nil {
 		return r.fail(err)
 	}
-	if kept, err = r.sendEncoded(e); err != nil {
+	if handedOver, err = r.sendEncoded(e); err != nil {
 		return err
 	}
 	if r.stream.Full() && !r.waitRoom() {
@@ -125,27 +125,27 @@ func (r *rpc) send(ctx context.Context, c *codec, response any) error {
 }
 
 // sendEncoded sends a response of a stream. It reports whether that is the transport's now, with what was reserved for it.
-func (r *rpc) sendEncoded(e encoded) (kept bool, err error) {
+func (r *rpc) sendEncoded(e encoded) (handedOver bool, err error) {
 	r.mu.Lock()
 	if r.state.isOver() {
 		defer r.mu.Unlock()
 		return false, r.endErrorLocked()
 	}
-	// The first response after a request may be waited for, and leaves at once if there is nobody to share a write with.
+	// The first response after a request may be waited for, and leaves at once if no other is there to share a write with.
 	// Those that follow are likely to be followed by more.
 	urgent := !r.reply.sending.Swap(true) && r.session.h2.Alone()
 	if head := r.headersLocked(); head != nil {
 		r.stream.Head(head)
 	}
-	kept, err = r.stream.Data(e.data, e.paid, !urgent)
+	handedOver, err = r.stream.Data(e.data, e.paid, !urgent)
 	r.mu.Unlock()
 	if err != nil {
-		return kept, r.endError()
+		return handedOver, r.endError()
 	}
 	if urgent {
 		r.session.h2.Flush()
 	}
-	return kept, nil
+	return handedOver, nil
 }
 
 // endWith ends the RPC with a status that may be large: by its text, its details, and the trailing metadata. wait says whether
@@ -167,7 +167,7 @@ func (r *rpc) endWith(o outcome, wait bool) {
 // sendLastLocked writes what the RPC ends with, and reports whether the response has become the transport's. If the client
 // does not permit trailers of that size, it resets the stream instead, and fits is false: with some clients it would cost all
 // RPCs of the connection to send them.
-func (r *rpc) sendLastLocked(l *last) (kept, fits bool) {
+func (r *rpc) sendLastLocked(l *last) (handedOver, fits bool) {
 	limit := r.stream.MaxFieldSection()
 	only := l.response == nil && !r.reply.headersSent
 	var block []byte
@@ -185,10 +185,10 @@ func (r *rpc) sendLastLocked(l *last) (kept, fits bool) {
 	case l.response == nil:
 		r.stream.End(block, l.discard)
 	default:
-		kept, _ = r.stream.Message(r.headersLocked(), l.response, block, l.paid)
+		handedOver, _ = r.stream.Message(r.headersLocked(), l.response, block, l.paid)
 	}
 	buffer.Put(block)
-	return kept, true
+	return handedOver, true
 }
 
 // usualFieldSection is what gRPC's clients permit at least unless they are told otherwise, in octets as RFC 9113, Section
@@ -209,7 +209,7 @@ func (r *rpc) tooLarge() {
 }
 
 // fail ends the RPC with the status that an error means, and returns the status as an error. The handler may go on for as
-// long as it likes, so nobody else is sure to flush soon.
+// long as it likes, so it flushes.
 func (r *rpc) fail(err error) error {
 	o := outcomeOf(err)
 	r.endWith(o, true)

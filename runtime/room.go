@@ -79,8 +79,8 @@ func (r *rpc) waitInLine(line budget.Line, n int64) bool {
 	watch := r.watchWorker()
 	for {
 		var late <-chan time.Time
-		if patience := watch.patience(); patience > 0 {
-			late = time.After(patience)
+		if interval := watch.interval(); interval > 0 {
+			late = time.After(interval)
 		}
 		select {
 		case <-granted:
@@ -120,8 +120,8 @@ func (r *rpc) watchWorker() workerWatch {
 	return workerWatch{r, r.session.boundOf(m), r.stream.Waiting()}
 }
 
-// patience is how long the handler may wait before the watch looks; 0 is for ever.
-func (w *workerWatch) patience() time.Duration {
+// interval is how long the handler may wait before the watch looks; 0 is for ever.
+func (w *workerWatch) interval() time.Duration {
 	if w.bound == nil {
 		return 0
 	}
@@ -144,7 +144,7 @@ func (w *workerWatch) look() (ended bool) {
 func (r *rpc) waitRoom() bool {
 	watch := r.watchWorker()
 	for {
-		room, inTime := r.stream.WaitRoom(watch.patience())
+		room, inTime := r.stream.WaitRoom(watch.interval())
 		if inTime {
 			return room
 		}
@@ -167,7 +167,7 @@ var deflating = work.NewPlaces(goruntime.GOMAXPROCS(0))
 const smallInflated = 256 << 10
 
 // inflate inflates a request when it is its connection's turn, and there is room for what the handler will make of it: while
-// it has waited, others may have filled the account. If the RPC is over before, nobody wants it any more. done ends the turn,
+// it has waited, others may have filled the account. If the RPC is over before, it is of no use any more. done ends the turn,
 // once the request has been decoded; it is not nil if err is.
 func (r *rpc) inflate(data []byte, limit int) (inflated []byte, done func(), err error) {
 	if !r.turnToInflate() {
@@ -183,14 +183,14 @@ func (r *rpc) inflate(data []byte, limit int) (inflated []byte, done func(), err
 		return inflated, inflating.Give, err
 	}
 	inflating.Give()
-	if large := r.session.large; !large.Take(r, &r.session.largeLine) {
+	if large := r.session.inflatingLarge; !large.Take(r, &r.session.largeInflations) {
 		return nil, nil, errOver
 	} else if !r.turnToInflate() {
 		large.Give()
 		return nil, nil, errOver
 	}
 	inflated, err = r.def.compression.Inflate(data, limit)
-	return inflated, func() { inflating.Give(); r.session.large.Give() }, err
+	return inflated, func() { inflating.Give(); r.session.inflatingLarge.Give() }, err
 }
 
 // turnToInflate waits for the connection's turn, and for room. It reports false if the RPC is over before.

@@ -64,7 +64,7 @@ type reply struct {
 type ending struct {
 	outcome   outcome       // once it is over
 	cause     error         // what the context's Err returns, once it is over
-	done      chan struct{} // nil: nobody has asked for it
+	done      chan struct{} // nil: not asked for yet
 	after     *afterwards   // nil: nothing is to be called
 	beginning *budget.Claim // by which it waits for room to begin, or has waited; nil: it has not had to
 }
@@ -79,9 +79,9 @@ func (e *ending) afterwards() *afterwards {
 
 // HandleHead implements http2.StreamHandler.
 func (r *rpc) HandleHead(_ *fields.Section, endStream bool) {
-	came := time.Time{}
+	began := time.Time{}
 	if r.def.hasTimeout {
-		came = time.Now() // what the generic handlers take counts
+		began = time.Now() // what the generic handlers take counts
 	}
 	if r.def.refusal != nil {
 		r.refuse(r.def.refusal)
@@ -89,13 +89,13 @@ func (r *rpc) HandleHead(_ *fields.Section, endStream bool) {
 	}
 	r.session.shared.find(r.def, func(m *method, missing *refusal) {
 		r.method, r.missing = m, missing
-		r.start(came, endStream)
+		r.start(began, endStream)
 	})
 }
 
 // start makes an RPC of the request, or refuses it. With interceptors, all requests become RPCs in the same way and go to
 // them at the same moment, whether there is a method or not: to clients that they refuse, both are to look the same.
-func (r *rpc) start(came time.Time, endStream bool) {
+func (r *rpc) start(began time.Time, endStream bool) {
 	s := r.session.shared
 	switch {
 	case r.missing != nil && s.chain == nil:
@@ -111,7 +111,7 @@ func (r *rpc) start(came time.Time, endStream bool) {
 	r.state.begin() // before there is a deadline, at which the alarm of another RPC would end this one
 	if r.def.hasTimeout {
 		r.mu.Lock()
-		r.deadline = came.Add(r.def.timeout)
+		r.deadline = began.Add(r.def.timeout)
 		r.mu.Unlock()
 		if r.def.timeout <= 0 {
 			r.failFromReader(outcomeDeadline)
@@ -131,7 +131,7 @@ func (r *rpc) start(came time.Time, endStream bool) {
 // request open until it is answered. What still comes of the request is declined (RFC 9113, Section 8.1) or, of a client that
 // speaks HTTP, thrown away.
 func (r *rpc) refuse(why *refusal) {
-	r.in.came.ignore()
+	r.in.state.ignore()
 	r.state.refuse()
 	r.session.shared.rejected.add(why.outcome.Code)
 	var head, data []byte
@@ -214,9 +214,9 @@ func (r *rpc) recovered(reason any) {
 
 // release is called when no handler runs any more or will.
 func (r *rpc) release() {
-	first, settles := r.state.release()
-	if settles {
-		r.settle()
+	first, finishes := r.state.release()
+	if finishes {
+		r.finish()
 	}
 	if first {
 		r.session.shared.active.Add(-1)
@@ -227,12 +227,12 @@ func (r *rpc) release() {
 // HandleRemoved implements http2.StreamHandler.
 func (r *rpc) HandleRemoved() {
 	if r.state.remove() {
-		r.settle()
+		r.finish()
 	}
 }
 
-// settle gives back what the RPC still holds. Only what its reader does may come later.
-func (r *rpc) settle() {
+// finish gives back what the RPC still holds. Only what its reader does may come later.
+func (r *rpc) finish() {
 	r.tab.close()
 	r.session.dropHead(r.def)
 	r.in.last.Load().drop()
@@ -265,7 +265,7 @@ func (r *rpc) abort(o outcome, cause error) {
 
 // end ends the RPC, unless it is over. All ends come here. What it makes due is done without mu: it may call the application,
 // or need other locks. It reports whether the response has become the transport's.
-func (r *rpc) end(l last) (kept bool) {
+func (r *rpc) end(l last) (handedOver bool) {
 	r.mu.Lock()
 	if r.state.isOver() {
 		r.mu.Unlock()
@@ -273,7 +273,7 @@ func (r *rpc) end(l last) (kept bool) {
 	}
 	if !l.gone {
 		var fits bool
-		if kept, fits = r.sendLastLocked(&l); !fits {
+		if handedOver, fits = r.sendLastLocked(&l); !fits {
 			l.outcome, l.cause = outcomeOversize, nil
 			defer r.tooLarge() // last, since the log may end the goroutine
 		}
@@ -290,11 +290,11 @@ func (r *rpc) end(l last) (kept bool) {
 	if beginning != nil && r.session.account.Drop(beginning) {
 		r.redispatch() // it has waited long enough to find out that it is over
 	}
-	return kept
+	return handedOver
 }
 
 // overLocked makes the RPC over, and tells those that wait. What the reader has of the request under way stays until it looks,
-// or until the RPC is settled; but what was reserved for the rest of it is not needed, whatever still comes.
+// or until the RPC is finished; but what was reserved for the rest of it is not needed, whatever still comes.
 func (r *rpc) overLocked(l *last) (releases bool) {
 	r.ending.outcome, r.ending.cause = l.outcome, l.cause
 	if l.cause == nil {
@@ -331,7 +331,7 @@ func (r *rpc) lookUp(path string) *method { return r.session.shared.table.Load()
 
 // setMethod implements intercepted.
 func (r *rpc) setMethod(m *method) {
-	if r.method != m { // nobody else writes it
+	if r.method != m { // only the worker writes it
 		r.mu.Lock()
 		r.method = m
 		r.mu.Unlock()

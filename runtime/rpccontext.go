@@ -68,7 +68,7 @@ func (r *rpc) Value(key any) any {
 // String implements fmt.Stringer. Package context calls it for the contexts made from this one.
 func (r *rpc) String() string { return fmt.Sprintf("RPC %q", r.def.path) }
 
-// Format implements fmt.Formatter, so that whoever prints a context, in whatever way, reads nothing that changes. Package fmt
+// Format implements fmt.Formatter, so that nothing that changes is read when a context is printed, in whatever way. Package fmt
 // would read all fields by reflection, while others write them.
 func (r *rpc) Format(f fmt.State, _ rune) { fmt.Fprint(f, r.String()) }
 

@@ -18,7 +18,7 @@ import "sync/atomic"
 //
 // It is over once its status has been sent, or can no longer be. It is removed once its stream is forgotten, and released
 // once no handler runs for it any more, or will. One that ends before it is dispatched has no handler to wait for: whatever
-// ends it releases it. One that is removed and released is settled: what it holds is given back.
+// ends it releases it. One that is removed and released is finished: what it holds is given back.
 //
 // A dispatched RPC enters its handler, which may take one of a bounded number of places and leaves that again.
 //
@@ -35,7 +35,7 @@ const (
 	stateRemoved
 	stateReleased
 
-	stateSettled = stateRemoved | stateReleased
+	stateFinished = stateRemoved | stateReleased
 )
 
 // set takes a step and reports the state before.
@@ -69,14 +69,16 @@ func (s *rpcState) end() (releases bool) {
 	return s.set(stateOver)&(stateBegun|stateDispatched|stateOver) == stateBegun
 }
 
-// release reports whether the RPC has not been released before, and whether it is settled by that.
-func (s *rpcState) release() (first, settles bool) {
+// release reports whether the RPC has not been released before, and whether it is finished by that.
+func (s *rpcState) release() (first, finishes bool) {
 	before := s.set(stateReleased)
-	return before&stateReleased == 0, before&stateSettled == stateRemoved
+	return before&stateReleased == 0, before&stateFinished == stateRemoved
 }
 
-// remove reports whether the RPC is settled by that.
-func (s *rpcState) remove() (settles bool) { return s.set(stateRemoved)&stateSettled == stateReleased }
+// remove reports whether the RPC is finished by that.
+func (s *rpcState) remove() (finishes bool) {
+	return s.set(stateRemoved)&stateFinished == stateReleased
+}
 
 // hasBegun reports whether the RPC can be ended from outside.
 func (s *rpcState) hasBegun() bool { return s.has(stateBegun) }

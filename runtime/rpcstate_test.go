@@ -19,10 +19,10 @@ func TestRPCState_Transitions(t *testing.T) {
 		"run":      func(s *rpcState) string { return says(s.enter(false), "goes") },
 		"leave":    func(s *rpcState) string { s.leave(); return "" },
 		"end":      func(s *rpcState) string { return says(s.end(), "release") },
-		"remove":   func(s *rpcState) string { return says(s.remove(), "settle") },
+		"remove":   func(s *rpcState) string { return says(s.remove(), "finish") },
 		"release": func(s *rpcState) string {
-			first, settles := s.release()
-			return says(first, "first") + says(settles, "settle")
+			first, finishes := s.release()
+			return says(first, "first") + says(finishes, "finish")
 		},
 	}
 	for _, row := range []struct {
@@ -32,24 +32,24 @@ func TestRPCState_Transitions(t *testing.T) {
 	}{
 		{from: begun, verdict: verdict{hasBegun: true}, want: map[string]string{"dispatch": "goes", "enter": "goes", "run": "goes", "end": "release", "release": "first"}},
 		{from: begun | over, verdict: verdict{true, true, true, false, false}, want: map[string]string{"release": "first"}},
-		{from: begun | removed, verdict: verdict{true, false, true, false, false}, want: map[string]string{"dispatch": "goes", "enter": "goes", "run": "goes", "end": "release", "release": "firstsettle"}},
-		{from: begun | over | removed, verdict: verdict{true, true, true, false, false}, want: map[string]string{"release": "firstsettle"}},
-		{from: begun | over | released, verdict: verdict{true, true, true, false, false}, want: map[string]string{"remove": "settle"}},
+		{from: begun | removed, verdict: verdict{true, false, true, false, false}, want: map[string]string{"dispatch": "goes", "enter": "goes", "run": "goes", "end": "release", "release": "firstfinish"}},
+		{from: begun | over | removed, verdict: verdict{true, true, true, false, false}, want: map[string]string{"release": "firstfinish"}},
+		{from: begun | over | released, verdict: verdict{true, true, true, false, false}, want: map[string]string{"remove": "finish"}},
 		{from: begun | over | removed | released, verdict: verdict{true, true, true, false, false}},
 		{from: sent, verdict: verdict{hasBegun: true}, want: map[string]string{"dispatch": "goes", "enter": "goes", "run": "goes", "release": "first"}},
 		{from: sent | statePlaced, verdict: verdict{true, false, false, true, true}, want: map[string]string{"dispatch": "goes", "enter": "goes", "run": "goes", "release": "first"}},
 		{from: sent | stateUnbounded, verdict: verdict{true, false, false, true, false}, want: map[string]string{"dispatch": "goes", "enter": "goes", "run": "goes", "release": "first"}},
 		{from: sent | over, verdict: verdict{true, true, true, false, false}, want: map[string]string{"release": "first"}},
 		{from: sent | statePlaced | over, verdict: verdict{true, true, true, true, true}, want: map[string]string{"release": "first"}},
-		{from: sent | stateUnbounded | over | removed, verdict: verdict{true, true, true, true, false}, want: map[string]string{"release": "firstsettle"}},
-		{from: sent | removed, verdict: verdict{true, false, true, false, false}, want: map[string]string{"dispatch": "goes", "enter": "goes", "run": "goes", "release": "firstsettle"}},
-		{from: sent | released, verdict: verdict{hasBegun: true}, want: map[string]string{"dispatch": "goes", "enter": "goes", "run": "goes", "remove": "settle"}},
-		{from: sent | over | removed, verdict: verdict{true, true, true, false, false}, want: map[string]string{"release": "firstsettle"}},
-		{from: sent | over | released, verdict: verdict{true, true, true, false, false}, want: map[string]string{"remove": "settle"}},
+		{from: sent | stateUnbounded | over | removed, verdict: verdict{true, true, true, true, false}, want: map[string]string{"release": "firstfinish"}},
+		{from: sent | removed, verdict: verdict{true, false, true, false, false}, want: map[string]string{"dispatch": "goes", "enter": "goes", "run": "goes", "release": "firstfinish"}},
+		{from: sent | released, verdict: verdict{hasBegun: true}, want: map[string]string{"dispatch": "goes", "enter": "goes", "run": "goes", "remove": "finish"}},
+		{from: sent | over | removed, verdict: verdict{true, true, true, false, false}, want: map[string]string{"release": "firstfinish"}},
+		{from: sent | over | released, verdict: verdict{true, true, true, false, false}, want: map[string]string{"remove": "finish"}},
 		{from: sent | removed | released, verdict: verdict{true, false, true, false, false}, want: map[string]string{"dispatch": "goes", "enter": "goes", "run": "goes"}},
 		{from: sent | over | removed | released, verdict: verdict{true, true, true, false, false}},
 		{from: stateOver | stateDispatched, verdict: verdict{false, true, true, false, false}, want: map[string]string{"release": "first"}},
-		{from: stateOver | stateDispatched | removed, verdict: verdict{false, true, true, false, false}, want: map[string]string{"release": "firstsettle"}},
+		{from: stateOver | stateDispatched | removed, verdict: verdict{false, true, true, false, false}, want: map[string]string{"release": "firstfinish"}},
 	} {
 		bits := map[string]uint32{
 			"dispatch": stateDispatched, "enter": statePlaced, "run": stateUnbounded, "end": over, "remove": removed, "release": released,
@@ -81,29 +81,29 @@ func says(yes bool, what string) string {
 	return ""
 }
 
-// TestRPCState_EndsOnce takes the steps of an RPC in all orders that there can be: it is released once and settled once, and
+// TestRPCState_EndsOnce takes the steps of an RPC in all orders that there can be: it is released once and finished once, and
 // goes to a worker or is released by what ends it, never both.
 func TestRPCState_EndsOnce(t *testing.T) {
 	type path struct{ dispatched, over, removed, released bool }
-	var walk func(bits uint32, p path, releases, settles int, trace string)
+	var walk func(bits uint32, p path, releases, finishes int, trace string)
 	paths := 0
-	walk = func(bits uint32, p path, releases, settles int, trace string) {
+	walk = func(bits uint32, p path, releases, finishes int, trace string) {
 		if p == (path{true, true, true, true}) {
 			paths++
-			if releases != 1 || settles != 1 {
-				t.Errorf("%s: released %d times, settled %d times", trace, releases, settles)
+			if releases != 1 || finishes != 1 {
+				t.Errorf("%s: released %d times, finished %d times", trace, releases, finishes)
 			}
 			return
 		}
 		step := func(name string) {
 			var s rpcState
 			s.bits.Store(bits)
-			p, releases, settles := p, releases, settles
+			p, releases, finishes := p, releases, finishes
 			release := func(p *path) {
 				p.released = true
 				if first, done := s.release(); first {
 					releases++
-					settles += int(btoi(done))
+					finishes += int(btoi(done))
 				}
 			}
 			switch name {
@@ -113,7 +113,7 @@ func TestRPCState_EndsOnce(t *testing.T) {
 				}
 			case "remove":
 				p.removed = true
-				settles += int(btoi(s.remove()))
+				finishes += int(btoi(s.remove()))
 			case "dispatch":
 				if p.dispatched = true; !s.dispatch() && !p.released {
 					t.Errorf("%s: an RPC is neither run nor released", trace)
@@ -121,7 +121,7 @@ func TestRPCState_EndsOnce(t *testing.T) {
 			case "return":
 				release(&p)
 			}
-			walk(s.bits.Load(), p, releases, settles, fmt.Sprint(trace, " ", name))
+			walk(s.bits.Load(), p, releases, finishes, fmt.Sprint(trace, " ", name))
 		}
 		if !p.over {
 			step("end")

@@ -13,23 +13,23 @@ import (
 // session is what the RPCs of a connection have of it. They see this part of the connection, and no other.
 type session struct {
 	// Immutable after newConnection.
-	shared  *shared
-	nc      net.Conn
-	peer    net.Addr // nil: nc knows
-	h2      *http2.Conn
-	account *budget.Budget // of all that the client makes the server hold
-	queue   *work.Queue    // of RPCs that nothing else is said about
-	large   *work.Places   // one: to inflate a request to much
+	shared         *shared
+	nc             net.Conn
+	peer           net.Addr // nil: nc knows
+	h2             *http2.Conn
+	account        *budget.Budget // of all that the client makes the server hold
+	queue          *work.Queue    // of RPCs that nothing else is said about
+	inflatingLarge *work.Places   // one: to inflate a request to much
 
 	// Owned by the reader.
 	batch  work.List     // RPCs that can run since the last EndBatch
 	inline *inlineRunner // the reader's
 
-	heads      atomic.Int64 // octets of the account: metadata beyond what is usual
-	inflations work.Line    // requests that wait for their turn to be inflated
-	deflations work.Line    // responses that wait to be deflated
-	largeLine  work.Line    // those that wait for large
-	deadlines  deadlines
+	heads           atomic.Int64 // octets of the account: metadata beyond what is usual
+	inflations      work.Line    // requests that wait for their turn to be inflated
+	deflations      work.Line    // responses that wait to be deflated
+	largeInflations work.Line    // those that wait for inflatingLarge
+	deadlines       deadlines
 }
 
 // dispatched is an RPC, as it goes to its handler.
@@ -77,7 +77,7 @@ func (s *session) boundOf(m *method) *work.Bound {
 }
 
 // queueOf returns the queue for the RPCs of a method, those that run inline apart. With interceptors there is one for
-// all of a connection: who waits for whom must not depend on which methods there are, and is for the handlers to do.
+// all of a connection: in what order RPCs go on must not depend on which methods there are. It is for the handlers to decide.
 func (s *session) queueOf(m *method) *work.Queue {
 	if s.shared.chain == nil {
 		if bound := s.boundOf(m); bound != nil {
@@ -103,7 +103,7 @@ func (s *session) addHead(d *callDefinition) {
 	}
 }
 
-// dropHead is called when an RPC is settled that addHead was called for.
+// dropHead is called when an RPC is finished that addHead was called for.
 func (s *session) dropHead(d *callDefinition) {
 	if d.weight > usualWeight && d.users.Add(-1) == 0 {
 		s.heads.Add(-d.weight)

@@ -41,7 +41,7 @@ type limits struct {
 	connection  int         // octets that a connection's account has; negative: no bound
 	received    int         // octets of a request; negative: no bound
 	sent        int         // octets of a response; 0: no bound
-	compression Compression // of responses, where nothing else is said
+	compression Compression // of responses, unless the RPC says otherwise
 }
 
 // admit counts a new RPC, and reports false if there are too many.
@@ -88,7 +88,7 @@ func (s *shared) setExecutor(m *method) {
 		e = m.executor
 	}
 	// A handler of a stream waits for what only the reader can bring, so it can't run on the reader. Interceptors may block,
-	// and whether a method exists must not show in who runs them: with them, a handler that could run there has a worker.
+	// and whether a method exists must not show in where they run: with them, a handler that could run there has a worker.
 	inline := e == Inline && !m.requestStreaming && !m.responseStreaming
 	m.inline.Store(inline && s.chain == nil)
 	m.unbounded = e == Unbounded || inline && s.chain != nil

@@ -21,7 +21,7 @@ const (
 )
 
 // tab is what an RPC has of the requests' side of an account. Octets are charged as its requests come, and given back as its
-// handler takes them; close gives back the rest, once, when nothing of the RPC is left. What comes later is not kept.
+// handler takes them; close gives back the rest, once, when nothing of the RPC is left. What comes later is given back at once.
 type tab struct {
 	account *budget.Budget // immutable
 	held    atomic.Int64   // octets; far below zero once the tab is closed
@@ -33,11 +33,11 @@ const tabClosed = math.MinInt64 / 2
 // charge counts n octets more.
 func (t *tab) charge(n int64) {
 	t.account.Add(budget.Requests, n)
-	t.keep(n)
+	t.add(n)
 }
 
-// keep takes over n octets that have been counted.
-func (t *tab) keep(n int64) {
+// add takes over n octets that have been counted.
+func (t *tab) add(n int64) {
 	if t.held.Add(n) < 0 {
 		t.account.Sub(budget.Requests, n)
 	}

@@ -11,7 +11,7 @@ import (
 func TestTab_Balances(t *testing.T) {
 	steps := map[string]func(t *tab){
 		"charge":   func(t *tab) { t.charge(100) },
-		"keep":     func(t *tab) { t.account.Add(budget.Requests, 30); t.keep(30) },
+		"add":      func(t *tab) { t.account.Add(budget.Requests, 30); t.add(30) },
 		"give":     func(t *tab) { t.giveBack(40) },
 		"giveMuch": func(t *tab) { t.giveBack(1000) },
 		"close":    func(t *tab) { t.close() },

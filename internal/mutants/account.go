@@ -5,7 +5,7 @@ var account = []group{
 	{"runtime", []mutant{
 		{name: "a grant and what is paid are both counted", file: "requests.go", old: "	r.takeClaim()\n	if more", new: "	if more", tests: "TestAccount_LargeRequestIsCountedOnce"},
 		{name: "a large request that was taken stays open", file: "tab.go", old: "		t.account.UseUp(m.claim)\n", new: "", tests: "TestAccount_UrgentAgainAndAgain"},
-		{name: "an RPC is settled at its first end", file: "rpcstate.go", old: "return s.set(stateRemoved)&stateSettled == stateReleased", new: "s.set(stateRemoved); return true", tests: "TestAccount_MetadataOfHandlersThatGoOn"},
+		{name: "an RPC is finished at its first end", file: "rpcstate.go", old: "return s.set(stateRemoved)&stateFinished == stateReleased", new: "s.set(stateRemoved); return true", tests: "TestAccount_MetadataOfHandlersThatGoOn"},
 		{name: "what comes after both ends is held for ever", file: "tab.go", old: "	if t.held.Add(n) < 0 {", new: "	if t.held.Add(n); false {", tests: "TestAccount_HandlersEndEarly"},
 		{name: "a request without which no handler begins is never due", file: "requests.go", old: "!r.queued) && waited:", new: "!r.queued) && false:", tests: "TestAccount_HandlersWaitForEachOther|TestAccount_PatientClients"},
 		{name: "a request presses that no handler waits for", file: "requests.go", old: "	starves := r.requests.starving && !r.state.isOver()", new: "	starves := !r.state.isOver()", tests: "TestAccount_EndedRPCReservesNothing"},
