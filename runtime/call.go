@@ -114,22 +114,10 @@ func joined(request *fields.Section) (more int, ok bool) {
 	return more, true
 }
 
-// find has found called with the method of the call, or with why there is none: the dictionary's method, or else that of the
-// first generic handler that has one. It calls found once, also if one of them ends this goroutine.
-func (s *shared) find(d *callDefinition, found func(*method, *refusal)) {
-	switch {
-	case d.method != nil:
-		found(d.method, nil)
-	case len(d.table.generic) == 0:
-		found(nil, methodNotFound)
-	default:
-		found(s.askGeneric(d, func() { found(nil, lookupFailed) }))
-	}
-}
-
-// askGeneric asks the generic handlers. exits is called if one of them ends this goroutine: the caller does not go on then,
-// another reader does.
-func (s *shared) askGeneric(d *callDefinition, exits func()) (*method, *refusal) {
+// askGeneric has found called, once, with the method of the first generic handler that has one for the call, or with why there
+// is none. If a generic handler ends this goroutine, found is called all the same; the caller does not go on then, another
+// reader does.
+func (s *shared) askGeneric(d *callDefinition, found func(*method, *refusal)) {
 	details := HandlerCallDetails{Method: d.path, InvocationMetadata: d.metadata}
 	var h *MethodHandler
 	returned := safely(func() {
@@ -140,20 +128,23 @@ func (s *shared) askGeneric(d *callDefinition, exits func()) (*method, *refusal)
 		}
 	}, func(reason any) { // as _handle_call in grpc-python: a generic handler that raises concerns its own RPC only
 		if reason == nil {
-			exits()
+			found(nil, lookupFailed)
 		}
 		s.logger.Error("Exception servicing handler", "method", logtext.Cut(d.path), "panic", logtext.Cut(panicText(reason)),
 			"stack", string(debug.Stack()))
 	})
 	switch {
 	case !returned:
-		return nil, lookupFailed
+		found(nil, lookupFailed)
+		return
 	case h == nil:
-		return nil, methodNotFound
+		found(nil, methodNotFound)
+		return
 	}
 	if err := h.check(); err != nil {
 		s.logger.Error("Exception servicing handler", "method", logtext.Cut(d.path), "error", err)
-		return nil, lookupFailed
+		found(nil, lookupFailed)
+		return
 	}
-	return s.newOtherMethod(d.path, h), nil
+	found(s.newOtherMethod(d.path, h), nil)
 }

@@ -2,8 +2,6 @@ package runtime
 
 import (
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
-	"github.com/gogreeter/gogreeter/runtime/internal/buffer"
-	"github.com/gogreeter/gogreeter/runtime/internal/wire"
 )
 
 // message is a request as it came: still encoded, and perhaps compressed.
@@ -19,23 +17,4 @@ type message struct {
 type encoded struct {
 	data []byte
 	paid int64 // octets that are reserved for it
-}
-
-// encodeMessage encodes a response of size octets with its prefix, in b if it has the room. It waits for nothing.
-func encodeMessage(b []byte, c *codec, response any, size int, encoding wire.Encoding, limit int) ([]byte, error) {
-	if size > cap(b) {
-		b = buffer.Get(size)
-	}
-	b, err := c.encode(wire.AppendPrefix(b, false, 0), response)
-	if err != nil {
-		return b, err
-	}
-	if encoding != wire.Identity {
-		b = wire.Compress(b, encoding)
-	}
-	if err := wire.CheckSent(len(b)-wire.PrefixLen, limit); err != nil {
-		return b, err
-	}
-	wire.SetLength(b)
-	return b, nil
 }

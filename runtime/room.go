@@ -7,47 +7,11 @@ import (
 	"time"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
-	"github.com/gogreeter/gogreeter/runtime/internal/buffer"
 	"github.com/gogreeter/gogreeter/runtime/internal/wire"
 	"github.com/gogreeter/gogreeter/runtime/internal/work"
 )
 
 // What an RPC waits for that others have: room in the account, and turns. Each wait ends with the RPC.
-
-// awaits reports whether the RPC has to wait for room before it begins; it is then dispatched once more.
-func (r *rpc) awaits() bool {
-	account := r.session.account
-	if account.MayBegin() && account.Waiting(budget.ForBeginning) == 0 {
-		return false
-	}
-	r.mu.Lock()
-	if r.state.isOver() || r.ending.beginning != nil && account.MayBegin() { // it has waited
-		r.mu.Unlock()
-		return false
-	}
-	r.ending.beginning = &budget.Claim{Line: budget.ForBeginning, Granted: r.redispatch}
-	granted := account.Ask(r.ending.beginning)
-	r.mu.Unlock()
-	if !granted {
-		r.session.stalls()
-	}
-	return !granted
-}
-
-// redispatch hands the RPC to the workers once more.
-func (r *rpc) redispatch() {
-	r.session.queueOf(r.method).Push(r)
-}
-
-// reserveResponse reserves the memory for a response of so many octets. It returns how much that is.
-func (r *rpc) reserveResponse(size int, wait bool) (paid int64, ok bool) {
-	account := r.session.account
-	if size <= freeResponse && account.MayBegin() {
-		return 0, true
-	}
-	paid = int64(buffer.Size(size))
-	return paid, r.reserve(paid, wait)
-}
 
 // reserve counts n octets of a response that is about to be made, once there is room for them; if it may not wait, at once.
 // It reports false, and has counted nothing, if the RPC has ended meanwhile. The caller gives them back.

@@ -1,9 +1,7 @@
 package runtime
 
 import (
-	"context"
 	"math"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,7 +12,6 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/buffer"
 	"github.com/gogreeter/gogreeter/runtime/internal/fields"
 	"github.com/gogreeter/gogreeter/runtime/internal/http2"
-	"github.com/gogreeter/gogreeter/runtime/internal/logtext"
 	"github.com/gogreeter/gogreeter/runtime/internal/wire"
 	"github.com/gogreeter/gogreeter/runtime/internal/work"
 )
@@ -60,6 +57,23 @@ type reply struct {
 	trailing    Metadata
 }
 
+// incoming is the request under way, as the reader cuts it out of content. The reader owns it, but for last.
+type incoming struct {
+	wire.Cutter
+	state requestState
+	asked bool                         // the place last is for its rest
+	paid  uint32                       // octets that the tab has for it
+	last  atomic.Pointer[largeRequest] // the last place in line; nil: there has been none. Stored by the reader.
+}
+
+// place is the place in line for the rest of the request under way; nil: that has not been asked for.
+func (in *incoming) place() *largeRequest {
+	if in.asked {
+		return in.last.Load()
+	}
+	return nil
+}
+
 // ending is how an RPC has ended, and what is to be done then.
 type ending struct {
 	outcome   outcome       // once it is over
@@ -83,14 +97,18 @@ func (r *rpc) HandleHead(_ *fields.Section, endStream bool) {
 	if r.def.hasTimeout {
 		began = time.Now() // what the generic handlers take counts
 	}
-	if r.def.refusal != nil {
+	switch {
+	case r.def.refusal != nil:
 		r.refuse(r.def.refusal)
-		return
-	}
-	r.session.shared.find(r.def, func(m *method, missing *refusal) {
-		r.method, r.missing = m, missing
+	case r.def.method != nil:
+		r.method = r.def.method
 		r.start(began, endStream)
-	})
+	default:
+		r.session.shared.askGeneric(r.def, func(m *method, missing *refusal) {
+			r.method, r.missing = m, missing
+			r.start(began, endStream)
+		})
+	}
 }
 
 // start makes an RPC of the request, or refuses it. With interceptors, all requests become RPCs in the same way and go to
@@ -101,7 +119,7 @@ func (r *rpc) start(began time.Time, endStream bool) {
 	case r.missing != nil && s.chain == nil:
 		r.refuse(r.missing)
 		return
-	case !s.admit():
+	case !r.admit():
 		r.refuse(limitExceeded)
 		return
 	}
@@ -127,6 +145,17 @@ func (r *rpc) start(began time.Time, endStream bool) {
 	}
 }
 
+// admit counts the RPC, and reports false if there are too many.
+func (r *rpc) admit() bool {
+	s := r.session.shared
+	limit := int64(s.limits.rpcs)
+	if s.active.Add(1) > limit && limit > 0 {
+		s.active.Add(-1)
+		return false
+	}
+	return true
+}
+
 // refuse answers a request that does not become an RPC. It does so at once, also in HTTP's terms: a client may keep its
 // request open until it is answered. What still comes of the request is declined (RFC 9113, Section 8.1) or, of a client that
 // speaks HTTP, thrown away.
@@ -149,10 +178,102 @@ func (r *rpc) refuse(why *refusal) {
 	r.session.h2.FlushAfterBatch()
 }
 
-// HandleClose implements http2.StreamHandler.
-func (r *rpc) HandleClose(err error) {
-	r.end(last{outcome: outcomeCancelled, gone: true})
-	r.stopReading()
+// HandleData implements http2.StreamHandler: it cuts the content into messages.
+func (r *rpc) HandleData(data []byte, endStream bool) {
+	if !r.in.state.ignored() && r.state.isEnding() {
+		r.stopReading() // its handler has ended it
+	}
+	for len(data) > 0 && !r.in.state.ignored() {
+		var done bool
+		var err error
+		data, done, err = r.in.Feed(data, r.session.shared.limits.received, r.def.compression, r.stream.Window)
+		r.payForRequest()
+		switch {
+		case err != nil:
+			r.failFromReader(outcomeOf(err))
+		case done:
+			r.deliver(r.requestArrived())
+		case !endStream && r.in.Missing() > 0:
+			r.expectRest()
+		}
+	}
+	if endStream && !r.in.state.ignored() {
+		r.endRequests()
+	}
+	if r.in.state.ignored() && !endStream && !r.state.hasBegun() && r.stream.Consumed(len(data)) {
+		r.session.h2.FlushAfterBatch() // what was refused is read to its end
+	}
+}
+
+// HandleTrailers implements http2.StreamHandler: a client's trailers say nothing but that there is no more.
+func (r *rpc) HandleTrailers(*fields.Section) { r.HandleData(nil, true) }
+
+// deliver takes a message that is complete.
+func (r *rpc) deliver(m message) {
+	r.in.state.message()
+	intercepted := r.session.shared.chain != nil
+	if r.in.state.several() && intercepted {
+		r.queueRequests()
+	}
+	switch {
+	case r.queued:
+		r.enqueue(m)
+	case r.in.state.several(): // at once: the client may go on for ever
+		r.failFromReader(notOneRequest(r.def.path))
+	default:
+		r.request = m
+		if !intercepted && r.stream.Consumed(wire.PrefixLen+len(m.data)) {
+			r.session.h2.FlushAfterBatch()
+		}
+	}
+}
+
+// enqueue gives the handler a message, unless the RPC is over.
+func (r *rpc) enqueue(m message) {
+	r.mu.Lock()
+	if r.state.isOver() {
+		r.mu.Unlock()
+		r.tab.took(m)
+		return
+	}
+	r.requests.add(m, &r.tab)
+	arrived := r.requests.arrived
+	r.mu.Unlock()
+	if arrived != nil {
+		arrived.Broadcast() // without mu, which the handler is going to lock
+	}
+}
+
+// queueRequests has requests queued from now on, those included that have come.
+func (r *rpc) queueRequests() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.queued {
+		return
+	}
+	r.queued, r.requests.complete = true, r.in.state.finished()
+	if r.request.data != nil && !r.state.isOver() {
+		r.requests.waiting = append(r.requests.waiting, r.request)
+	}
+	r.request = message{}
+}
+
+// endRequests is called when the client has half-closed.
+func (r *rpc) endRequests() {
+	r.in.state.finish()
+	switch {
+	case r.in.Partial():
+		r.failFromReader(outcome{Code: codes.Internal, Message: "the request ended in the middle of a message"})
+	case r.queued:
+		r.mu.Lock()
+		r.requests.finish()
+		r.mu.Unlock()
+	case r.session.shared.chain != nil: // see endBatch
+	case !r.in.state.one():
+		r.failFromReader(notOneRequest(r.def.path))
+	default:
+		r.dispatch()
+	}
 }
 
 // dispatch hands the RPC to where its handler runs.
@@ -162,66 +283,35 @@ func (r *rpc) dispatch() {
 	}
 }
 
-// Flusher implements work.Task.
-func (r *rpc) Flusher() work.Flusher { return r.session.h2 }
-
-// Run implements work.Task: it runs the handler.
-func (r *rpc) Run(w *work.Worker) {
-	if r.awaits() {
-		return
+// endBatch implements dispatched: it is called with the end of the batch in which an RPC began that goes to interceptors now. If its method has one
+// request, and that has not come as a whole or is not the only one, this is for the interceptors to learn before it is for
+// the client: what comes is queued until a handler asks for it. The usual request is complete, and needs no queue.
+func (r *rpc) endBatch() {
+	if !r.in.state.one() || !r.in.state.finished() {
+		r.queueRequests()
 	}
-	if !r.begin() {
-		r.release() // its deadline passed, or the client gave up, before its turn came
-		return
-	}
-	if r.def.hasTimeout && !time.Now().Before(r.deadline) { // and the alarm has not come round to it
-		r.release()
-		r.abort(outcomeDeadline, context.DeadlineExceeded)
-		return
-	}
-	var response encoded
-	defer func() { r.session.giveBack(response.paid) }()
-	safely(func() {
-		var err error
-		response, err = r.answer(w)
-		r.release() // before the client can know that there is room for another RPC
-		r.complete(w, &response, err)
-	}, func(reason any) {
-		r.release()
-		r.recovered(reason)
-	})
 }
 
-// answer runs the handler, within the interceptors if there are any. It returns the response of a method with one, encoded.
-func (r *rpc) answer(w *work.Worker) (encoded, error) {
-	if next := r.session.shared.chain; next != nil {
-		return r.intercepted(w, next)
-	}
-	message, err := r.method.behavior(r, r)
-	if err != nil || r.method.responseStreaming {
-		return encoded{}, err
-	}
-	return r.encode(r, w, r.method.responses, message)
+// failFromReader ends the RPC because of something wrong with the request.
+func (r *rpc) failFromReader(o outcome) {
+	r.stopReading()
+	r.session.h2.FlushAfterBatch()
+	r.end(last{outcome: o})
 }
 
-// recovered ends the RPC of a handler that did not return. reason is nil if it called runtime.Goexit.
-func (r *rpc) recovered(reason any) {
-	text := panicText(reason)
-	defer r.end(last{outcome: outcome{Code: codes.Unknown, Message: "Exception calling application: " + text}})
-	r.session.shared.logger.Error("Exception calling application", "method", logtext.Cut(r.def.path), "panic", logtext.Cut(text),
-		"stack", string(debug.Stack()))
+// HandleClose implements http2.StreamHandler.
+func (r *rpc) HandleClose(err error) {
+	r.end(last{outcome: outcomeCancelled, gone: true})
+	r.stopReading()
 }
 
-// release is called when no handler runs any more or will.
-func (r *rpc) release() {
-	first, finishes := r.state.release()
-	if finishes {
-		r.finish()
-	}
-	if first {
-		r.session.shared.active.Add(-1)
-		r.session.account.End(budget.Handlers)
-	}
+// stopReading drops the request under way, once the RPC is over: its handler may go on for long, or not have begun.
+func (r *rpc) stopReading() {
+	r.in.state.ignore()
+	r.in.Drop()
+	r.tab.giveBack(int64(r.in.paid))
+	r.in.last.Load().drop()
+	r.in.Cutter, r.in.paid, r.in.asked = wire.Cutter{}, 0, false
 }
 
 // HandleRemoved implements http2.StreamHandler.
@@ -238,146 +328,89 @@ func (r *rpc) finish() {
 	r.in.last.Load().drop()
 }
 
-// begin reports whether the RPC can go on: to its interceptors or, if there are none, to its handler.
-func (r *rpc) begin() bool {
-	if r.session.shared.chain != nil {
-		return !r.state.isEnding()
-	}
-	return r.state.enter(r.session.queueOf(r.method).Bounded())
-}
-
-// last is what an RPC ends with.
-type last struct {
-	outcome  outcome // its status
-	cause    error   // what the context's Err returns from then on; nil: context.Canceled
-	response []byte  // its only response, encoded; nil: there is none
-	paid     int64   // octets that are reserved for the response
-	discard  bool    // what waits of earlier responses is not sent
-	gone     bool    // its stream is, so nothing can be sent
-}
-
-// abort ends an RPC whose handler may be anywhere, in the middle of sending a message included.
-func (r *rpc) abort(o outcome, cause error) {
-	if r.state.hasBegun() {
-		r.end(last{outcome: o, cause: cause, discard: true})
-	}
-}
-
-// end ends the RPC, unless it is over. All ends come here. What it makes due is done without mu: it may call the application,
-// or need other locks. It reports whether the response has become the transport's.
-func (r *rpc) end(l last) (handedOver bool) {
-	r.mu.Lock()
-	if r.state.isOver() {
-		r.mu.Unlock()
-		return false
-	}
-	if !l.gone {
-		var fits bool
-		if handedOver, fits = r.sendLastLocked(&l); !fits {
-			l.outcome, l.cause = outcomeOversize, nil
-			defer r.tooLarge() // last, since the log may end the goroutine
+// expectRest asks the client for the rest of the request under way, as soon as there is room for it. The reader calls it
+// whenever a part has come.
+func (r *rpc) expectRest() {
+	size := len(r.in.Data()) + r.in.Missing()
+	if !isLarge(size) {
+		if r.stream.Expect(0, r.in.Missing()) {
+			r.session.h2.FlushAfterBatch()
 		}
-	}
-	releases := r.overLocked(&l)
-	after, m, beginning := r.ending.after, r.method, r.ending.beginning
-	r.ending.after, r.ending.beginning = nil, nil
-	r.mu.Unlock()
-	after.call(r.session.shared, r.def.path)
-	r.count(m, l.outcome.Code)
-	if releases {
-		r.release()
-	}
-	if beginning != nil && r.session.account.Drop(beginning) {
-		r.redispatch() // it has waited long enough to find out that it is over
-	}
-	return handedOver
-}
-
-// overLocked makes the RPC over, and tells those that wait. What the reader has of the request under way stays until it looks,
-// or until the RPC is finished; but what was reserved for the rest of it is not needed, whatever still comes.
-func (r *rpc) overLocked(l *last) (releases bool) {
-	r.ending.outcome, r.ending.cause = l.outcome, l.cause
-	if l.cause == nil {
-		r.ending.cause = context.Canceled
-	}
-	releases = r.state.end()
-	r.requests.drop(&r.tab)
-	r.in.last.Load().drop()
-	if r.ending.done != nil {
-		close(r.ending.done)
-	}
-	r.requests.signal()
-	return releases
-}
-
-// count counts the RPC under its method.
-func (r *rpc) count(m *method, code codes.Code) {
-	if m != nil {
-		m.counters.add(code)
 		return
 	}
-	r.session.shared.rejected.add(code)
-}
-
-// intercepted runs the interceptors, and returns what answer does.
-func (r *rpc) intercepted(w *work.Worker, chain Next) (encoded, error) {
-	path := r.def.path
-	r.call = &Call{rpc: r, sent: path, path: path, method: r.method, missing: r.missing, worker: w, logger: r.session.shared.logger}
-	return r.call.run(r, chain)
-}
-
-// lookUp implements intercepted.
-func (r *rpc) lookUp(path string) *method { return r.session.shared.table.Load().methods[path] }
-
-// setMethod implements intercepted.
-func (r *rpc) setMethod(m *method) {
-	if r.method != m { // only the worker writes it
-		r.mu.Lock()
-		r.method = m
-		r.mu.Unlock()
+	if v := r.in.place(); v != nil {
+		v.missing.Store(int64(r.in.Missing()))
+		return
 	}
+	if r.in.state.one() && !r.queued {
+		if r.session.shared.chain == nil { // there is no need to wait for its end
+			r.failFromReader(notOneRequest(r.def.path))
+			return
+		}
+		r.queueRequests()
+	}
+	v := &largeRequest{of: r, session: r.session, stream: &r.stream, size: size, asked: time.Now()}
+	v.missing.Store(int64(r.in.Missing()))
+	r.in.last.Store(v)
+	r.in.asked = true
+	v.ask(int64(buffer.Size(size)) - int64(r.in.paid))
 }
 
-// shortenDeadline implements intercepted.
-func (r *rpc) shortenDeadline(deadline time.Time) {
+// isEnding implements awaiting.
+func (r *rpc) isEnding() bool { return r.state.isEnding() }
+
+// urgency implements awaiting. A handler that waits for the request may be what the handlers wait for whose requests fill the
+// account, or may occupy the worker that these need. A request without which no handler begins has its turn after a while: it
+// keeps no worker from others, and will not stay for long once it has one.
+func (r *rpc) urgency(waited bool) budget.Urgency {
 	r.mu.Lock()
-	earlier := !r.state.isOver() && (r.deadline.IsZero() || deadline.Before(r.deadline))
-	if earlier {
-		r.deadline = deadline
+	defer r.mu.Unlock()
+	starves := r.requests.starving && !r.state.isOver() && r.requests.isEmpty()
+	switch {
+	case starves && r.state.hasEntered():
+		return budget.Pressing
+	case (starves && r.method != nil && !r.method.requestStreaming || !r.queued) && waited:
+		return budget.Due
 	}
-	r.mu.Unlock()
-	if earlier {
-		r.session.deadlines.watch(deadline)
+	return budget.CanWait
+}
+
+// payForRequest counts the memory of the request under way, as far as it has grown. The reader calls it.
+func (r *rpc) payForRequest() {
+	size := int64(cap(r.in.Data()))
+	if size <= freeRequest || size <= int64(r.in.paid) {
+		return
+	}
+	r.takeClaim()
+	if more := size - int64(r.in.paid); more > 0 {
+		r.tab.charge(more)
+		r.in.paid = uint32(size)
 	}
 }
 
-// handle implements intercepted: it runs the handler once there is something to do, and room among those that run. It waits
-// for the request first: one that never comes must not take a place from others.
-func (r *rpc) handle(ctx context.Context, m *method, path string) (response any, ran bool, err error) {
-	bound := r.session.boundOf(m)
-	if bound == nil && !r.state.enter(false) {
-		return nil, false, r.endError()
+// takeClaim makes what the claim was granted part of what has been paid for the request under way.
+func (r *rpc) takeClaim() {
+	v := r.in.place()
+	if v == nil {
+		return
 	}
-	if r.queued && !m.requestStreaming {
-		if r.request, err = r.onlyMessage(path); err != nil {
-			return nil, false, err
-		}
+	if n := r.session.account.Take(&v.claim); n > 0 {
+		r.tab.add(n)
+		r.in.paid += uint32(n)
 	}
-	if bound != nil {
-		if !bound.Take(r) {
-			return nil, false, r.endError()
-		}
-		defer r.leave(bound)
-		if !r.state.enter(true) {
-			return nil, false, r.endError()
-		}
-	}
-	response, err = m.behavior(ctx, r)
-	return response, true, err
 }
 
-// leave gives up the place of a handler that has ended.
-func (r *rpc) leave(bound *work.Bound) {
-	r.state.leave()
-	bound.Give()
+// requestArrived makes a request of the one under way.
+func (r *rpc) requestArrived() message {
+	var claim *budget.Claim
+	if v := r.in.place(); v != nil {
+		v.missing.Store(0)
+		claim = &v.claim
+		r.session.account.Leave(claim)
+		r.takeClaim()
+	}
+	m := message{paid: r.in.paid, claim: claim}
+	m.data, m.compressed = r.in.Take()
+	r.in.paid, r.in.asked = 0, false
+	return m
 }

@@ -44,16 +44,6 @@ type limits struct {
 	compression Compression // of responses, unless the RPC says otherwise
 }
 
-// admit counts a new RPC, and reports false if there are too many.
-func (s *shared) admit() bool {
-	limit := int64(s.limits.rpcs)
-	if s.active.Add(1) > limit && limit > 0 {
-		s.active.Add(-1)
-		return false
-	}
-	return true
-}
-
 // queued returns how many RPCs wait for one of a bounded number of handlers to end: Options.Workers, or an Executor's.
 func (s *shared) queued() (n int) {
 	if s.bound != nil {
