@@ -10,10 +10,6 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// GeneratedCodeVersion1 is the handshake between generated code and this package. A generated file refers to the
-// newest such constant it needs, so that a runtime that is too old for it is a compile error that names the remedy.
-const GeneratedCodeVersion1 = true
-
 // Registrar is what a generated Add<Service>ToServer function adds its methods to; [Server] implements it.
 type Registrar interface {
 	// AddService adds the methods of a service to the dispatch dictionary.

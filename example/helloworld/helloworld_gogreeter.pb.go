@@ -8,14 +8,12 @@ import (
 	"errors"
 
 	"github.com/gogreeter/gogreeter/runtime"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 )
 
 // This is a compile-time assertion: the generated code below needs a runtime package that knows this version of it.
-// If the compiler says that GeneratedCodeVersion1 is undefined, update the runtime:
+// If the compiler says that GeneratedCodeVersion2 is undefined, update the runtime:
 // go get github.com/gogreeter/gogreeter@latest
-const _ = runtime.GeneratedCodeVersion1
+const _ = runtime.GeneratedCodeVersion2
 
 // Greeter_service is the full name of the service helloworld.Greeter.
 const Greeter_service = "helloworld.Greeter"
@@ -27,16 +25,6 @@ const (
 	Greeter_method_CollectHellos       = "/helloworld.Greeter/CollectHellos"
 	Greeter_method_SayHelloBidiStream  = "/helloworld.Greeter/SayHelloBidiStream"
 )
-
-// Greeter_methods returns the full names of the methods of helloworld.Greeter, in the order of the .proto file.
-func Greeter_methods() []string {
-	return []string{
-		Greeter_method_SayHello,
-		Greeter_method_SayHelloStreamReply,
-		Greeter_method_CollectHellos,
-		Greeter_method_SayHelloBidiStream,
-	}
-}
 
 // GreeterServicer is what an implementation of the service helloworld.Greeter provides.
 //
@@ -61,22 +49,22 @@ type UnimplementedGreeterServicer struct{}
 
 // SayHello answers UNIMPLEMENTED.
 func (UnimplementedGreeterServicer) SayHello(ctx context.Context, request *HelloRequest) (*HelloReply, error) {
-	return nil, status.Error(codes.Unimplemented, "Method not implemented!")
+	return nil, runtime.Unimplemented()
 }
 
 // SayHelloStreamReply answers UNIMPLEMENTED.
 func (UnimplementedGreeterServicer) SayHelloStreamReply(ctx context.Context, request *HelloRequest, replies runtime.ResponseStream[HelloReply]) error {
-	return status.Error(codes.Unimplemented, "Method not implemented!")
+	return runtime.Unimplemented()
 }
 
 // CollectHellos answers UNIMPLEMENTED.
 func (UnimplementedGreeterServicer) CollectHellos(ctx context.Context, requests runtime.RequestIterator[HelloRequest]) (*HelloReply, error) {
-	return nil, status.Error(codes.Unimplemented, "Method not implemented!")
+	return nil, runtime.Unimplemented()
 }
 
 // SayHelloBidiStream answers UNIMPLEMENTED.
 func (UnimplementedGreeterServicer) SayHelloBidiStream(ctx context.Context, requests runtime.RequestIterator[HelloRequest], replies runtime.ResponseStream[HelloReply]) error {
-	return status.Error(codes.Unimplemented, "Method not implemented!")
+	return runtime.Unimplemented()
 }
 
 // AddGreeterToServer adds the methods of servicer to server's dispatch dictionary, as helloworld.Greeter.

@@ -8,14 +8,12 @@ import (
 	"errors"
 
 	"github.com/gogreeter/gogreeter/runtime"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 )
 
 // This is a compile-time assertion: the generated code below needs a runtime package that knows this version of it.
-// If the compiler says that GeneratedCodeVersion1 is undefined, update the runtime:
+// If the compiler says that GeneratedCodeVersion2 is undefined, update the runtime:
 // go get github.com/gogreeter/gogreeter@latest
-const _ = runtime.GeneratedCodeVersion1
+const _ = runtime.GeneratedCodeVersion2
 
 // RouteGuide_service is the full name of the service routeguide.RouteGuide.
 const RouteGuide_service = "routeguide.RouteGuide"
@@ -27,16 +25,6 @@ const (
 	RouteGuide_method_RecordRoute  = "/routeguide.RouteGuide/RecordRoute"
 	RouteGuide_method_RouteChat    = "/routeguide.RouteGuide/RouteChat"
 )
-
-// RouteGuide_methods returns the full names of the methods of routeguide.RouteGuide, in the order of the .proto file.
-func RouteGuide_methods() []string {
-	return []string{
-		RouteGuide_method_GetFeature,
-		RouteGuide_method_ListFeatures,
-		RouteGuide_method_RecordRoute,
-		RouteGuide_method_RouteChat,
-	}
-}
 
 // RouteGuideServicer is what an implementation of the service routeguide.RouteGuide provides.
 //
@@ -61,22 +49,22 @@ type UnimplementedRouteGuideServicer struct{}
 
 // GetFeature answers UNIMPLEMENTED.
 func (UnimplementedRouteGuideServicer) GetFeature(ctx context.Context, request *Point) (*Feature, error) {
-	return nil, status.Error(codes.Unimplemented, "Method not implemented!")
+	return nil, runtime.Unimplemented()
 }
 
 // ListFeatures answers UNIMPLEMENTED.
 func (UnimplementedRouteGuideServicer) ListFeatures(ctx context.Context, request *Rectangle, replies runtime.ResponseStream[Feature]) error {
-	return status.Error(codes.Unimplemented, "Method not implemented!")
+	return runtime.Unimplemented()
 }
 
 // RecordRoute answers UNIMPLEMENTED.
 func (UnimplementedRouteGuideServicer) RecordRoute(ctx context.Context, requests runtime.RequestIterator[Point]) (*RouteSummary, error) {
-	return nil, status.Error(codes.Unimplemented, "Method not implemented!")
+	return nil, runtime.Unimplemented()
 }
 
 // RouteChat answers UNIMPLEMENTED.
 func (UnimplementedRouteGuideServicer) RouteChat(ctx context.Context, requests runtime.RequestIterator[RouteNote], replies runtime.ResponseStream[RouteNote]) error {
-	return status.Error(codes.Unimplemented, "Method not implemented!")
+	return runtime.Unimplemented()
 }
 
 // AddRouteGuideToServer adds the methods of servicer to server's dispatch dictionary, as routeguide.RouteGuide.

@@ -53,12 +53,15 @@ func TestAdd(t *testing.T) {
 	if s.Name != "test.v1.Cardinalities" || string(s.Descriptor.FullName()) != Cardinalities_service {
 		t.Errorf("name %q, descriptor %v", s.Name, s.Descriptor)
 	}
-	for i, name := range []string{"Unary", "Download", "Upload", "Chat"} {
+	for name, path := range map[string]string{
+		"Unary": Cardinalities_method_Unary, "Download": Cardinalities_method_Download,
+		"Upload": Cardinalities_method_Upload, "Chat": Cardinalities_method_Chat,
+	} {
 		if s.Methods[name] == nil {
 			t.Errorf("no handler of %s", name)
 		}
-		if got, want := Cardinalities_methods()[i], "/test.v1.Cardinalities/"+name; got != want {
-			t.Errorf("method name %q, want %q", got, want)
+		if want := "/test.v1.Cardinalities/" + name; path != want {
+			t.Errorf("method name %q, want %q", path, want)
 		}
 	}
 	if len(s.Methods) != 4 {

@@ -104,7 +104,7 @@ func TestGoldens(t *testing.T) {
 			}
 			for name, content := range got {
 				if strings.HasSuffix(name, "_gogreeter.pb.go") || strings.HasSuffix(name, "_gogreeter_fake.pb.go") {
-					if !strings.Contains(content, ".GeneratedCodeVersion1\n") {
+					if !strings.Contains(content, ".GeneratedCodeVersion2\n") {
 						t.Errorf("%s compiles with a runtime that is too old for it", name)
 					}
 				}

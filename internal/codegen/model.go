@@ -56,7 +56,6 @@ type Service struct {
 	Fake          string
 	FakeRequests  string
 	NameConstant  string
-	MethodNames   string
 
 	source *protogen.Service
 }
@@ -177,7 +176,6 @@ func newService(f *File, index int, source *protogen.Service, o *options) *Servi
 		Fake:          "Fake" + name + "Servicer",
 		FakeRequests:  "fake" + name + "Requests",
 		NameConstant:  name + "_service",
-		MethodNames:   name + "_methods",
 		source:        source,
 	}
 	s.Deprecation = deprecation(s)

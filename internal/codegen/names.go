@@ -9,7 +9,7 @@ import (
 func (s *Service) declarations() []string {
 	var names []string
 	if s.File.Servicers {
-		names = append(names, s.Servicer, s.Unimplemented, s.NameConstant, s.MethodNames)
+		names = append(names, s.Servicer, s.Unimplemented, s.NameConstant)
 	}
 	if s.File.Registrars {
 		names = append(names, s.Registrar)

@@ -22,14 +22,12 @@ import (
 	"errors"
 
 	"github.com/gogreeter/gogreeter/runtime"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 )
 
 // This is a compile-time assertion: the generated code below needs a runtime package that knows this version of it.
-// If the compiler says that GeneratedCodeVersion1 is undefined, update the runtime:
+// If the compiler says that GeneratedCodeVersion2 is undefined, update the runtime:
 // go get github.com/gogreeter/gogreeter@latest
-const _ = runtime.GeneratedCodeVersion1
+const _ = runtime.GeneratedCodeVersion2
 
 // ConformanceService_service is the full name of the service connectrpc.conformance.v1.ConformanceService.
 const ConformanceService_service = "connectrpc.conformance.v1.ConformanceService"
@@ -43,18 +41,6 @@ const (
 	ConformanceService_method_Unimplemented   = "/connectrpc.conformance.v1.ConformanceService/Unimplemented"
 	ConformanceService_method_IdempotentUnary = "/connectrpc.conformance.v1.ConformanceService/IdempotentUnary"
 )
-
-// ConformanceService_methods returns the full names of the methods of connectrpc.conformance.v1.ConformanceService, in the order of the .proto file.
-func ConformanceService_methods() []string {
-	return []string{
-		ConformanceService_method_Unary,
-		ConformanceService_method_ServerStream,
-		ConformanceService_method_ClientStream,
-		ConformanceService_method_BidiStream,
-		ConformanceService_method_Unimplemented,
-		ConformanceService_method_IdempotentUnary,
-	}
-}
 
 // ConformanceServiceServicer is what an implementation of the service connectrpc.conformance.v1.ConformanceService provides.
 //
@@ -187,32 +173,32 @@ type UnimplementedConformanceServiceServicer struct{}
 
 // Unary answers UNIMPLEMENTED.
 func (UnimplementedConformanceServiceServicer) Unary(ctx context.Context, request *UnaryRequest) (*UnaryResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "Method not implemented!")
+	return nil, runtime.Unimplemented()
 }
 
 // ServerStream answers UNIMPLEMENTED.
 func (UnimplementedConformanceServiceServicer) ServerStream(ctx context.Context, request *ServerStreamRequest, replies runtime.ResponseStream[ServerStreamResponse]) error {
-	return status.Error(codes.Unimplemented, "Method not implemented!")
+	return runtime.Unimplemented()
 }
 
 // ClientStream answers UNIMPLEMENTED.
 func (UnimplementedConformanceServiceServicer) ClientStream(ctx context.Context, requests runtime.RequestIterator[ClientStreamRequest]) (*ClientStreamResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "Method not implemented!")
+	return nil, runtime.Unimplemented()
 }
 
 // BidiStream answers UNIMPLEMENTED.
 func (UnimplementedConformanceServiceServicer) BidiStream(ctx context.Context, requests runtime.RequestIterator[BidiStreamRequest], replies runtime.ResponseStream[BidiStreamResponse]) error {
-	return status.Error(codes.Unimplemented, "Method not implemented!")
+	return runtime.Unimplemented()
 }
 
 // Unimplemented answers UNIMPLEMENTED.
 func (UnimplementedConformanceServiceServicer) Unimplemented(ctx context.Context, request *UnimplementedRequest) (*UnimplementedResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "Method not implemented!")
+	return nil, runtime.Unimplemented()
 }
 
 // IdempotentUnary answers UNIMPLEMENTED.
 func (UnimplementedConformanceServiceServicer) IdempotentUnary(ctx context.Context, request *IdempotentUnaryRequest) (*IdempotentUnaryResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "Method not implemented!")
+	return nil, runtime.Unimplemented()
 }
 
 // AddConformanceServiceToServer adds the methods of servicer to server's dispatch dictionary, as connectrpc.conformance.v1.ConformanceService.

@@ -8,14 +8,12 @@ import (
 	"errors"
 
 	"github.com/gogreeter/gogreeter/runtime"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 )
 
 // This is a compile-time assertion: the generated code below needs a runtime package that knows this version of it.
-// If the compiler says that GeneratedCodeVersion1 is undefined, update the runtime:
+// If the compiler says that GeneratedCodeVersion2 is undefined, update the runtime:
 // go get github.com/gogreeter/gogreeter@latest
-const _ = runtime.GeneratedCodeVersion1
+const _ = runtime.GeneratedCodeVersion2
 
 // Health_service is the full name of the service gogreeter.health.v1.Health.
 const Health_service = "gogreeter.health.v1.Health"
@@ -26,15 +24,6 @@ const (
 	Health_method_List  = "/gogreeter.health.v1.Health/List"
 	Health_method_Watch = "/gogreeter.health.v1.Health/Watch"
 )
-
-// Health_methods returns the full names of the methods of gogreeter.health.v1.Health, in the order of the .proto file.
-func Health_methods() []string {
-	return []string{
-		Health_method_Check,
-		Health_method_List,
-		Health_method_Watch,
-	}
-}
 
 // HealthServicer is what an implementation of the service gogreeter.health.v1.Health provides.
 //
@@ -56,17 +45,17 @@ type UnimplementedHealthServicer struct{}
 
 // Check answers UNIMPLEMENTED.
 func (UnimplementedHealthServicer) Check(ctx context.Context, request *HealthCheckRequest) (*HealthCheckResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "Method not implemented!")
+	return nil, runtime.Unimplemented()
 }
 
 // List answers UNIMPLEMENTED.
 func (UnimplementedHealthServicer) List(ctx context.Context, request *HealthListRequest) (*HealthListResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "Method not implemented!")
+	return nil, runtime.Unimplemented()
 }
 
 // Watch answers UNIMPLEMENTED.
 func (UnimplementedHealthServicer) Watch(ctx context.Context, request *HealthCheckRequest, replies runtime.ResponseStream[HealthCheckResponse]) error {
-	return status.Error(codes.Unimplemented, "Method not implemented!")
+	return runtime.Unimplemented()
 }
 
 // AddHealthToServer adds the methods of servicer to server's dispatch dictionary, as gogreeter.health.v1.Health.

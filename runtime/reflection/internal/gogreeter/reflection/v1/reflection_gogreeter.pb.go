@@ -8,14 +8,12 @@ import (
 	"errors"
 
 	"github.com/gogreeter/gogreeter/runtime"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 )
 
 // This is a compile-time assertion: the generated code below needs a runtime package that knows this version of it.
-// If the compiler says that GeneratedCodeVersion1 is undefined, update the runtime:
+// If the compiler says that GeneratedCodeVersion2 is undefined, update the runtime:
 // go get github.com/gogreeter/gogreeter@latest
-const _ = runtime.GeneratedCodeVersion1
+const _ = runtime.GeneratedCodeVersion2
 
 // ServerReflection_service is the full name of the service gogreeter.reflection.v1.ServerReflection.
 const ServerReflection_service = "gogreeter.reflection.v1.ServerReflection"
@@ -24,13 +22,6 @@ const ServerReflection_service = "gogreeter.reflection.v1.ServerReflection"
 const (
 	ServerReflection_method_ServerReflectionInfo = "/gogreeter.reflection.v1.ServerReflection/ServerReflectionInfo"
 )
-
-// ServerReflection_methods returns the full names of the methods of gogreeter.reflection.v1.ServerReflection, in the order of the .proto file.
-func ServerReflection_methods() []string {
-	return []string{
-		ServerReflection_method_ServerReflectionInfo,
-	}
-}
 
 // ServerReflectionServicer is what an implementation of the service gogreeter.reflection.v1.ServerReflection provides.
 //
@@ -46,7 +37,7 @@ type UnimplementedServerReflectionServicer struct{}
 
 // ServerReflectionInfo answers UNIMPLEMENTED.
 func (UnimplementedServerReflectionServicer) ServerReflectionInfo(ctx context.Context, requests runtime.RequestIterator[ServerReflectionRequest], replies runtime.ResponseStream[ServerReflectionResponse]) error {
-	return status.Error(codes.Unimplemented, "Method not implemented!")
+	return runtime.Unimplemented()
 }
 
 // AddServerReflectionToServer adds the methods of servicer to server's dispatch dictionary, as gogreeter.reflection.v1.ServerReflection.
