@@ -2,10 +2,15 @@ package runtime
 
 import (
 	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 
 	"google.golang.org/grpc/metadata"
 
+	"github.com/gogreeter/gogreeter/runtime/internal/excerpt"
+	"github.com/gogreeter/gogreeter/runtime/internal/logtext"
 	"github.com/gogreeter/gogreeter/runtime/internal/wire"
 )
 
@@ -34,6 +39,18 @@ func Pairs(keysAndValues ...string) Metadata {
 	return md
 }
 
+// FromMD returns metadata in the form of package google.golang.org/grpc/metadata as Metadata. The keys are in alphabetical
+// order, since an MD has none, and in lower case.
+func FromMD(m metadata.MD) Metadata {
+	md := make(Metadata, 0, len(m))
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		for _, value := range m[key] {
+			md = append(md, Pair{strings.ToLower(key), value})
+		}
+	}
+	return md
+}
+
 // Get returns the first value of a key, whatever its case, or "".
 func (md Metadata) Get(key string) string {
 	key = strings.ToLower(key) // which keeps it where it is, if it is lower-case already
@@ -57,6 +74,21 @@ func (md Metadata) Values(key string) []string {
 	return values
 }
 
+// Only returns the pairs with the given keys, whatever their case, in their order: what a handler passes on to another server,
+// for example.
+func (md Metadata) Only(keys ...string) Metadata {
+	var only Metadata
+	for _, p := range md {
+		if slices.ContainsFunc(keys, func(key string) bool { return strings.ToLower(key) == p.Key }) {
+			only = append(only, p)
+		}
+	}
+	return only
+}
+
+// Clone returns a copy, which may be modified.
+func (md Metadata) Clone() Metadata { return slices.Clone(md) }
+
 // MD returns the metadata in the form of package google.golang.org/grpc/metadata.
 func (md Metadata) MD() metadata.MD {
 	m := make(metadata.MD, len(md))
@@ -75,3 +107,39 @@ func (md Metadata) Validate() error {
 	}
 	return nil
 }
+
+// String implements fmt.Stringer: it returns the metadata as a text for logs, such as `tenant="acme" authorization=***`. The
+// values of keys that look as if they held a secret are left out, and long texts are cut. What the metadata holds, all of it, a
+// range over it tells.
+func (md Metadata) String() string {
+	var b strings.Builder
+	for i, p := range md {
+		if b.Len() > logtext.Limit {
+			fmt.Fprintf(&b, " and %d more", len(md)-i)
+			break
+		}
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		if b.WriteString(excerpt.Of(p.Key)); p.secret() {
+			b.WriteString("=***")
+		} else {
+			fmt.Fprintf(&b, "=%q", excerpt.Of(p.Value))
+		}
+	}
+	return b.String()
+}
+
+// GoString implements fmt.GoStringer: %#v shows no more than %v does.
+func (md Metadata) GoString() string { return "runtime.Metadata{" + md.String() + "}" }
+
+// LogValue implements slog.LogValuer: logs show what String returns.
+func (md Metadata) LogValue() slog.Value { return slog.StringValue(md.String()) }
+
+// secret reports whether the value is one that logs must not show. It is better to hide what is none: the keys of secrets are
+// anybody's choice, as "x-auth-token", "cookie" and "x-api-key" are.
+func (p Pair) secret() bool {
+	return slices.ContainsFunc(secretWords, func(word string) bool { return strings.Contains(p.Key, word) })
+}
+
+var secretWords = []string{"auth", "cookie", "credential", "jwt", "key", "pass", "secret", "session", "signature", "token"}

@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	goruntime "runtime"
 	"slices"
 	"strings"
@@ -29,6 +30,85 @@ func TestMetadata_Accessors(t *testing.T) {
 	}
 	if got := md.MD(); !slices.Equal(got["a"], []string{"1", "3"}) || !slices.Equal(got["b"], []string{"2"}) || len(got) != 2 {
 		t.Errorf("MD made %v", got)
+	}
+}
+
+func TestFromMD(t *testing.T) {
+	for _, tt := range []struct {
+		md   metadata.MD
+		want Metadata
+	}{
+		{nil, Metadata{}},
+		{metadata.MD{"none": nil}, Metadata{}},
+		{metadata.MD{"b": {"2", "1"}, "A": {"3"}, "x-bin": {"\x00\xff"}}, Metadata{{"a", "3"}, {"b", "2"}, {"b", "1"}, {"x-bin", "\x00\xff"}}},
+	} {
+		if got := FromMD(tt.md); !slices.Equal(got, tt.want) {
+			t.Errorf("FromMD(%v) made %v, want %v", tt.md, got, tt.want)
+		}
+		for key, values := range FromMD(tt.md).MD() {
+			if got := tt.md[key]; key != "a" && !slices.Equal(got, values) { // which was in upper case
+				t.Errorf("there and back, %q is %q, was %q", key, values, got)
+			}
+		}
+	}
+}
+
+func TestMetadata_Only(t *testing.T) {
+	md := Pairs("a", "1", "b", "2", "a", "3", "c", "4")
+	for _, tt := range []struct {
+		keys []string
+		want Metadata
+	}{
+		{nil, nil},
+		{[]string{"d"}, nil},
+		{[]string{"b"}, Pairs("b", "2")},
+		{[]string{"C", "A"}, Pairs("a", "1", "a", "3", "c", "4")},
+	} {
+		if got := md.Only(tt.keys...); !slices.Equal(got, tt.want) {
+			t.Errorf("Only(%q) returned %v, want %v", tt.keys, got, tt.want)
+		}
+	}
+}
+
+// TestMetadata_Clone shares nothing with what was cloned.
+func TestMetadata_Clone(t *testing.T) {
+	md := Pairs("a", "1")
+	clone := md.Clone()
+	clone[0].Value = "2"
+	if md.Get("a") != "1" || clone.Get("a") != "2" || Metadata(nil).Clone() != nil {
+		t.Errorf("the original is %v, the clone %v", md, clone)
+	}
+}
+
+// TestMetadata_Printed shows no secret, however it is printed, and is bounded whatever a client has sent.
+func TestMetadata_Printed(t *testing.T) {
+	const secret = "s3cr3t"
+	long := strings.Repeat("x", 5000)
+	for _, tt := range []struct {
+		md   Metadata
+		want string
+	}{
+		{nil, ""},
+		{Pairs("a", "1", "b-bin", "\x00\xff", "a", `q"`), `a="1" b-bin="\x00\xff" a="q\""`},
+		{Pairs("Authorization", secret, "tenant", "acme"), `authorization=*** tenant="acme"`},
+		{Pairs("proxy-authorization", secret, "x-auth", secret, "cookie", secret), `proxy-authorization=*** x-auth=*** cookie=***`},
+		{Pairs("x-api-key", secret, "token-bin", secret, "set-cookie", secret), `x-api-key=*** token-bin=*** set-cookie=***`},
+		{Pairs("password", secret, "client-secret", secret, "session-id", secret), `password=*** client-secret=*** session-id=***`},
+		{Pairs("a", long), `a="` + long[:64] + `..."`},
+		{Pairs(long, "1"), long[:64] + `...="1"`},
+		{slices.Repeat(Pairs("a", long), 9), strings.TrimSuffix(strings.Repeat(`a="`+long[:64]+`..." `, 8), " ") + " and 1 more"},
+	} {
+		if got := tt.md.String(); got != tt.want {
+			t.Errorf("String returned %s, want %s", got, tt.want)
+		}
+		var logged strings.Builder
+		slog.New(slog.NewJSONHandler(&logged, nil)).Info("called", "metadata", tt.md)
+		slog.New(slog.NewTextHandler(&logged, nil)).Info("called", "metadata", tt.md)
+		for _, text := range []string{fmt.Sprintf("%v %+v %#v %q %s", tt.md, tt.md, tt.md, tt.md, tt.md), logged.String()} {
+			if strings.Contains(text, secret) {
+				t.Errorf("a secret is printed: %s", text)
+			}
+		}
 	}
 }
 
