@@ -34,7 +34,7 @@ var companions = []group{
 		{name: "a deadline of the client's is longer than Max", file: "deadline.go", old: "		if bound > 0 {\n", new: "		if _, ok := ctx.Deadline(); !ok && bound > 0 {\n", tests: "TestDeadline"},
 		{name: "Default is for RPCs with a deadline too", file: "deadline.go", old: "if _, ok := ctx.Deadline(); !ok && options.Default > 0", new: "if options.Default > 0", tests: "TestDeadline"},
 		{name: "a panic is answered with OK if the hook says nothing", file: "recovery.go", old: "				panic(reason)\n", new: "				return\n", tests: "TestRecovery"},
-		{name: "an error's text is told that carries no status", file: "recovery.go", old: "	return status.Error(codes.Internal, \"internal error\")\n", new: "	return status.Error(codes.Internal, err.Error())\n", tests: "TestErrors"},
+		{name: "an error's text is told that carries no status", file: "recovery.go", old: "	return status.Error(codes.Internal, \"internal error\")\n", new: "	return status.Error(codes.Internal, err.Error())\n", tests: "TestMaskErrors"},
 	}},
 	{"runtime/authcontext", []mutant{
 		{name: "a certificate with two URIs has a SPIFFE ID", file: "names.go", old: "len(certificate.URIs) != 1 ||", new: "len(certificate.URIs) == 0 ||", tests: "TestFacts_WithMutualTLS"},

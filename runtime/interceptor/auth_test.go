@@ -155,7 +155,7 @@ func TestInterceptors_SeeStreams(t *testing.T) {
 	c := serve(t, echo,
 		interceptor.Logging(interceptor.LoggingOptions{Logger: (&logBuffer{}).logger()}),
 		interceptor.Recovery(interceptor.RecoveryOptions{}),
-		interceptor.Errors(interceptor.ErrorsOptions{}),
+		interceptor.MaskErrors(interceptor.MaskErrorsOptions{}),
 		interceptor.Deadline(interceptor.DeadlineOptions{}),
 		interceptor.ConcurrencyLimit(interceptor.ConcurrencyLimitOptions{}),
 		interceptor.RateLimit(interceptor.RateLimitOptions{}),

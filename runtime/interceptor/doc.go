@@ -7,7 +7,7 @@
 //	}}
 //
 // The first is outermost, so that Logging reports what the others answer. Each has a constructor and a struct of options
-// whose zero value is right; each can be confined to some methods by [Select]. They see RPCs of all four cardinalities
+// whose zero value is right; each can be confined to some methods by [Select] and [Except]. They see RPCs of all four cardinalities
 // alike, and RPCs for methods that do not exist.
 //
 // Validation of requests by protovalidate is in the module next door, runtime/interceptor/validate: it has requirements

@@ -25,7 +25,7 @@ func Example() {
 			},
 		}),
 		interceptor.Deadline(interceptor.DeadlineOptions{Default: 10 * time.Second, Max: time.Minute}),
-		interceptor.Select(interceptor.SelectOptions{Methods: []string{"/grpc.health.v1.Health/*"}, Except: true},
+		interceptor.Except(interceptor.SelectOptions{Methods: []string{"/grpc.health.v1.Health/*"}},
 			interceptor.Auth(interceptor.AuthOptions{
 				Check: func(ctx context.Context, _ *runtime.Call) (context.Context, error) {
 					token, ok := interceptor.BearerToken(ctx)

@@ -39,8 +39,8 @@ func Recovery(options RecoveryOptions) runtime.Interceptor {
 	}
 }
 
-// ErrorsOptions configures [Errors].
-type ErrorsOptions struct {
+// MaskErrorsOptions configures [MaskErrors].
+type MaskErrorsOptions struct {
 	// Map turns an error that carries no status into what the RPC ends with. Default: an error with the code INTERNAL, or
 	// that of a context's error, and a text that tells nothing. Seen is how to find out more.
 	Map func(ctx context.Context, call *runtime.Call, err error) error
@@ -49,10 +49,10 @@ type ErrorsOptions struct {
 	Seen func(ctx context.Context, call *runtime.Call, err error)
 }
 
-// Errors keeps the texts of errors from clients that were not meant for them. Without it, an error that carries no
+// MaskErrors keeps the texts of errors from clients that were not meant for them. Without it, an error that carries no
 // status is answered with UNKNOWN and its own text. List it before [Logging], whose records then have the texts. It does
 // not concern panics; see [Recovery].
-func Errors(options ErrorsOptions) runtime.Interceptor {
+func MaskErrors(options MaskErrorsOptions) runtime.Interceptor {
 	if options.Map == nil {
 		options.Map = hide
 	}

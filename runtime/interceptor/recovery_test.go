@@ -78,21 +78,21 @@ func TestRecovery(t *testing.T) {
 	}
 }
 
-func TestErrors(t *testing.T) {
+func TestMaskErrors(t *testing.T) {
 	tests := []struct {
 		name    string
 		err     error
-		options interceptor.ErrorsOptions
+		options interceptor.MaskErrorsOptions
 		code    codes.Code
 		details string
 	}{
-		{"Hides", errors.New("password is 1234"), interceptor.ErrorsOptions{}, codes.Internal, "internal error"},
-		{"LeavesStatus", status.Error(codes.NotFound, "no such song"), interceptor.ErrorsOptions{}, codes.NotFound, "no such song"},
-		{"KeepsCodesOfContexts", context.DeadlineExceeded, interceptor.ErrorsOptions{}, codes.DeadlineExceeded, "DEADLINE_EXCEEDED"},
-		{"Maps", errors.New("full"), interceptor.ErrorsOptions{Map: func(_ context.Context, call *runtime.Call, err error) error {
+		{"Hides", errors.New("password is 1234"), interceptor.MaskErrorsOptions{}, codes.Internal, "internal error"},
+		{"LeavesStatus", status.Error(codes.NotFound, "no such song"), interceptor.MaskErrorsOptions{}, codes.NotFound, "no such song"},
+		{"KeepsCodesOfContexts", context.DeadlineExceeded, interceptor.MaskErrorsOptions{}, codes.DeadlineExceeded, "DEADLINE_EXCEEDED"},
+		{"Maps", errors.New("full"), interceptor.MaskErrorsOptions{Map: func(_ context.Context, call *runtime.Call, err error) error {
 			return status.Error(codes.Unavailable, call.Method()+" is "+err.Error())
 		}}, codes.Unavailable, "/t.S/A is full"},
-		{"MapsToOK", errors.New("never mind"), interceptor.ErrorsOptions{Map: func(ctx context.Context, call *runtime.Call, err error) error {
+		{"MapsToOK", errors.New("never mind"), interceptor.MaskErrorsOptions{Map: func(ctx context.Context, call *runtime.Call, err error) error {
 			return call.Respond(ctx, new(text))
 		}}, codes.OK, ""},
 	}
@@ -100,7 +100,7 @@ func TestErrors(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var seen error
 			tt.options.Seen = func(_ context.Context, _ *runtime.Call, err error) { seen = err }
-			c := serve(t, func(context.Context, string) (string, error) { return "", tt.err }, interceptor.Errors(tt.options))
+			c := serve(t, func(context.Context, string) (string, error) { return "", tt.err }, interceptor.MaskErrors(tt.options))
 			_, err := c.call("/t.S/A", "x")
 			wantStatus(t, err, tt.code, tt.details)
 			if wantSeen := tt.name != "LeavesStatus"; (seen == tt.err) != wantSeen {
@@ -110,9 +110,9 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestErrors_BetweenOthers has an interceptor further in put words around errors, which does not make them fit for clients.
+// TestMaskErrors_BetweenOthers has an interceptor further in put words around errors, which does not make them fit for clients.
 // Another one ends the RPC, and nobody has to hear of its handler's error.
-func TestErrors_BetweenOthers(t *testing.T) {
+func TestMaskErrors_BetweenOthers(t *testing.T) {
 	words := func(ctx context.Context, call *runtime.Call, next runtime.Next) error {
 		if err := next(ctx, call); err != nil {
 			return fmt.Errorf("%s: %w", call.Method(), err)
@@ -154,12 +154,12 @@ func TestErrors_BetweenOthers(t *testing.T) {
 					outer = next(ctx, call)
 					return outer
 				}
-				around := interceptor.Errors(interceptor.ErrorsOptions{
+				around := interceptor.MaskErrors(interceptor.MaskErrorsOptions{
 					Seen: func(_ context.Context, _ *runtime.Call, err error) { seen = err.Error() },
 				})
 				interceptors := []runtime.Interceptor{note, around, tt.inner}
 				if selected {
-					interceptors = []runtime.Interceptor{interceptor.Select(interceptor.SelectOptions{Except: true}, interceptors...)}
+					interceptors = []runtime.Interceptor{interceptor.Except(interceptor.SelectOptions{}, interceptors...)}
 				}
 				c := serve(t, tt.handler, interceptors...)
 				_, err := c.call("/t.S/A", "x")

@@ -10,7 +10,8 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/naming"
 )
 
-// SelectOptions says which RPCs [Select] selects: those that one of its fields names. The zero value names none.
+// SelectOptions says which RPCs [Select] selects, and [Except] leaves out: those that one of its fields names. The zero value
+// names none.
 type SelectOptions struct {
 	// Methods are full paths, "/package.Service/Method", or whole services, "/package.Service/*". Select panics if one is of
 	// another form. One that no service has when the server starts is reported to the log, unless there are generic
@@ -19,26 +20,35 @@ type SelectOptions struct {
 
 	// Match is asked about RPCs that Methods does not name; it can decide by the options in the method's descriptor.
 	Match func(call *runtime.Call) bool
-
-	// Except turns the selection around: all RPCs but those that are named.
-	Except bool
 }
 
 // Select applies interceptors to some RPCs only, the first outermost; the others go past them.
 // It panics if one of them is nil, and if SelectOptions.Methods has what can name no method.
 func Select(options SelectOptions, interceptors ...runtime.Interceptor) runtime.Interceptor {
+	return newSelection("Select", options, interceptors).intercept
+}
+
+// Except applies interceptors to all RPCs but some, as Select does to some: an [Auth] to everything but the health checks, for
+// example. With the zero SelectOptions it applies them to all.
+func Except(options SelectOptions, interceptors ...runtime.Interceptor) runtime.Interceptor {
+	s := newSelection("Except", options, interceptors)
+	s.except = true
+	return s.intercept
+}
+
+func newSelection(caller string, options SelectOptions, interceptors []runtime.Interceptor) *selection {
 	s := &selection{
 		options: options, methods: make(map[string]bool, len(options.Methods)), selected: runtime.Chain(interceptors...),
 	}
 	s.options.Methods = slices.Clone(options.Methods) // the caller's may change
 	for i, pattern := range s.options.Methods {
 		if !isPattern(pattern) {
-			panic(fmt.Sprintf("gogreeter: Select: SelectOptions.Methods[%d] is %q; "+
-				`a method is "/package.Service/Method", and all methods of a service are "/package.Service/*"`, i, pattern))
+			panic(fmt.Sprintf("gogreeter: %s: SelectOptions.Methods[%d] is %q; "+
+				`a method is "/package.Service/Method", and all methods of a service are "/package.Service/*"`, caller, i, pattern))
 		}
 		s.methods[pattern] = true
 	}
-	return s.intercept
+	return s
 }
 
 // isPattern reports whether SelectOptions.Methods may have an entry. One that is misspelt must not pass for one that names
@@ -51,9 +61,10 @@ func isPattern(pattern string) bool {
 		(method == "*" || !strings.ContainsAny(method, foreign))
 }
 
-// selection is what Select returns the method of. It is immutable.
+// selection is what Select and Except return the method of. It is immutable after that.
 type selection struct {
 	options  SelectOptions
+	except   bool // the RPCs that are not named are selected
 	methods  map[string]bool
 	selected runtime.Interceptor
 }
@@ -65,7 +76,7 @@ func (s *selection) intercept(ctx context.Context, call *runtime.Call, next runt
 		question.Patterns = append(question.Patterns, s.options.Methods...)
 		return s.selected(ctx, nil, nil)
 	}
-	if s.names(call) == s.options.Except {
+	if s.names(call) == s.except {
 		return next(ctx, call)
 	}
 	return s.selected(ctx, call, next)

@@ -17,6 +17,9 @@ import (
 
 func pass(ctx context.Context, call *runtime.Call, next runtime.Next) error { return next(ctx, call) }
 
+// constructor is Select or Except.
+type constructor = func(interceptor.SelectOptions, ...runtime.Interceptor) runtime.Interceptor
+
 func TestSelect(t *testing.T) {
 	deny := func(context.Context, *runtime.Call, runtime.Next) error {
 		return status.Error(codes.Aborted, "selected")
@@ -24,20 +27,22 @@ func TestSelect(t *testing.T) {
 	all := []string{"/t.S/A", "/t.S/B", "/t.T/A", "/t.S/Nope"}
 	tests := []struct {
 		name    string
+		make    constructor
 		options interceptor.SelectOptions
 		want    []string
 	}{
-		{"None", interceptor.SelectOptions{}, nil},
-		{"All", interceptor.SelectOptions{Except: true}, all},
-		{"Method", interceptor.SelectOptions{Methods: []string{"/t.S/A"}}, []string{"/t.S/A"}},
-		{"Service", interceptor.SelectOptions{Methods: []string{"/t.S/*"}}, []string{"/t.S/A", "/t.S/B", "/t.S/Nope"}},
-		{"Several", interceptor.SelectOptions{Methods: []string{"/t.S/B", "/t.T/*"}}, []string{"/t.S/B", "/t.T/A"}},
-		{"Except", interceptor.SelectOptions{Methods: []string{"/t.S/*"}, Except: true}, []string{"/t.T/A"}},
-		{"Match", interceptor.SelectOptions{Methods: []string{"/t.S/A"}, Match: func(c *runtime.Call) bool { return !c.Known() }}, []string{"/t.S/A", "/t.S/Nope"}},
+		{"None", interceptor.Select, interceptor.SelectOptions{}, nil},
+		{"All", interceptor.Except, interceptor.SelectOptions{}, all},
+		{"Method", interceptor.Select, interceptor.SelectOptions{Methods: []string{"/t.S/A"}}, []string{"/t.S/A"}},
+		{"Service", interceptor.Select, interceptor.SelectOptions{Methods: []string{"/t.S/*"}}, []string{"/t.S/A", "/t.S/B", "/t.S/Nope"}},
+		{"Several", interceptor.Select, interceptor.SelectOptions{Methods: []string{"/t.S/B", "/t.T/*"}}, []string{"/t.S/B", "/t.T/A"}},
+		{"Except", interceptor.Except, interceptor.SelectOptions{Methods: []string{"/t.S/*"}}, []string{"/t.T/A"}},
+		{"ExceptMatch", interceptor.Except, interceptor.SelectOptions{Match: func(c *runtime.Call) bool { return c.Method() != "/t.S/B" }}, []string{"/t.S/B"}},
+		{"Match", interceptor.Select, interceptor.SelectOptions{Methods: []string{"/t.S/A"}, Match: func(c *runtime.Call) bool { return !c.Known() }}, []string{"/t.S/A", "/t.S/Nope"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			c := serve(t, echo, interceptor.Select(tt.options, pass, deny))
+			c := serve(t, echo, tt.make(tt.options, pass, deny))
 			want := map[string]bool{}
 			for _, method := range tt.want {
 				want[method] = true
@@ -81,19 +86,21 @@ func TestSelect_RefusesPatterns(t *testing.T) {
 		{"/", true},
 		{"", true},
 	} {
-		func() {
-			defer func() {
-				want := "<nil>"
-				if tt.refused {
-					want = fmt.Sprintf(`gogreeter: Select: SelectOptions.Methods[1] is %q; `+
-						`a method is "/package.Service/Method", and all methods of a service are "/package.Service/*"`, tt.pattern)
-				}
-				if got := fmt.Sprint(recover()); got != want {
-					t.Errorf("%q: panicked with %v, want %v", tt.pattern, got, want)
-				}
+		for name, constructor := range map[string]constructor{"Select": interceptor.Select, "Except": interceptor.Except} {
+			func() {
+				defer func() {
+					want := "<nil>"
+					if tt.refused {
+						want = fmt.Sprintf(`gogreeter: %s: SelectOptions.Methods[1] is %q; `+
+							`a method is "/package.Service/Method", and all methods of a service are "/package.Service/*"`, name, tt.pattern)
+					}
+					if got := fmt.Sprint(recover()); got != want {
+						t.Errorf("%q: panicked with %v, want %v", tt.pattern, got, want)
+					}
+				}()
+				constructor(interceptor.SelectOptions{Methods: []string{"/t.S/A", tt.pattern}}, pass)
 			}()
-			interceptor.Select(interceptor.SelectOptions{Methods: []string{"/t.S/A", tt.pattern}}, pass)
-		}()
+		}
 	}
 }
 
@@ -128,7 +135,7 @@ func TestSelect_ReportsWhatIsMissing(t *testing.T) {
 		{"Method", interceptor.Select(of("/t.S/A", "/t.S/a", "/t.T/B"), pass), []string{"/t.S/a", "/t.T/B"}},
 		{"Service", interceptor.Select(of("/t.s/*", "/t/*", "/t.SS/*"), pass), []string{"/t.SS/*", "/t.s/*", "/t/*"}},
 		{"ServiceWithoutMethods", interceptor.Select(of("/t.Empty/*"), pass), []string{"/t.Empty/*"}},
-		{"Except", interceptor.Select(interceptor.SelectOptions{Methods: []string{"/t.U/*"}, Except: true}, pass), []string{"/t.U/*"}},
+		{"Except", interceptor.Except(of("/t.U/*"), pass), []string{"/t.U/*"}},
 		{"Twice", runtime.Chain(interceptor.Select(of("/t.U/*"), pass), interceptor.Select(of("/t.U/*"), pass)), []string{"/t.U/*"}},
 		{
 			"Nested", interceptor.Select(of("/t.U/*"), pass, interceptor.Select(of("/t.V/*"), runtime.Chain(pass, interceptor.Select(of("/t.W/*"))))),

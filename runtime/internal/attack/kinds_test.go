@@ -82,7 +82,7 @@ func (k kind) options(o runtime.Options) runtime.Options {
 // full again, all of which time they are kept.
 func companions(logger *slog.Logger) []runtime.Interceptor {
 	return []runtime.Interceptor{
-		interceptor.Errors(interceptor.ErrorsOptions{}),
+		interceptor.MaskErrors(interceptor.MaskErrorsOptions{}),
 		interceptor.Logging(interceptor.LoggingOptions{Logger: logger}),
 		interceptor.Recovery(interceptor.RecoveryOptions{
 			Hook: func(context.Context, *runtime.Call, any, []byte) error { return nil },
