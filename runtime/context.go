@@ -6,42 +6,23 @@ import (
 	"time"
 
 	"google.golang.org/grpc/peer"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/servicer"
 )
 
-// ServicerContext is what a handler can learn of its RPC and do to it beside answering: grpc-python's object of that
-// name. Handlers reach it by the functions of this package that take a context, which stands for the RPC.
-//
-// It is an interface so that tests can call a servicer without a server; see [NewContext].
-type ServicerContext interface {
-	Method() string
-	InvocationMetadata() Metadata
-	Peer() *peer.Peer
-	SendInitialMetadata(md Metadata) error
-	SetTrailingMetadata(md Metadata) error
-	TrailingMetadata() Metadata
-	SetCompression(compression Compression) error
-	DisableNextMessageCompression() error
-	AddCallback(f func()) bool
-	Cancel() error
-	Stopping() <-chan struct{}
-}
+// contextOfRPC is what a context tells of its RPC. Package runtimetest has another, with which tests call a servicer without a
+// server.
+type contextOfRPC = servicer.Context[Metadata, Compression]
 
 // errNoRPC says that a context is not that of an RPC, nor made from one.
 var errNoRPC = errors.New("gogreeter: the context is not that of an RPC; use the one that the handler was called with")
 
-type servicerContextKey struct{}
-
-// NewContext returns a context that stands for an RPC of a test's own making.
-func NewContext(parent context.Context, servicerContext ServicerContext) context.Context {
-	return context.WithValue(parent, servicerContextKey{}, servicerContext)
-}
-
 // servicerContextOf returns the RPC that ctx stands for, or one that knows and does nothing.
-func servicerContextOf(ctx context.Context) ServicerContext {
-	if r, ok := ctx.(interface{ servicerContext() ServicerContext }); ok { // at once, as mostly
+func servicerContextOf(ctx context.Context) contextOfRPC {
+	if r, ok := ctx.(interface{ servicerContext() contextOfRPC }); ok { // at once, as mostly
 		return r.servicerContext()
 	}
-	if c, ok := ctx.Value(servicerContextKey{}).(ServicerContext); ok {
+	if c, ok := ctx.Value(servicer.Key{}).(contextOfRPC); ok {
 		return c
 	}
 	return noRPC{}
@@ -123,7 +104,7 @@ func TimeRemaining(ctx context.Context) (remaining time.Duration, ok bool) {
 // IsActive reports whether the RPC can still be answered: the client has not cancelled it, and no status was sent.
 func IsActive(ctx context.Context) bool { return ctx.Err() == nil }
 
-// noRPC is the ServicerContext of a context that is not an RPC's.
+// noRPC is the contextOfRPC of a context that is not an RPC's.
 type noRPC struct{}
 
 func (noRPC) Method() string                       { return "" }

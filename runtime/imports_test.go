@@ -23,12 +23,13 @@ func TestSource_ImportsPointDownwards(t *testing.T) {
 			"buffer", "excerpt", "fields", "google.golang.org/grpc/codes", "google.golang.org/grpc/status",
 			"google.golang.org/protobuf/proto",
 		},
-		"work":    {"buffer"},
-		"socket":  {"buffer"},
-		"logtext": {"excerpt"},
-		"ports":   {"logtext", "socket"},
-		"h2test":  {"golang.org/x/net/http2", "golang.org/x/net/http2/hpack"},
-		"carrier": {"google.golang.org/grpc/codes", "google.golang.org/grpc/status"},
+		"work":     {"buffer"},
+		"socket":   {"buffer"},
+		"logtext":  {"excerpt"},
+		"ports":    {"logtext", "socket"},
+		"h2test":   {"golang.org/x/net/http2", "golang.org/x/net/http2/hpack"},
+		"carrier":  {"google.golang.org/grpc/codes", "google.golang.org/grpc/status"},
+		"servicer": {"google.golang.org/grpc/peer"},
 	}
 	seen := make(map[string]bool)
 	err := filepath.WalkDir(".", func(file string, _ fs.DirEntry, err error) error {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/gogreeter/gogreeter/runtime/internal/carrier"
 	"github.com/gogreeter/gogreeter/runtime/internal/ports"
+	"github.com/gogreeter/gogreeter/runtime/internal/servicer"
 	"github.com/gogreeter/gogreeter/runtime/internal/socket"
 	"github.com/gogreeter/gogreeter/runtime/internal/wire"
 )
@@ -51,7 +52,7 @@ func (r *rpc) Err() error {
 // written for grpc-go find what they look for.
 func (r *rpc) Value(key any) any {
 	switch key {
-	case servicerContextKey{}:
+	case servicer.Key{}:
 		return (*servicerContext)(r)
 	case incomingMetadataKey:
 		md := r.def.metadata.MD()
@@ -99,10 +100,10 @@ func (r *rpc) AfterFunc(f func()) (stop func() bool) {
 	}
 }
 
-// servicerContext is the rpc as a ServicerContext.
+// servicerContext is the rpc as a contextOfRPC.
 type servicerContext rpc
 
-func (r *rpc) servicerContext() ServicerContext { return (*servicerContext)(r) }
+func (r *rpc) servicerContext() contextOfRPC { return (*servicerContext)(r) }
 
 func (c *servicerContext) rpc() *rpc { return (*rpc)(c) }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/gogreeter/gogreeter/runtime"
 	"github.com/gogreeter/gogreeter/runtime/internal/carrier"
+	"github.com/gogreeter/gogreeter/runtime/internal/servicer"
 )
 
 // RPC describes an RPC of a test's own making. The zero value is one without metadata and deadline.
@@ -61,7 +62,7 @@ func NewContext(parent context.Context, rpc RPC) (context.Context, *Recorder) {
 	}
 	r.ctx = ctx
 	context.AfterFunc(ctx, r.callBack)
-	return runtime.NewContext(ctx, (*servicerContext)(r)), r
+	return context.WithValue(ctx, servicer.Key{}, (*servicerContext)(r)), r
 }
 
 // Recorder is the RPC that a context of [NewContext] stands for, from the test's side. Its methods may be called by any
@@ -239,8 +240,10 @@ func (r *Recorder) send() error {
 	return err
 }
 
-// servicerContext is the Recorder as a runtime.ServicerContext.
+// servicerContext is the Recorder, as the functions of package runtime find it.
 type servicerContext Recorder
+
+var _ servicer.Context[runtime.Metadata, runtime.Compression] = (*servicerContext)(nil)
 
 func (c *servicerContext) recorder() *Recorder { return (*Recorder)(c) }
 

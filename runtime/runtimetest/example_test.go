@@ -66,7 +66,7 @@ func ExampleNewContext() {
 	fmt.Println(recorder.TrailingMetadata())
 	// Output:
 	// Hello, Ada! <nil>
-	// [{greeted Ada}]
+	// greeted="Ada"
 }
 
 // A method that takes a stream of requests gets them from a slice, and, if the test wants it, an error after them.
