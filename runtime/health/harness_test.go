@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net"
 	"testing"
 
 	"google.golang.org/grpc"
@@ -18,7 +19,7 @@ import (
 // stage is a server with the service, and grpc-go's client of it.
 type stage struct {
 	t        *testing.T
-	server   *runtimetest.Server
+	server   *runtime.Server
 	servicer *health.Servicer
 	conn     *grpc.ClientConn
 	client   healthpb.HealthClient
@@ -36,20 +37,20 @@ func newStageOf(t *testing.T, options runtime.Options, servicer *health.Servicer
 	if err != nil {
 		t.Fatal(err)
 	}
-	return connect(t, server, servicer)
+	return connect(t, server.Server(), server.DialContext, servicer)
 }
 
 // connect returns a stage of a server that serves. It closes both at the end of the test.
-func connect(t *testing.T, server *runtimetest.Server, servicer *health.Servicer) *stage {
+func connect(t *testing.T, server *runtime.Server, dial func(context.Context, string) (net.Conn, error), servicer *health.Servicer) *stage {
 	t.Helper()
-	conn, err := grpc.NewClient("passthrough:///memory", grpc.WithContextDialer(server.DialContext),
+	conn, err := grpc.NewClient("passthrough:///memory", grpc.WithContextDialer(dial),
 		grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		conn.Close()
-		server.Close()
+		<-server.Stop(0)
 	})
 	return &stage{t, server, servicer, conn, healthpb.NewHealthClient(conn)}
 }

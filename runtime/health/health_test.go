@@ -276,7 +276,7 @@ func TestShutdown_ByServer(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		served := make(chan error, 1)
 		go func() { served <- server.Serve(ctx) }()
-		s := connect(t, &runtimetest.Server{Server: server, Listener: listener}, servicer)
+		s := connect(t, server, listener.DialContext, servicer)
 		w, other := s.watch(""), s.watch("t.S")
 		w.want(serving)
 		other.want(serviceUnknown)

@@ -21,12 +21,12 @@ import (
 )
 
 // serve starts a server with reflection and some services, until the test ends.
-func serve(t *testing.T, services ...runtime.Service) (*runtimetest.Server, *grpc.ClientConn) {
+func serve(t *testing.T, services ...runtime.Service) (*runtime.Server, *grpc.ClientConn) {
 	t.Helper()
 	return serveWith(t, runtime.Options{Workers: 1}, services...)
 }
 
-func serveWith(t *testing.T, options runtime.Options, services ...runtime.Service) (*runtimetest.Server, *grpc.ClientConn) {
+func serveWith(t *testing.T, options runtime.Options, services ...runtime.Service) (*runtime.Server, *grpc.ClientConn) {
 	t.Helper()
 	server, err := runtimetest.NewServer(options)
 	if err != nil {
@@ -37,7 +37,7 @@ func serveWith(t *testing.T, options runtime.Options, services ...runtime.Servic
 			t.Fatal(err)
 		}
 	}
-	if err := reflection.AddToServer(server); err != nil {
+	if err := reflection.AddToServer(server.Server()); err != nil {
 		t.Fatal(err)
 	}
 	conn, err := grpc.NewClient("passthrough:///memory", grpc.WithContextDialer(server.DialContext),
@@ -49,7 +49,7 @@ func serveWith(t *testing.T, options runtime.Options, services ...runtime.Servic
 		conn.Close()
 		server.Close()
 	})
-	return server, conn
+	return server.Server(), conn
 }
 
 type (

@@ -58,10 +58,10 @@ func (l *Listener) Close() error {
 // Addr implements net.Listener.
 func (l *Listener) Addr() net.Addr { return Addr{} }
 
-// Server is a server in memory: a [runtime.Server] that has been started, and the Listener that it accepts from.
+// Server is a server in memory that has been started. It is a [runtime.Registrar].
 type Server struct {
-	*runtime.Server
-	*Listener
+	server   *runtime.Server
+	listener *Listener
 }
 
 // NewServer starts a server in memory, after having called each of add with it: generated registrars, as in
@@ -72,16 +72,30 @@ type Server struct {
 func NewServer(options runtime.Options, add ...func(server runtime.Registrar) error) (*Server, error) {
 	s := &Server{runtime.NewServer(options), NewListener()}
 	for _, f := range add {
-		if err := f(s.Server); err != nil {
+		if err := f(s.server); err != nil {
 			return nil, err
 		}
 	}
-	if err := s.AddListener(s.Listener); err != nil {
+	if err := s.server.AddListener(s.listener); err != nil {
 		return nil, err
 	}
-	return s, s.Start()
+	return s, s.server.Start()
 }
+
+// Server returns the server itself, for what else it can do.
+func (s *Server) Server() *runtime.Server { return s.server }
+
+// AddService implements [runtime.Registrar].
+func (s *Server) AddService(service runtime.Service) error { return s.server.AddService(service) }
+
+// DialContext returns the client's end of a new connection to the server, as [Listener.DialContext] does.
+func (s *Server) DialContext(ctx context.Context, address string) (net.Conn, error) {
+	return s.listener.DialContext(ctx, address)
+}
+
+// Dial is DialContext without a bound on the time.
+func (s *Server) Dial() (net.Conn, error) { return s.listener.Dial() }
 
 // Close stops the server at once, as Stop(0) does, and waits until it has terminated. Handlers that do not heed their
 // context can outlive it.
-func (s *Server) Close() { <-s.Stop(0) }
+func (s *Server) Close() { <-s.server.Stop(0) }

@@ -84,6 +84,31 @@ func TestServer_DeadlineInFakeTime(t *testing.T) {
 	})
 }
 
+// TestServer_IsARegistrar adds a service to a server that serves already.
+func TestServer_IsARegistrar(t *testing.T) {
+	server, err := runtimetest.NewServer(runtime.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := helloworld.AddGreeterToServer(helloworld.UnimplementedGreeterServicer{}, server); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := server.Server().Services()[helloworld.Greeter_service]; !ok {
+		t.Error("the server does not have the service")
+	}
+	nc, err := server.Dial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	server.Close()
+	select {
+	case <-server.Server().Draining():
+	default:
+		t.Error("the server goes on after Close")
+	}
+}
+
 func TestNewServer_ReturnsRegistrarsErrors(t *testing.T) {
 	refused := errors.New("refused")
 	if _, err := runtimetest.NewServer(runtime.Options{}, func(runtime.Registrar) error { return refused }); err != refused {
