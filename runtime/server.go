@@ -74,6 +74,8 @@ func (s *Server) share() {
 // Format implements fmt.Formatter: it prints the address. Package fmt would read all fields, while the server writes them.
 func (s *Server) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "(%T)(%p)", s, s) }
 
+var _ Drainer = (*Server)(nil)
+
 // AddService implements [Registrar]: it adds a service's methods to the dispatch dictionary. It may be called while
 // the server serves. It fails, and changes nothing, if the service is registered already or cannot be served.
 func (s *Server) AddService(service Service) error {

@@ -16,6 +16,15 @@ type Registrar interface {
 	AddService(service Service) error
 }
 
+// Drainer is a [Registrar] that knows when its server begins to stop, as [Server] does. Services that report readiness need
+// one.
+type Drainer interface {
+	Registrar
+
+	// Draining returns a channel that is closed when the server begins to stop. From then on it is not ready.
+	Draining() <-chan struct{}
+}
+
 // Service is a named set of method handlers, as a generated file describes it.
 type Service struct {
 	// Name is the full name of the service: the proto package, a dot, and the service's name.

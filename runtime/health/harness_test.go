@@ -33,8 +33,11 @@ func newStage(t *testing.T, options runtime.Options) *stage {
 func newStageOf(t *testing.T, options runtime.Options, servicer *health.Servicer) *stage {
 	t.Helper()
 	options.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
-	server, err := runtimetest.NewServer(options, func(r runtime.Registrar) error { return health.AddToServer(servicer, r) })
+	server, err := runtimetest.NewServer(options)
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := health.AddToServer(servicer, server); err != nil {
 		t.Fatal(err)
 	}
 	return connect(t, server.Server(), server.DialContext, servicer)

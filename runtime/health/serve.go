@@ -23,19 +23,16 @@ const ServiceName = "grpc.health.v1.Health"
 // AddToServer adds the service to a server. Its RPCs never wait for one of Options.Workers. Clients that watch would occupy
 // them, and a server that is busy is still ready.
 //
-// Several servers may share a servicer; each turns NOT_SERVING when it drains itself. If the registrar is not a server of
-// package runtime, it needs a method Draining for that. Without one, its services stay as they were set.
-func AddToServer(servicer *Servicer, server runtime.Registrar) error {
+// Several servers may share a servicer; each turns NOT_SERVING when it drains itself. A drainer whose Draining returns nil never
+// does.
+func AddToServer(servicer *Servicer, server runtime.Drainer) error {
 	if servicer == nil {
 		return errors.New("gogreeter: health.AddToServer: the servicer is nil")
 	}
 	if server == nil {
 		return errors.New("gogreeter: health.AddToServer: the server is nil")
 	}
-	served := &served{Servicer: servicer}
-	if s, ok := server.(interface{ Draining() <-chan struct{} }); ok {
-		served.draining = s.Draining()
-	}
+	served := &served{Servicer: servicer, draining: server.Draining()}
 	return healthv1.AddHealthToServer(served, renamed.Registrar{
 		Server: server,
 		File:   healthv1.File_gogreeter_health_v1_health_proto,

@@ -92,17 +92,39 @@ func TestList_IsMarshalledOnce(t *testing.T) {
 	wantNew("NOT_SERVING")
 }
 
-// TestAddToServer_OtherRegistrars takes those that have no Draining.
-func TestAddToServer_OtherRegistrars(t *testing.T) {
-	var added runtime.Service
-	if err := AddToServer(NewServicer(), registrarFunc(func(s runtime.Service) error { added = s; return nil })); err != nil {
-		t.Fatal(err)
-	}
-	if added.Name != ServiceName || len(added.Methods) != 3 {
-		t.Errorf("what was added: %+v", added)
+// TestAddToServer_OtherDrainers takes those that are no server of package runtime, and listens to them.
+func TestAddToServer_OtherDrainers(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		drains bool
+		want   Status
+	}{
+		{"Serves", false, Serving},
+		{"Drains", true, NotServing},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d := &drainer{draining: make(chan struct{})}
+			if err := AddToServer(NewServicer(), d); err != nil {
+				t.Fatal(err)
+			}
+			if d.added.Name != ServiceName || len(d.added.Methods) != 3 {
+				t.Errorf("what was added: %+v", d.added)
+			}
+			if tt.drains {
+				close(d.draining)
+			}
+			s := &served{Servicer: NewServicer(), draining: d.Draining()}
+			if got, err := s.Check(t.Context(), nil); err != nil || Status(got.GetStatus()) != tt.want {
+				t.Errorf("Check answers %v, %v", got, err)
+			}
+		})
 	}
 }
 
-type registrarFunc func(runtime.Service) error
+type drainer struct {
+	added    runtime.Service
+	draining chan struct{}
+}
 
-func (f registrarFunc) AddService(service runtime.Service) error { return f(service) }
+func (d *drainer) AddService(service runtime.Service) error { d.added = service; return nil }
+func (d *drainer) Draining() <-chan struct{}                { return d.draining }

@@ -58,7 +58,7 @@ func (l *Listener) Close() error {
 // Addr implements net.Listener.
 func (l *Listener) Addr() net.Addr { return Addr{} }
 
-// Server is a server in memory that has been started. It is a [runtime.Registrar].
+// Server is a server in memory that has been started. It is a [runtime.Drainer].
 type Server struct {
 	server   *runtime.Server
 	listener *Listener
@@ -87,6 +87,9 @@ func (s *Server) Server() *runtime.Server { return s.server }
 
 // AddService implements [runtime.Registrar].
 func (s *Server) AddService(service runtime.Service) error { return s.server.AddService(service) }
+
+// Draining implements [runtime.Drainer].
+func (s *Server) Draining() <-chan struct{} { return s.server.Draining() }
 
 // DialContext returns the client's end of a new connection to the server, as [Listener.DialContext] does.
 func (s *Server) DialContext(ctx context.Context, address string) (net.Conn, error) {

@@ -103,7 +103,7 @@ func TestServer_IsARegistrar(t *testing.T) {
 	defer nc.Close()
 	server.Close()
 	select {
-	case <-server.Server().Draining():
+	case <-server.Draining():
 	default:
 		t.Error("the server goes on after Close")
 	}
