@@ -1,7 +1,10 @@
 # The commands of everyday work. They need Go 1.26 or newer, git and make; tests whose peer is missing say so and are skipped.
 
 MODULES := . example/helloworld/greeter_client example/route_guide/route_guide_client runtime/interceptor/validate interop bench bench/codegen
-TOOLS   := go build -modfile=tools/go.mod -o bin/
+TOOLS   := GOWORK=off go build -modfile=tools/go.mod -o bin/
+
+# What precedes commands in modules that are not in go.work, of which interop is one.
+APART := GOWORK=off
 
 # Builds need no stamp of the commit, and must work where git doesn't trust the directory.
 export GOFLAGS := $(shell go env GOFLAGS) -buildvcs=false
@@ -41,33 +44,33 @@ demo: bin/buf ## .proto in, a server out: generate, build, serve, call in all fo
 test: notices ## run the tests of all modules, but for the suites below, with the race detector
 	@for module in $(MODULES); do \
 		echo "== go test $(RACE) ./... in $$module"; \
-		(cd $$module && go vet ./... && packages=$$(go list ./...) && \
+		(cd $$module && case $$module in interop) export $(APART);; esac && go vet ./... && packages=$$(go list ./...) && \
 			packages=$$(echo "$$packages" | grep -vE '$(SUITES)') && go test $(RACE) -timeout 20m $$packages) || exit 1; \
 	done
 
 .PHONY: parity
 parity: notices ## play the behaviors of grpc-python's server against both servers, with both clients
-	cd interop && sh ../tools/suite.sh $(RACE) -timeout 20m ./parity
+	cd interop && $(APART) sh ../tools/suite.sh $(RACE) -timeout 20m ./parity
 
 .PHONY: h2spec
 h2spec: ## play all cases of h2spec against the example server, over h2c and TLS; and for comparison against others
-	cd interop && sh ../tools/suite.sh $(RACE) -timeout 20m ./h2spec
+	cd interop && $(APART) sh ../tools/suite.sh $(RACE) -timeout 20m ./h2spec
 
 .PHONY: conformance
 conformance: notices ## play the gRPC conformance suite against a server on the runtime; and for comparison against grpc-go
-	cd interop && sh ../tools/suite.sh $(RACE) -timeout 20m ./conformance/...
+	cd interop && $(APART) sh ../tools/suite.sh $(RACE) -timeout 20m ./conformance/...
 
 .PHONY: interop
 interop: notices ## play gRPC's interop tests, by grpc-go's client and grpc-python, against a server on the runtime
-	cd interop && sh ../tools/suite.sh $(RACE) -timeout 20m ./grpcinterop/...
+	cd interop && $(APART) sh ../tools/suite.sh $(RACE) -timeout 20m ./grpcinterop/...
 
 .PHONY: restarts
 restarts: notices ## exchange servers under load, directly and behind nginx and HAProxy; no RPC may fail
-	cd interop && sh ../tools/suite.sh $(RACE) -timeout 20m ./restarts
+	cd interop && $(APART) sh ../tools/suite.sh $(RACE) -timeout 20m ./restarts
 
 .PHONY: faults
 faults: notices ## no descriptors, stopped servers, killed clients, 10,000 connections, 100,000 RPCs at a time, 1,000,000 in all
-	cd interop && sh ../tools/suite.sh $(RACE) -timeout 20m ./faults
+	cd interop && $(APART) sh ../tools/suite.sh $(RACE) -timeout 20m ./faults
 
 .PHONY: attacks
 attacks: ## attacks on servers of other kinds; what a connection may hold and cost, by cases and by a search for T (30s)
@@ -79,7 +82,7 @@ mutants: ## make the code wrong in one place at a time: tests have to notice (PA
 
 .PHONY: soak
 soak: ## mixed load for T (30s): nothing may grow, and each call is accounted for
-	cd interop && go run ./soak -time $(T)
+	cd interop && $(APART) go run ./soak -time $(T)
 
 .PHONY: short
 short: notices ## run the quick tests of the root module
@@ -101,7 +104,7 @@ lint: bin/gofumpt bin/staticcheck ## look for what vet, gofumpt and staticcheck 
 		if [ -n "$$unformatted" ]; then echo "run gofumpt on:"; echo "$$unformatted"; exit 1; fi
 	@for module in $(MODULES); do \
 		echo "== vet and staticcheck in $$module"; \
-		(cd $$module && go vet ./... && "$(CURDIR)/bin/staticcheck" ./...) || exit 1; \
+		(cd $$module && case $$module in interop) export $(APART);; esac && go vet ./... && "$(CURDIR)/bin/staticcheck" ./...) || exit 1; \
 	done
 
 .PHONY: platforms
@@ -133,11 +136,8 @@ breaking: bin/buf ## fail if options.proto breaks users of what was promised: th
 	bin/buf breaking runtime/options --against tools/promised
 
 .PHONY: checkmodules
-checkmodules: ## fail if a go.mod or go.sum is not tidy, or a downloaded module is not what it was
-	@for module in $(MODULES) tools; do \
-		echo "== go mod tidy -diff and go mod verify in $$module"; \
-		(cd $$module && go mod tidy -diff && go mod verify) || exit 1; \
-	done
+checkmodules: ## fail if a go.mod or go.sum is not tidy, a module is not what it was, or a published one needs go.work
+	@sh tools/checkmodules.sh $(MODULES) tools
 
 .PHONY: vulncheck
 vulncheck: bin/govulncheck ## look for known vulnerabilities; needs the Go vulnerability database (GOGREETER_VULNDB names a copy)

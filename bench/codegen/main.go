@@ -101,6 +101,7 @@ func buildPlugins(dir string) ([]string, error) {
 	for _, args := range builds {
 		cmd := exec.Command("go", args...)
 		cmd.Dir, cmd.Stdout, cmd.Stderr = *top, os.Stderr, os.Stderr
+		cmd.Env = append(os.Environ(), "GOWORK=off") // with which there is no -modfile
 		if err := cmd.Run(); err != nil {
 			return nil, fmt.Errorf("%v: %w", cmd, err)
 		}

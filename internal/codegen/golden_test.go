@@ -213,7 +213,7 @@ func compileProtos(t *testing.T, c goldenCase) {
 	config := fmt.Sprintf(`{"version": "v2", "modules": [{"path": %q}, {"path": "runtime/options"}]}`, dir)
 	cmd := exec.Command("go", "tool", "-modfile=tools/go.mod", "buf", "build", dir, "--config", config,
 		"--as-file-descriptor-set", "-o", "-")
-	cmd.Dir = "../.."
+	cmd.Dir, cmd.Env = "../..", append(os.Environ(), "GOWORK=off") // with which there is no -modfile
 	cmd.Stderr = os.Stderr
 	output, err := cmd.Output()
 	if err != nil {

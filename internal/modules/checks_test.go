@@ -220,7 +220,7 @@ func (c *treeCopy) run(command string) (output string, code int) {
 	environment := slices.DeleteFunc(os.Environ(), func(entry string) bool {
 		return regexp.MustCompile(`^(MAKEFLAGS|MFLAGS|MAKELEVEL|T|FUZZ|GOFLAGS|GOGREETER_\w+)=`).MatchString(entry)
 	})
-	cmd.Env = append(environment, "GOWORK=off",
+	cmd.Env = append(environment, "GOWORK=", // that of the copy
 		"PATH="+filepath.Join(c.top, "bin", "stubs")+string(os.PathListSeparator)+os.Getenv("PATH"))
 	combined, err := cmd.CombinedOutput()
 	var exit *exec.ExitError

@@ -125,6 +125,44 @@ func TestModules_Agree(t *testing.T) {
 	}
 }
 
+// published are the modules that others require: a replace would not hold for those.
+var published = []string{root, root + "/runtime/interceptor/validate"}
+
+// TestModules_AreInTheWorkspace has go.work bring together the modules that see each other as they are here, and modules that
+// are apart replace the root.
+func TestModules_AreInTheWorkspace(t *testing.T) {
+	output, err := exec.Command("go", "work", "edit", "-json", filepath.Join(codegentest.Root(t), "go.work")).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var workspace struct {
+		Use     []struct{ DiskPath string }
+		Replace []any
+	}
+	if err := json.Unmarshal(output, &workspace); err != nil || len(workspace.Replace) > 0 {
+		t.Fatalf("go.work replaces %v, %v", workspace.Replace, err)
+	}
+	used := make(map[string]bool)
+	for _, use := range workspace.Use {
+		used[strings.TrimPrefix(use.DiskPath, "./")] = true
+	}
+	found := 0
+	for _, m := range modules(t) {
+		if apart := m.dir == "tools" || m.dir == "interop"; used[m.dir] == apart {
+			t.Errorf("is %s in go.work? %v", m.dir, used[m.dir])
+		}
+		if slices.Contains(published, m.Module.Path) {
+			found++
+			if len(m.Replace) > 0 {
+				t.Errorf("%s is published, and replaces %v", m.dir, m.Replace)
+			}
+		}
+	}
+	if found != len(published) {
+		t.Errorf("found %d of the published modules %v", found, published)
+	}
+}
+
 // TestModules_ReplaceOurselvesOnly has each module use the root that lies above it, and nothing else that has no
 // version.
 func TestModules_ReplaceOurselvesOnly(t *testing.T) {
