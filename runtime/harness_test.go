@@ -91,7 +91,7 @@ func (c *connection) left() []int64 {
 	for _, line := range []budget.Line{budget.ForWindow, budget.ForRequests, budget.ForResponses, budget.ForBeginning} {
 		left = append(left, int64(a.Waiting(line)))
 	}
-	return append(left, int64(c.h2.Open()))
+	return append(left, int64(c.h2.OpenStreams()))
 }
 
 // newTestLogger returns a logger of everything there is to log.

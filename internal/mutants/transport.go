@@ -37,7 +37,7 @@ var transport = []group{
 		{name: "a fourth early PING is permitted", file: "config.go", old: "maxPingStrikes   = 2", new: "maxPingStrikes   = 3", tests: "TestConn_PermitsPings"},
 		{name: "PINGs without streams come as often as with", file: "upkeep.go", old: "if interval > 0 && !streams && !config.PingsWithoutStreams {", new: "if false {", tests: "TestConn_PermitsPings"},
 		{name: "a PING is excused more than once", file: "process.go", old: "	c.out.answered = false\n	c.appendControlLocked(appendPing", new: "	c.appendControlLocked(appendPing", tests: "TestConn_EndIsBounded"},
-		{name: "permitted PINGs are free", file: "process.go", old: "c.Open() > 0) || !c.in.floods.controls.take() {", new: "c.Open() > 0) {", tests: "TestConn_WithstandsFloods_OfOneToken"},
+		{name: "permitted PINGs are free", file: "process.go", old: "c.OpenStreams() > 0) || !c.in.floods.controls.take() {", new: "c.OpenStreams() > 0) {", tests: "TestConn_WithstandsFloods_OfOneToken"},
 		{name: "the reader goes on while its answers are not read", file: "flush.go", old: "for c.out.writing && (len(c.out.buf) > maxOutReader || len(c.out.full) > 0) {", new: "for false {", tests: "TestConn_StopsReading_WhenPeerDoesNotRead"},
 		{name: "the reader goes on while large field blocks wait", file: "flush.go", old: "(len(c.out.buf) > maxOutReader || len(c.out.full) > 0)", new: "len(c.out.buf) > maxOutReader", tests: "TestConn_StopsReading_WhenFieldBlocksWait"},
 

@@ -168,8 +168,8 @@ func (c *testClient) check() {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.streams.open) > 0 || c.Conn.Open() != 0 {
-		c.t.Errorf("%d streams are left, and %d counted", len(c.streams.open), c.Conn.Open())
+	if len(c.streams.open) > 0 || c.OpenStreams() != 0 {
+		c.t.Errorf("%d streams are left, and %d counted", len(c.streams.open), c.OpenStreams())
 	}
 }
 
@@ -265,7 +265,7 @@ func TestClient_Exchanges(t *testing.T) {
 					p.Flush()
 					p.want(trailed, row.log...)
 				}
-				if n := p.Conn.Open(); n != 0 {
+				if n := p.OpenStreams(); n != 0 {
 					t.Errorf("%d streams are open", n)
 				}
 				for _, st := range p.app.all {

@@ -140,8 +140,8 @@ func (c *Conn) Backlog() (octets int64) {
 // Octets returns how much has been received from the network and sent to it.
 func (c *Conn) Octets() (received, sent uint64) { return c.received.Load(), c.sent.Load() }
 
-// Open returns how many streams are open.
-func (c *Conn) Open() int { return int(c.account.Count(budget.Streams)) }
+// OpenStreams returns how many streams are open.
+func (c *Conn) OpenStreams() int { return int(c.account.Count(budget.Streams)) }
 
 // Alone reports whether the connection has one stream at most, so that no other can share a write with it.
-func (c *Conn) Alone() bool { return c.Open() <= 1 }
+func (c *Conn) Alone() bool { return c.OpenStreams() <= 1 }

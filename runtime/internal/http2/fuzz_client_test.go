@@ -56,8 +56,8 @@ func (f *fuzzClient) HandleSettings() {
 func (f *fuzzClient) EndBatch() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if w := &f.in.window; f.out.window < 0 || w.window < 0 || w.held != 0 || f.Conn.Open() != len(f.streams.open) {
-		f.t.Errorf("windows: out %d, in %+v; %d streams, and %d counted", f.out.window, w, len(f.streams.open), f.Conn.Open())
+	if w := &f.in.window; f.out.window < 0 || w.window < 0 || w.held != 0 || f.OpenStreams() != len(f.streams.open) {
+		f.t.Errorf("windows: out %d, in %+v; %d streams, and %d counted", f.out.window, w, len(f.streams.open), f.OpenStreams())
 	}
 	for id, st := range f.streams.open {
 		if st.id != id || st.state.isClosed() || id >= f.next || id%2 == 0 {

@@ -115,8 +115,8 @@ func (a *fuzzApp) EndBatch() {
 	if c.out.window < 0 || c.in.window.window < 0 || c.in.window.held != 0 || c.in.window.window > c.in.window.target {
 		a.t.Errorf("the connection's windows: out %d, in %d of %d, held %d", c.out.window, c.in.window.window, c.in.window.target, c.in.window.held)
 	}
-	if len(c.streams.open) > c.config.MaxConcurrentStreams || c.Open() != len(c.streams.open) {
-		a.t.Errorf("%d streams are open, and %d are counted", len(c.streams.open), c.Open())
+	if len(c.streams.open) > c.config.MaxConcurrentStreams || c.OpenStreams() != len(c.streams.open) {
+		a.t.Errorf("%d streams are open, and %d are counted", len(c.streams.open), c.OpenStreams())
 	}
 	for id, st := range c.streams.open {
 		if window := int64(c.out.ownWindow(&st.sender)); window > maxWindow && c.life.stage < ending {

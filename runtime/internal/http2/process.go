@@ -243,7 +243,7 @@ func (c *Conn) processPing(f frame) error {
 	c.mu.Unlock()
 	if caused {
 		c.in.upkeep.excusePing()
-	} else if !c.in.upkeep.permitPing(c.config, c.Open() > 0) || !c.in.floods.controls.take() {
+	} else if !c.in.upkeep.permitPing(c.config, c.OpenStreams() > 0) || !c.in.floods.controls.take() {
 		return ConnError{ErrCodeEnhanceYourCalm, "too_many_pings"}
 	}
 	c.FlushAfterBatch()
