@@ -152,13 +152,14 @@ func (r *rpc) encodeResponse(ctx context.Context, b []byte, c *codec, response a
 	}
 	returned := false
 	defer func() {
-		if !returned { // the code of the message has ended the goroutine
+		if !returned { // the code of the message has ended the goroutine, or the log
 			r.session.giveBack(paid)
 		}
 	}()
 	b, err = encodeMessage(b, c, response, size, encoding, r.session.shared.limits.sent)
+	err = r.unsendable(err)
 	returned = true
-	return encoded{b, paid}, r.unsendable(err)
+	return encoded{b, paid}, err
 }
 
 // reserveResponse reserves the memory for a response of so many octets. It returns how much that is.
@@ -291,7 +292,7 @@ func (r *rpc) end(l last) (handedOver bool) {
 		var fits bool
 		if handedOver, fits = r.sendLastLocked(&l); !fits {
 			l.outcome, l.cause = outcomeOversize, nil
-			defer r.tooLarge() // last, since the log may end the goroutine
+			defer r.tooLarge() // without mu, and last
 		}
 	}
 	releases := r.overLocked(&l)
@@ -383,7 +384,10 @@ func (r *rpc) tooLarge() {
 	if size > usualFieldSection {
 		level = slog.LevelError
 	}
-	r.session.shared.logger.Log(context.Background(), level,
-		"The trailers are larger than the client permits (SETTINGS_MAX_HEADER_LIST_SIZE); the stream was reset",
-		"method", logtext.Cut(r.def.path), "metadata", size, "limit", limit)
+	logger := r.session.shared.logger
+	r.session.shared.aside(func() { // what ends this RPC may be about to end others
+		logger.Log(context.Background(), level,
+			"The trailers are larger than the client permits (SETTINGS_MAX_HEADER_LIST_SIZE); the stream was reset",
+			"method", logtext.Cut(r.def.path), "metadata", size, "limit", limit)
+	})
 }

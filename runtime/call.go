@@ -127,24 +127,19 @@ func (s *shared) askGeneric(d *callDefinition, found func(*method, *refusal)) {
 			}
 		}
 	}, func(reason any) { // as _handle_call in grpc-python: a generic handler that raises concerns its own RPC only
-		if reason == nil {
-			found(nil, lookupFailed)
-		}
+		found(nil, lookupFailed)
 		s.logger.Error("Exception servicing handler", "method", logtext.Cut(d.path), "panic", logtext.Cut(panicText(reason)),
 			"stack", string(debug.Stack()))
 	})
-	switch {
-	case !returned:
-		found(nil, lookupFailed)
+	if !returned {
 		return
-	case h == nil:
+	}
+	if h == nil {
 		found(nil, methodNotFound)
-		return
-	}
-	if err := h.check(); err != nil {
-		s.logger.Error("Exception servicing handler", "method", logtext.Cut(d.path), "error", err)
+	} else if err := h.check(); err != nil {
 		found(nil, lookupFailed)
-		return
+		s.logger.Error("Exception servicing handler", "method", logtext.Cut(d.path), "error", err)
+	} else {
+		found(s.newOtherMethod(d.path, h), nil)
 	}
-	found(s.newOtherMethod(d.path, h), nil)
 }

@@ -34,21 +34,19 @@ func newConnection(s *shared, nc net.Conn, peer net.Addr, forget func(*connectio
 func (c *connection) read() {
 	inline := &inlineRunner{owner: c}
 	c.inline = inline
-	returned := false
-	defer func() {
-		if returned || inline.replaced {
-			return
-		}
-		if reason := recover(); reason != nil {
+	var err error
+	if !safely(func() { err = c.serve() }, func(reason any) {
+		switch {
+		case inline.replaced:
+		case reason != nil:
 			c.shared.panicked("the reader of a connection", reason)
 			c.abandon()
-			return
+		default: // an inline handler has ended this goroutine. Another goes on where it was.
+			c.goRead()
 		}
-		// An inline handler has called runtime.Goexit, which ends this goroutine. Another goes on where it was.
-		c.goRead()
-	}()
-	err := c.serve()
-	returned = true
+	}) {
+		return
+	}
 	defer c.forget(c) // even if the log ends this goroutine
 	var broken http2.ConnError
 	if errors.As(err, &broken) {
@@ -105,10 +103,11 @@ func (c *connection) EndBatch() { c.endBatch() }
 
 // replaceReader implements readerOwner.
 func (c *connection) replaceReader(blocking *method) {
-	if blocking.inline.CompareAndSwap(true, false) {
+	first := blocking.inline.CompareAndSwap(true, false)
+	c.goRead()
+	if first {
 		c.shared.logger.Error("An inline handler blocks; its method no longer runs inline", "method", blocking.path, "limit", inlineLimit)
 	}
-	c.goRead()
 }
 
 // survive implements readerOwner and expiring.

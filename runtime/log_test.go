@@ -278,3 +278,53 @@ func TestServer_LogExits(t *testing.T) {
 		})
 	}
 }
+
+// TestServer_LogEndsItsGoroutine has log handlers end their goroutine (runtime.Goexit) wherever the server logs something
+// about an RPC: that ends, its connection goes on, and nothing is held for it.
+func TestServer_LogEndsItsGoroutine(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		generic func() *MethodHandler
+		method  *MethodHandler
+		code    codes.Code
+	}{
+		{"GenericPanics", func() *MethodHandler { panic("no") }, nil, codes.Unknown},
+		{"GenericIsWrong", func() *MethodHandler { return &MethodHandler{} }, nil, codes.Unknown},
+		{"InlineBlocks", nil, UnaryUnary(func(context.Context, *raw) (*raw, error) {
+			time.Sleep(10 * inlineLimit)
+			return &raw{}, nil
+		}).WithExecutor(Inline), codes.OK},
+		{"Unserializable", nil, UnaryUnary(func(context.Context, *raw) (*largeLie, error) { return &largeLie{}, nil }), codes.Unknown},
+	} {
+		runInBubble(t, tt.name, func(t *testing.T) {
+			s := NewServer(Options{Logger: slog.New(badLog{func() {}, goruntime.Goexit})})
+			check(t, s.AddService(Service{Name: "t.S", Methods: handlers{"M": tt.method, "Echo": echo()}}))
+			if tt.generic != nil {
+				check(t, s.AddGenericHandler(genericFunc(func(HandlerCallDetails) *MethodHandler { return tt.generic() })))
+			}
+			pipe := newPipeListener()
+			check(t, s.AddListener(pipe))
+			check(t, s.Start())
+			client := newTestClient(t, pipe.dial())
+			began := time.Now()
+			st := client.call("/t.S/M", "")
+			client.call("/t.S/Echo", "x").result().want(codes.OK, "", "x")
+			if took := time.Since(began); took > 5*inlineLimit {
+				t.Errorf("another RPC of the connection took %v", took)
+			}
+			if code, details := st.result().status(); code != tt.code {
+				t.Errorf("the RPC ended with %v, %q, want %v", code, details, tt.code)
+			}
+			synctest.Wait()
+			if got := s.Stats(); got.Active != 0 || got.HeldRequestBytes != 0 || got.HeldResponseBytes != 0 {
+				t.Errorf("what is left is %+v", got)
+			}
+			<-s.Stop(0)
+		})
+	}
+}
+
+// largeLie is a message whose code fails when there is room for it.
+type largeLie struct{ lyingMessage }
+
+func (m *largeLie) SizeVT() int { return 1 << 20 }

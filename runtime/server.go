@@ -222,10 +222,11 @@ func (s *Server) lookForStalls() {
 		return
 	}
 	time.AfterFunc(s.transport.WriteTimeout, func() {
-		defer s.contain("a look at connections that are stuck")
-		if s.account.Crowded() {
-			s.lookForStalls()
-		}
+		s.survive("a look at connections that are stuck", func() {
+			if s.account.Crowded() {
+				s.lookForStalls()
+			}
+		})
 	})
 	for _, c := range s.clients.all() {
 		c.h2.WatchStall()

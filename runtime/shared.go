@@ -104,13 +104,6 @@ func (s *shared) survive(doing string, f func()) {
 	})
 }
 
-// contain is survive for functions that defer it.
-func (s *shared) contain(doing string) {
-	if reason := recover(); reason != nil {
-		s.panicked(doing, reason)
-	}
-}
-
 // panicked logs a panic. It is called while that unwinds the stack.
 func (s *shared) panicked(doing string, reason any) {
 	stack := string(debug.Stack())

@@ -31,8 +31,7 @@ func (s *Server) interrupt(p *ports.Port) {
 
 // graceOver is called by the timer when the time of grace is over. The server may have terminated just before.
 func (s *Server) graceOver() {
-	defer s.contain("the end of the grace")
-	s.act(s.life.stop(0))
+	s.survive("the end of the grace", func() { s.act(s.life.stop(0)) })
 }
 
 // ended is called when something has ended that life.begin has counted.
