@@ -45,6 +45,11 @@ type exchange interface {
 	send(ctx context.Context, c *codec, response any) error
 }
 
+// Cardinality returns how many messages the method takes and gives.
+func (h *MethodHandler) Cardinality() Cardinality {
+	return cardinalityOf(h.requestStreaming, h.responseStreaming)
+}
+
 // RequestStreaming reports whether the client sends a stream of requests.
 func (h *MethodHandler) RequestStreaming() bool { return h.requestStreaming }
 
