@@ -112,7 +112,22 @@ var (
 			return true, nil
 		},
 	}
+	// anyCodec is for messages whose types show only when they are there. One that has no codec fails as one whose code panics.
+	anyCodec = &codec{
+		size:   func(message any) int { return mustCodec(message).size(message) },
+		append: func(b []byte, message any) ([]byte, error) { return mustCodec(message).append(b, message) },
+		decode: func(data []byte, message any) (bool, error) { return mustCodec(message).decode(data, message) },
+	}
 )
+
+// mustCodec is codecFor, and panics if there is no codec.
+func mustCodec(message any) *codec {
+	c, err := codecFor(message)
+	if err != nil {
+		panic(err)
+	}
+	return c
+}
 
 // vtMessage is a message with methods of its own for what package proto does by reflection. A type that is no protobuf
 // message besides bounds itself how deep it decodes.

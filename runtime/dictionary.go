@@ -97,7 +97,7 @@ func checkService(service Service) error {
 // check reports why a handler cannot be used.
 func (h *MethodHandler) check() error {
 	if h.err == nil && h.behavior == nil {
-		return errors.New("the handler was not made by UnaryUnary, UnaryStream, StreamUnary or StreamStream")
+		return errors.New("the handler was not made by UnaryUnary, UnaryStream, StreamUnary, StreamStream or NewMethodHandler")
 	}
 	return h.err
 }

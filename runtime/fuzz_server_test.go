@@ -52,7 +52,7 @@ func fuzzMethods() handlers {
 		"Echo":     echo(),
 		"Inline":   echo().WithExecutor(Inline),
 		"Block":    blockUntilOver(),
-		"Upload":   drainAndCount(cardinality{"StreamUnary", true, false}),
+		"Upload":   drainAndCount(cardinality{name: "StreamUnary", requestStreaming: true}),
 		"Download": download,
 		"Chat":     chat,
 		"Deaf": StreamUnary(func(ctx context.Context, _ RequestIterator[raw]) (*raw, error) {

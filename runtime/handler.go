@@ -11,7 +11,8 @@ import (
 )
 
 // MethodHandler is one method, ready to be called: its cardinality, its codecs, and the behavior that the application
-// gave it. It is immutable; make one with [UnaryUnary], [UnaryStream], [StreamUnary] or [StreamStream].
+// gave it. It is immutable; make one with [UnaryUnary], [UnaryStream], [StreamUnary],
+// [StreamStream] or [NewMethodHandler].
 type MethodHandler struct {
 	requestStreaming  bool
 	responseStreaming bool
@@ -43,6 +44,9 @@ type exchange interface {
 
 	// send sends a response of a stream; nil, which is a mistake of the handler's, ends the RPC.
 	send(ctx context.Context, c *codec, response any) error
+
+	// unserializable logs why a response cannot be sent, and returns the error that says so.
+	unserializable(why any) error
 }
 
 // Cardinality returns how many messages the method takes and gives.

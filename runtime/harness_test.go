@@ -183,17 +183,23 @@ func (l *testLog) lines(text string) (lines []string) {
 	return lines
 }
 
-// cardinality is one of the four kinds of methods.
+// cardinality is one of the four kinds of methods, whose handler is of one of the two kinds that there are for each.
 type cardinality struct {
 	name                                string
 	requestStreaming, responseStreaming bool
+	untyped                             bool // NewMethodHandler makes it
 }
 
+// cardinalities are those with one request before those with a stream.
 var cardinalities = []cardinality{
-	{"UnaryUnary", false, false},
-	{"UnaryStream", false, true},
-	{"StreamUnary", true, false},
-	{"StreamStream", true, true},
+	{name: "UnaryUnary"},
+	{name: "UnaryStream", responseStreaming: true},
+	{name: "UntypedUnaryUnary", untyped: true},
+	{name: "UntypedUnaryStream", responseStreaming: true, untyped: true},
+	{name: "StreamUnary", requestStreaming: true},
+	{name: "StreamStream", requestStreaming: true, responseStreaming: true},
+	{name: "UntypedStreamUnary", requestStreaming: true, untyped: true},
+	{name: "UntypedStreamStream", requestStreaming: true, responseStreaming: true, untyped: true},
 }
 
 // testCall is a call as a handler of any cardinality sees it, so that one behavior serves all four.
@@ -236,6 +242,9 @@ func handlerOf(c cardinality, behavior func(c *testCall) error) *MethodHandler {
 			return r, nil
 		}
 	}
+	if c.untyped {
+		return untypedHandlerOf(c, behavior)
+	}
 	switch c.name {
 	case "UnaryUnary":
 		return UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) { return unary(ctx, once(request)) })
@@ -250,6 +259,28 @@ func handlerOf(c cardinality, behavior func(c *testCall) error) *MethodHandler {
 	}
 	return StreamStream(func(ctx context.Context, requests RequestIterator[raw], responses ResponseStream[raw]) error {
 		return behavior(&testCall{ctx, requests.Next, responses.Send})
+	})
+}
+
+// untypedHandlerOf is handlerOf by NewMethodHandler. Of a method with one response, it sends the last one.
+func untypedHandlerOf(c cardinality, behavior func(c *testCall) error) *MethodHandler {
+	return NewMethodHandler(cardinalityOf(c.requestStreaming, c.responseStreaming), func(ctx context.Context, stream *ServerStream) error {
+		next := func() (*raw, error) {
+			request := new(raw)
+			return request, stream.Receive(request)
+		}
+		if c.responseStreaming {
+			return behavior(&testCall{ctx, next, func(r *raw) error { return stream.Send(r) }})
+		}
+		var response *raw
+		err := behavior(&testCall{ctx, next, func(r *raw) error {
+			response = r
+			return nil
+		}})
+		if err == nil && response != nil {
+			return stream.Send(response)
+		}
+		return err
 	})
 }
 

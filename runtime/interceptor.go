@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"reflect"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -170,7 +169,7 @@ func (c *Call) Respond(ctx context.Context, response any) error {
 	if err != nil {
 		return fmt.Errorf("gogreeter: Respond: %w", err)
 	}
-	if v := reflect.ValueOf(response); v.Kind() == reflect.Pointer && v.IsNil() {
+	if isNil(response) {
 		return c.rpc.unserializable("Respond was called with nil")
 	}
 	if c.method != nil && c.method.responseStreaming {

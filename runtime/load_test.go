@@ -105,7 +105,7 @@ func openMany(c *testClient, n int, block bool) (streams []*testStream) {
 	c.cork()
 	defer c.uncork()
 	for i := range n {
-		path := "/t.S/" + cardinalities[i%4].name
+		path := "/t.S/" + cardinalities[i%len(cardinalities)].name
 		switch {
 		case i%6 == 4:
 			path = "/t.S/Inline"

@@ -71,7 +71,7 @@ func TestMessage_CutAnywhere(t *testing.T) {
 // TestMessage_ManyInOneFrame sends many messages in one DATA frame, and across the borders of two.
 func TestMessage_ManyInOneFrame(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{}, handlers{"M": drainAndCount(cardinality{"StreamUnary", true, false})})
+		s := newTestServer(t, Options{}, handlers{"M": drainAndCount(cardinality{name: "StreamUnary", requestStreaming: true})})
 		client := s.dial()
 		messages := []string{"", "a", "", "bc", strings.Repeat("d", 300), "", "e"}
 		var content []byte

@@ -147,7 +147,7 @@ func TestRPC_EndsFromOutside(t *testing.T) {
 
 // TestRPC_EarlyReturn has handlers return before the client has sent everything.
 func TestRPC_EarlyReturn(t *testing.T) {
-	for _, c := range cardinalities[2:] {
+	for _, c := range cardinalities[4:] {
 		for _, fails := range []bool{false, true} {
 			runInBubble(t, c.name, func(t *testing.T) {
 				s := newTestServer(t, Options{}, handlers{"M": handlerOf(c, func(call *testCall) error {

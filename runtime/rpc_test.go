@@ -228,7 +228,7 @@ func TestRPC_Requests(t *testing.T) {
 // TestRPC_SecondRequest checks that a second message for a method with one request is answered before the client has
 // sent all it has.
 func TestRPC_SecondRequest(t *testing.T) {
-	for _, c := range cardinalities[:2] {
+	for _, c := range cardinalities[:4] {
 		runInBubble(t, c.name, func(t *testing.T) {
 			s := newTestServer(t, Options{}, handlers{"M": handlerOf(c, func(*testCall) error { return nil }), "Echo": echo()})
 			client := s.dial()

@@ -2,7 +2,6 @@ package runtime
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -126,7 +125,7 @@ func StreamStream[Req, Res any](behavior func(ctx context.Context, requests Requ
 func newMethodHandler[Req, Res any](missing bool) *MethodHandler {
 	h := &MethodHandler{}
 	if missing {
-		h.err = errors.New("its function is nil")
+		h.err = errNoFunction
 	}
 	var err error
 	if h.requests, err = codecOf[Req](); err != nil {

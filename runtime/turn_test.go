@@ -304,7 +304,7 @@ func TestTurn_LargeRequests(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := newTestServer(t, passing(Options{Workers: 1, MaxConnectionBytes: 1 << 20}), handlers{
 			"Unary":  echo(),
-			"Stream": handlerOf(cardinalities[2], func(call *testCall) error { call.drain(); return call.send(rawOf("done")) }),
+			"Stream": handlerOf(cardinality{name: "StreamUnary", requestStreaming: true}, func(call *testCall) error { call.drain(); return call.send(rawOf("done")) }),
 		})
 		client := s.dial()
 		stream := client.open("/t.S/Stream")
