@@ -66,6 +66,18 @@ func (c *codec) encode(b []byte, message any) (encoded []byte, err error) {
 	return with, nil
 }
 
+// check returns the error of an RPC whose response cannot be encoded.
+func (c *codec) check(response any) error {
+	size, err := c.sizeOf(response)
+	if err == nil {
+		_, err = c.encode(make([]byte, 0, size), response)
+	}
+	if err != nil {
+		return outcomeUnserializable.Err()
+	}
+	return nil
+}
+
 // decodeInto fills message from data, and reports whether the message may keep data.
 func (c *codec) decodeInto(data []byte, message any) (kept bool, err error) {
 	kept = true // by a message whose code has panicked, for all that is known

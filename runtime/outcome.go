@@ -10,6 +10,7 @@ import (
 func init() {
 	carrier.Encodable, carrier.Ended = encodable, outcomeEnded.Err()
 	carrier.Outcome = func(err error) *status.Status { return outcomeOf(err).GRPC() }
+	carrier.Handle = rehearse
 }
 
 // outcomeEnded is what an RPC that has ended well answers with.
@@ -21,12 +22,5 @@ func encodable(response any) error {
 	if err != nil {
 		return nil
 	}
-	size, err := c.sizeOf(response)
-	if err == nil {
-		_, err = c.encode(make([]byte, 0, size), response)
-	}
-	if err != nil {
-		return outcomeUnserializable.Err()
-	}
-	return nil
+	return c.check(response)
 }

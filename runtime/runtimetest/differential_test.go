@@ -149,10 +149,33 @@ func (o *outcome) ended(err error) {
 	}
 }
 
-// cardinality is what a method takes and gives: u is one message, s a stream.
+// cardinality is what a method takes and gives: u is one message, s a stream. A handler with x is made by NewMethodHandler.
 type cardinality string
 
-var cardinalities = []cardinality{"uu", "us", "su", "ss"}
+var cardinalities = []cardinality{"uu", "us", "su", "ss", "uux", "usx", "sux", "ssx"}
+
+func (c cardinality) untyped() bool { return len(c) > 2 }
+
+// handler returns a handler without types. In place of the moves of an iterator and a stream, those of its stream are made,
+// also where there is one message.
+func (c cardinality) handler(played func(h *handling) (*text, error)) *runtime.MethodHandler {
+	of := map[cardinality]runtime.Cardinality{
+		"uux": runtime.CardinalityUnaryUnary, "usx": runtime.CardinalityUnaryStream,
+		"sux": runtime.CardinalityStreamUnary, "ssx": runtime.CardinalityStreamStream,
+	}[c]
+	return runtime.NewMethodHandler(of, func(ctx context.Context, stream *runtime.ServerStream) error {
+		h := &handling{ctx: ctx, send: func(response *text) error { return stream.Send(response) }}
+		h.next = func() (*text, error) {
+			request := new(text)
+			return request, stream.Receive(request)
+		}
+		response, err := played(h)
+		if err == nil && response != nil && !of.ResponseStreaming() {
+			return stream.Send(response)
+		}
+		return err
+	})
+}
 
 func (c cardinality) path() string { return "/t.S/" + string(c) }
 
@@ -164,6 +187,9 @@ func (c cardinality) direct(t *testing.T, script string) (o outcome) {
 		Method: c.path(), InvocationMetadata: runtime.Pairs("k", "v", "k", "w"), Authority: "memory",
 	})
 	defer recorder.End()
+	if c.untyped() {
+		return c.handle(ctx, recorder, script)
+	}
 	h := &handling{ctx: ctx}
 	responses := &runtimetest.Responses[text]{Recorder: recorder}
 	if c[0] == 's' {
@@ -189,9 +215,33 @@ func (c cardinality) direct(t *testing.T, script string) (o outcome) {
 			o.messages = []string{response.GetValue()}
 		}
 	}
+	o.recorded(h, recorder)
+	return o
+}
+
+// handle plays a script by Recorder.Handle.
+func (c cardinality) handle(ctx context.Context, recorder *runtimetest.Recorder, script string) (o outcome) {
+	h := &handling{}
+	requests := []any{wrapperspb.String("q0")}
+	for i := 1; i < requested && c[0] == 's'; i++ {
+		requests = append(requests, wrapperspb.String(fmt.Sprint("q", i)))
+	}
+	responses, err := recorder.Handle(ctx, c.handler(func(playing *handling) (*text, error) {
+		h = playing
+		return h.play(script)
+	}), requests...)
+	o.ended(err)
+	for _, response := range responses {
+		o.messages = append(o.messages, response.(*text).GetValue())
+	}
+	o.recorded(h, recorder)
+	return o
+}
+
+// recorded notes what the moves have returned, and the metadata.
+func (o *outcome) recorded(h *handling, recorder *runtimetest.Recorder) {
 	initial, _ := recorder.InitialMetadata()
 	o.trace, o.initial, o.trailing = h.trace, initial.MD(), recorder.TrailingMetadata().MD()
-	return o
 }
 
 // wire is a server whose methods make the moves that a client asks for, and that client.
@@ -221,6 +271,11 @@ func newWire(t testing.TB) *wire {
 			return err
 		}),
 	}}
+	for _, c := range cardinalities {
+		if c.untyped() {
+			service.Methods[string(c)] = c.handler(played)
+		}
+	}
 	quiet := runtime.Options{Logger: slog.New(slog.DiscardHandler)}
 	server, err := runtimetest.NewServer(quiet, func(r runtime.Registrar) error { return r.AddService(service) })
 	if err != nil {

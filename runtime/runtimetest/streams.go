@@ -115,12 +115,20 @@ func (r *Responses[Res]) Sent() []*Res {
 
 // clone returns a copy of a message.
 func clone[T any](message *T) *T {
-	switch m := any(message).(type) {
-	case proto.Message:
-		return any(proto.Clone(m)).(*T)
-	case *runtime.RawMessage:
-		return any(&runtime.RawMessage{Data: append([]byte(nil), m.Data...)}).(*T)
+	if copied, ok := copyOf(message).(*T); ok && copied != message {
+		return copied
 	}
 	copied := *message
 	return &copied
+}
+
+// copyOf returns a copy of a message if it is of a type that a handler can have, and otherwise the message itself.
+func copyOf(message any) any {
+	switch m := message.(type) {
+	case proto.Message:
+		return proto.Clone(m)
+	case *runtime.RawMessage:
+		return &runtime.RawMessage{Data: append([]byte(nil), m.Data...)}
+	}
+	return message
 }

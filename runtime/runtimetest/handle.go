@@ -1,0 +1,63 @@
+package runtimetest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/gogreeter/gogreeter/runtime"
+	"github.com/gogreeter/gogreeter/runtime/internal/carrier"
+)
+
+// Handle has the handler of a method, of any cardinality, handle the RPC, as a server does whose client sends requests and
+// half-closes. It returns the responses that the client gets, and how the RPC ends, as [Recorder.Return] does, which it
+// calls. Requests are encoded, and decoded into what the handler receives. ctx is that of [NewContext], or one made from it.
+//
+// Handlers of servicers are simpler to test by a call of their method. This is for those that [runtime.NewMethodHandler] makes.
+func (r *Recorder) Handle(ctx context.Context, handler *runtime.MethodHandler, requests ...any) (responses []any, err error) {
+	x := &exchange{recorder: r}
+	response, err := carrier.Handle(ctx, handler, r.rpc.Method, slices.Clone(requests), x)
+	if err = r.Return(nil, err); err == nil && response != nil {
+		x.keep(response)
+	}
+	return x.responses(), err
+}
+
+// exchange is the streams of an RPC without a server. It implements carrier.Exchange.
+type exchange struct {
+	recorder *Recorder
+
+	mu   sync.Mutex
+	sent []any // copies. Guarded by mu.
+}
+
+// String implements carrier.Exchange, as a server's RPC does.
+func (x *exchange) String() string { return fmt.Sprintf("RPC %q", x.recorder.rpc.Method) }
+
+// Over implements carrier.Exchange.
+func (x *exchange) Over() error { return x.recorder.overError() }
+
+// Fail implements carrier.Exchange.
+func (x *exchange) Fail(err error) { x.recorder.finish(err) }
+
+// Send implements carrier.Exchange.
+func (x *exchange) Send(response any) error {
+	if err := x.recorder.send(); err != nil {
+		return err
+	}
+	x.keep(response)
+	return nil
+}
+
+func (x *exchange) keep(response any) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.sent = append(x.sent, copyOf(response))
+}
+
+func (x *exchange) responses() []any {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.sent
+}
