@@ -83,7 +83,8 @@ func (s *Server) serveQueue(p *ports.Port, most int, take func() (net.Conn, net.
 // accepted serves a connection that was accepted, on a goroutine of its own. peer is nil unless the connection may not know
 // it. It reports false if the grace is over: then the connection is closed, and no other is to follow.
 func (s *Server) accepted(p *ports.Port, nc net.Conn, peer net.Addr) bool {
-	a := &arrival{nc: ports.Contain(nc, s.connPanicked), peer: peer, setupEnd: time.Now().Add(s.options.SetupTimeout)}
+	now := time.Now()
+	a := &arrival{nc: ports.Contain(nc, s.connPanicked), peer: peer, opened: now, setupEnd: now.Add(s.options.SetupTimeout)}
 	asked := s.clients.arrive(a)
 	if asked == cutOff {
 		s.spawn("the close of a connection", func() { a.nc.Close() })
@@ -92,6 +93,7 @@ func (s *Server) accepted(p *ports.Port, nc net.Conn, peer net.Addr) bool {
 	s.life.begin()
 	s.spawn("a connection", func() {
 		if c := s.setUp(p, a, asked); c != nil {
+			c.observers.opened(c.peerInfo)
 			c.read()
 		}
 	})
@@ -106,6 +108,7 @@ func (s *Server) setUp(p *ports.Port, a *arrival, asked shutdown) (c *connection
 			defer s.ended() // even if Close ends this goroutine
 			s.clients.fail(a)
 			a.nc.Close()
+			a.observers.failed(a.err)
 		}
 	}()
 	safely(func() { c = s.connect(p, a, asked) }, func(reason any) {
@@ -119,10 +122,13 @@ func (s *Server) setUp(p *ports.Port, a *arrival, asked shutdown) (c *connection
 
 // connect makes a connection of what was accepted. It returns nil if the handshake fails, or the grace is over.
 func (s *Server) connect(p *ports.Port, a *arrival, asked shutdown) *connection {
+	a.err = errHandshakeBroken
+	a.observe(&s.shared)
 	if asked >= portsClose {
 		a.limitHandshake()
 	}
 	nc, err := p.Handshake(a.nc, a.setupEnd)
+	a.err = err
 	switch {
 	case err == ports.ErrNotHTTP2:
 		s.logger.Debug("TLS client did not negotiate HTTP/2", "peer", a.address())
@@ -133,6 +139,7 @@ func (s *Server) connect(p *ports.Port, a *arrival, asked shutdown) *connection 
 	}
 	// Without a lock: this asks a user's connection for what is below its TLS.
 	c := newConnection(&s.shared, nc, a.peer, s.forget)
+	c.id, c.observers, c.opened = a.id, a.observers, a.opened
 	c.h2.SetupBy(a.setupEnd)
 	asked = s.clients.connect(a, c)
 	if asked == cutOff {
@@ -146,6 +153,9 @@ func (s *Server) connect(p *ports.Port, a *arrival, asked shutdown) *connection 
 	}
 	return c
 }
+
+// errHandshakeBroken is told to observers; the log has more.
+var errHandshakeBroken = errors.New("gogreeter: the handshake has panicked")
 
 // forget is called when a connection has ended.
 func (s *Server) forget(c *connection) {

@@ -88,7 +88,7 @@ func (r *rpc) answer(w *work.Worker) (encoded, error) {
 	if next := r.session.shared.chain; next != nil {
 		return r.intercepted(w, next)
 	}
-	message, err := r.method.behavior(r, r)
+	message, err := r.observed.handle(r, r.method, r)
 	if err != nil || r.method.responseStreaming {
 		return encoded{}, err
 	}
@@ -98,7 +98,7 @@ func (r *rpc) answer(w *work.Worker) (encoded, error) {
 // intercepted runs the interceptors, and returns what answer does.
 func (r *rpc) intercepted(w *work.Worker, chain Next) (encoded, error) {
 	path := r.def.path
-	r.call = &Call{rpc: r, sent: path, path: path, method: r.method, missing: r.missing, worker: w, logger: r.session.shared.logger}
+	r.call = &Call{rpc: r, sent: path, path: path, method: r.method, missing: r.missing(), worker: w, logger: r.session.shared.logger}
 	return r.call.run(r, chain)
 }
 
@@ -121,6 +121,7 @@ func (r *rpc) encode(ctx context.Context, w *work.Worker, c *codec, response any
 		r.drop(w, e)
 		return encoded{}, err
 	}
+	r.observed.willAnswer(response, e)
 	return e, nil
 }
 
@@ -159,7 +160,7 @@ func (r *rpc) encodeResponse(ctx context.Context, b []byte, c *codec, response a
 	b, err = encodeMessage(b, c, response, size, encoding, r.session.shared.limits.sent)
 	err = r.unsendable(err)
 	returned = true
-	return encoded{b, paid}, err
+	return encoded{b, paid, plainSize(b, size)}, err
 }
 
 // reserveResponse reserves the memory for a response of so many octets. It returns how much that is.
@@ -189,6 +190,15 @@ func encodeMessage(b []byte, c *codec, response any, size int, encoding wire.Enc
 	}
 	wire.SetLength(b)
 	return b, nil
+}
+
+// plainSize returns the octets of an encoded response before it was compressed, without its prefix. It had announced size
+// octets, with the prefix.
+func plainSize(b []byte, size int) int {
+	if len(b) >= wire.PrefixLen && b[0] == 0 {
+		return len(b) - wire.PrefixLen
+	}
+	return size - wire.PrefixLen
 }
 
 // unsendable returns the error that the RPC should end with if encodeMessage fails.
@@ -291,7 +301,7 @@ func (r *rpc) end(l last) (handedOver bool) {
 	if !l.gone {
 		var fits bool
 		if handedOver, fits = r.sendLastLocked(&l); !fits {
-			l.outcome, l.cause = outcomeOversize, nil
+			l.outcome, l.cause, l.response = outcomeOversize, nil, nil
 			defer r.tooLarge() // without mu, and last
 		}
 	}
@@ -307,6 +317,7 @@ func (r *rpc) end(l last) (handedOver bool) {
 	if beginning != nil && r.session.account.Drop(beginning) {
 		r.redispatch() // it has waited long enough to find out that it is over
 	}
+	r.observed.end(l.outcome, r.reply.trailing, r.reply.headersSent, len(l.response)) // nobody sets these any more
 	return handedOver
 }
 

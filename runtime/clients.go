@@ -7,14 +7,21 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/grpc/peer"
+
 	"github.com/gogreeter/gogreeter/runtime/internal/logtext"
+	"github.com/gogreeter/gogreeter/runtime/internal/ports"
 )
 
 // arrival is a connection that was accepted, until it is one of HTTP/2.
 type arrival struct {
-	nc       net.Conn
-	peer     net.Addr  // nil: nc knows
-	setupEnd time.Time // when the client's first SETTINGS frame has to be there
+	nc        net.Conn
+	peer      net.Addr  // nil: nc knows
+	setupEnd  time.Time // when the client's first SETTINGS frame has to be there
+	opened    time.Time // when it was accepted
+	id        ConnectionID
+	observers *connectionObservers // nil: there are none
+	err       error                // why it does not become a connection; nil: the server has stopped
 }
 
 // address is the client's address for the log.
@@ -23,6 +30,18 @@ func (a *arrival) address() string {
 		return logtext.Address(a.peer)
 	}
 	return logtext.Address(a.nc.RemoteAddr())
+}
+
+// observe asks observers whether they care for the connection.
+func (a *arrival) observe(s *shared) {
+	if len(s.observers) == 0 {
+		return
+	}
+	p := &peer.Peer{Addr: a.peer, LocalAddr: ports.Known(a.nc.LocalAddr())}
+	if p.Addr == nil {
+		p.Addr = ports.Known(a.nc.RemoteAddr())
+	}
+	a.observers = observeConnection(s.observers, s.logger, ConnectionInfo{ID: a.id, Peer: p, Opened: a.opened})
 }
 
 // limitHandshake gives a client that is in the middle of its handshake, while the server stops, a second for the rest.
@@ -65,6 +84,7 @@ func (c *clients) arrive(a *arrival) shutdown {
 	defer c.mu.Unlock()
 	if c.shutdown < cutOff {
 		c.accepted++
+		a.id = ConnectionID(c.accepted)
 		c.arrivals[a] = struct{}{}
 	}
 	return c.shutdown

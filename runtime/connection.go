@@ -6,6 +6,8 @@ import (
 	"net"
 	"time"
 
+	"google.golang.org/grpc/codes"
+
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 	"github.com/gogreeter/gogreeter/runtime/internal/fields"
 	"github.com/gogreeter/gogreeter/runtime/internal/http2"
@@ -52,6 +54,12 @@ func (c *connection) read() {
 	if errors.As(err, &broken) {
 		c.shared.logger.Debug("Connection ended by an error", "peer", logtext.Address(c.remoteAddr()), "error", logtext.Of(err))
 	}
+	c.tellClosed(err) // before forget: when the server has terminated, the observers have been told
+}
+
+func (c *connection) tellClosed(err error) {
+	received, sent := c.h2.Octets()
+	c.observers.closed(received, sent, err)
 }
 
 // goRead gives the connection a new reader.
@@ -60,6 +68,7 @@ func (c *connection) goRead() { c.shared.spawn("a connection", c.read) }
 // abandon ends the connection, whose reader has panicked. The server forgets it first: whatever the panic has left behind,
 // the server can stop.
 func (c *connection) abandon() {
+	defer c.tellClosed(http2.ErrConnClosed)
 	defer c.EndBatch()
 	defer c.h2.Abandon()
 	defer c.forget(c) // even if a user's connection ends this goroutine
@@ -96,6 +105,15 @@ func (c *connection) NewStream(request *fields.Section) *http2.Stream {
 		r.reply.encoding.chosen.Store(uint32(wanted))
 	}
 	return &r.stream
+}
+
+// Refused implements http2.Application.
+func (c *connection) Refused(request *fields.Section, why http2.StreamError) {
+	o, reason := outcome{Code: codes.Internal, Message: why.Reason}, RefusedMalformed // what clients make of the error's code
+	if why.Code == http2.ErrCodeRefusedStream {
+		o.Code, reason = codes.Unavailable, RefusedStream
+	}
+	c.observers.refused(HandlerCallDetails{Method: request.Path}, o, reason)
 }
 
 // EndBatch implements http2.Application.

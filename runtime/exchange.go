@@ -92,7 +92,7 @@ func (r *rpc) decode(ctx context.Context, c *codec, m message, into any) error {
 	if m.compressed {
 		err = r.decodeCompressed(c, m.data, limit, into)
 	} else {
-		err = r.decodeOctets(c, m.data, into)
+		err = r.decodeOctets(c, m.data, len(m.data), into)
 	}
 	if err == nil && r.call != nil {
 		return observe(ctx, r.call.onRequest, into)
@@ -134,15 +134,17 @@ func (r *rpc) decodeCompressed(c *codec, compressed []byte, limit int, into any)
 	case err != nil:
 		return outcomeOf(err).Err()
 	}
-	return r.decodeOctets(c, data, into)
+	return r.decodeOctets(c, data, len(compressed), into)
 }
 
-// decodeOctets decodes a request that is not compressed any more.
-func (r *rpc) decodeOctets(c *codec, data []byte, into any) error {
+// decodeOctets decodes a request that is not compressed any more. On the wire it had wireSize octets.
+func (r *rpc) decodeOctets(c *codec, data []byte, wireSize int, into any) error {
+	size := len(data)
 	kept, err := c.decodeInto(data, into)
 	if !kept {
 		buffer.Put(data)
 	}
+	r.observed.got(into, size, wireSize, err)
 	if err != nil {
 		r.undecodable(err)
 		return outcomeUndecodable.Err()
@@ -180,6 +182,7 @@ func (r *rpc) send(ctx context.Context, c *codec, response any) error {
 	if handedOver, err = r.sendEncoded(e); err != nil {
 		return err
 	}
+	r.observed.put(response, e)
 	if r.stream.Full() && !r.waitRoom() {
 		return r.endError()
 	}
@@ -318,7 +321,7 @@ func (r *rpc) handle(ctx context.Context, m *method, path string) (response any,
 			return nil, false, r.endError()
 		}
 	}
-	response, err = m.behavior(ctx, r)
+	response, err = r.observed.handle(ctx, m, r)
 	return response, true, err
 }
 

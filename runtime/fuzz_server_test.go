@@ -298,8 +298,8 @@ func (a *fuzzAnswer) checkContent(t testing.TB, id uint32) {
 	}
 }
 
-// FuzzServer has a peer of any sort talk to a whole server. Each stream has one end, each RPC is counted once, and in the
-// end nothing is left.
+// FuzzServer has a peer of any sort talk to a whole server. Each stream has one end, each RPC is counted once and observed
+// to end once, and in the end nothing is left.
 func FuzzServer(f *testing.F) {
 	f.Add([]byte{0}, []byte("\x00\x00\x00\x03\x00\x02hi\x0d\x00\x00"))
 	f.Add([]byte{1}, []byte("\x00\x07\x01\x03\x05\x00\x04zzzz\x02\x00\x01a\x03\x00\x01b\x00\x00\x01\x04\x03\x01\x14aaaaaaaaaaaaaaaaaaaa\x09\x00\x14aaaaaaaaaaaaaaaaaaaa"))
@@ -329,6 +329,10 @@ func serveScript(t *testing.T, how, script []byte) {
 	}
 	if mode&8 != 0 {
 		options.Compression = Deflate
+	}
+	observed := &recorder{}
+	if mode&32 == 0 {
+		options.Observers = []Observer{observed}
 	}
 	s := newTestServer(t, options, fuzzMethods())
 	p := &fuzzPeer{t: t, s: s, nc: s.listener.dial(), next: 1, open: map[uint32]bool{}}
@@ -367,6 +371,11 @@ func serveScript(t *testing.T, how, script []byte) {
 		if met && mode&16 == 0 && !blocked && (a == nil || !a.ended && !a.reset) {
 			t.Errorf("stream %d has no end", id)
 		}
+	}
+	observed.check(t)
+	rpcs, refused := uint64(len(observed.rpcs())), uint64(len(observed.refusals()))
+	if ended := counted(s.Stats()); mode&32 == 0 && (ended < rpcs || ended > rpcs+refused) {
+		t.Errorf("%d requests are counted; %d RPCs and %d refusals were observed", ended, rpcs, refused)
 	}
 	if ended := counted(s.Stats()); ended < statuses || ended > uint64(p.requests) {
 		t.Errorf("%d RPCs are counted; %d statuses were received, and %d requests sent", ended, statuses, p.requests)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -34,11 +35,19 @@ type testServer struct {
 	log      *testLog
 }
 
+// observeAll has all test servers observed: GOGREETER_OBSERVE=1 go test ./runtime.
+var observeAll = os.Getenv("GOGREETER_OBSERVE") != ""
+
 // newTestServer starts a server with a service "t.S".
 func newTestServer(t testing.TB, options Options, methods handlers) *testServer {
 	t.Helper()
 	s := &testServer{t: t, listener: newPipeListener(), log: &testLog{}}
 	options.Logger = newTestLogger(s.log)
+	if observeAll {
+		o := &recorder{}
+		options.Observers = append(options.Observers, o)
+		t.Cleanup(func() { o.check(t) })
+	}
 	s.Server = NewServer(options)
 	if methods != nil {
 		if err := s.AddService(Service{Name: "t.S", Methods: methods}); err != nil {

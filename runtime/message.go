@@ -17,4 +17,5 @@ type message struct {
 type encoded struct {
 	data []byte
 	paid int64 // octets that are reserved for it
+	size int   // octets before it was compressed, without its prefix
 }

@@ -28,6 +28,9 @@ type Options struct {
 	// Interceptors are called around every RPC; the first is outermost.
 	Interceptors []Interceptor
 
+	// Observers are told what happens to connections and RPCs, each in this order.
+	Observers []Observer
+
 	// Methods says where the handlers of some methods run, by full path ("/package.Service/Method").
 	Methods map[string]MethodOptions
 
@@ -143,7 +146,7 @@ const (
 // withDefaults returns the options with those filled in that are zero, and what they say of HTTP/2. The defaults of that are
 // the transport's own.
 func (o Options) withDefaults() (Options, *http2.Config) {
-	o.Methods, o.Interceptors = maps.Clone(o.Methods), slices.Clone(o.Interceptors) // the caller's may change
+	o.Methods, o.Interceptors, o.Observers = maps.Clone(o.Methods), slices.Clone(o.Interceptors), slices.Clone(o.Observers) // the caller's may change
 	o.Logger = cmp.Or(o.Logger, slog.Default())
 	o.Grace = cmp.Or(o.Grace, defaultGrace)
 	o.MaxReceiveMessageBytes = cmp.Or(o.MaxReceiveMessageBytes, defaultReceiveMessage)

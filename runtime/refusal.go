@@ -13,6 +13,21 @@ type refusal struct {
 	outcome    outcome
 }
 
+// reason says for observers why the request is refused.
+func (r *refusal) reason() RefusalReason {
+	switch {
+	case r.httpStatus != 0:
+		return RefusedNotGRPC
+	case r == metadataTooLarge:
+		return RefusedMetadata
+	case r == limitExceeded:
+		return RefusedConcurrency
+	case r.outcome.Code == codes.Unimplemented:
+		return RefusedCompression
+	}
+	return RefusedMalformed
+}
+
 func refuse(code codes.Code, details string) *refusal {
 	return &refusal{outcome: outcome{Code: code, Message: details}}
 }

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"context"
 	"math"
 	"sync"
 	"sync/atomic"
@@ -31,13 +32,14 @@ type rpc struct {
 
 	state  rpcState
 	queued bool // requests are queued as they come; written by the reader, with mu held, until the RPC goes to a worker
+	broken bool // looking for the method has failed. Immutable after HandleHead.
 	tab    tab  // what it has of the connection's account
 
 	// Owned by the reader, and then by the worker.
-	method  *method  // nil: not known, and left to the interceptors; they change it with mu held
-	missing *refusal // why there is no method
-	request message
-	call    *Call // nil without interceptors
+	method   *method       // nil: not known, and left to the interceptors; they change it with mu held
+	observed *rpcObservers // nil: there are none
+	request  message
+	call     *Call // nil without interceptors
 
 	in incoming // owned by the reader
 
@@ -94,7 +96,7 @@ func (e *ending) afterwards() *afterwards {
 // HandleHead implements http2.StreamHandler.
 func (r *rpc) HandleHead(_ *fields.Section, endStream bool) {
 	began := time.Time{}
-	if r.def.hasTimeout {
+	if r.def.hasTimeout || r.session.observers != nil {
 		began = time.Now() // what the generic handlers take counts
 	}
 	switch {
@@ -105,7 +107,7 @@ func (r *rpc) HandleHead(_ *fields.Section, endStream bool) {
 		r.start(began, endStream)
 	default:
 		r.session.shared.askGeneric(r.def, func(m *method, missing *refusal) {
-			r.method, r.missing = m, missing
+			r.method, r.broken = m, missing == lookupFailed
 			r.start(began, endStream)
 		})
 	}
@@ -116,13 +118,15 @@ func (r *rpc) HandleHead(_ *fields.Section, endStream bool) {
 func (r *rpc) start(began time.Time, endStream bool) {
 	s := r.session.shared
 	switch {
-	case r.missing != nil && s.chain == nil:
-		r.refuse(r.missing)
+	case r.method == nil && s.chain == nil:
+		r.observe(began)
+		r.refuse(r.missing())
 		return
 	case !r.admit():
 		r.refuse(limitExceeded)
 		return
 	}
+	r.observe(began)
 	r.queued = r.method == nil || r.method.requestStreaming
 	r.session.account.Begin(budget.Handlers)
 	r.session.addHead(r.def)
@@ -156,6 +160,47 @@ func (r *rpc) admit() bool {
 	return true
 }
 
+// missing is why there is no method.
+func (r *rpc) missing() *refusal {
+	if r.broken {
+		return lookupFailed
+	}
+	return methodNotFound
+}
+
+// observe tells the observers, if there are any, that the RPC begins.
+func (r *rpc) observe(began time.Time) {
+	if c := r.session.observers; c != nil {
+		r.observed = &rpcObservers{info: r.describe()}
+		r.observed.info.Begun = began
+		if r.def.hasTimeout {
+			r.observed.info.Deadline = began.Add(r.def.timeout)
+		}
+		c.begin(context.Background(), r.observed)
+	}
+}
+
+// describe returns what the header of the request says.
+func (r *rpc) describe() RPCInfo {
+	info := RPCInfo{
+		ID: RPCID{Number: uint64(r.stream.ID())}, Method: r.def.path, Registered: r.def.method != nil,
+		Authority: r.def.authority, InvocationMetadata: r.def.metadata,
+	}
+	if m := r.method; m != nil {
+		info.Cardinality = m.Cardinality()
+	}
+	return info
+}
+
+// tellRefused tells the observers that refuse has answered: with the end of the RPC, if they know of it.
+func (r *rpc) tellRefused(why *refusal) {
+	if r.observed != nil {
+		r.observed.end(why.outcome, nil, false, 0)
+		return
+	}
+	r.session.observers.refused(HandlerCallDetails{Method: r.def.path, InvocationMetadata: r.def.metadata}, why.outcome, why.reason())
+}
+
 // refuse answers a request that does not become an RPC. It does so at once, also in HTTP's terms: a client may keep its
 // request open until it is answered. What still comes of the request is declined (RFC 9113, Section 8.1) or, of a client that
 // speaks HTTP, thrown away.
@@ -176,6 +221,7 @@ func (r *rpc) refuse(why *refusal) {
 	r.stream.Message(head, data, nil, 0)
 	buffer.Put(head)
 	r.session.h2.FlushAfterBatch()
+	r.tellRefused(why)
 }
 
 // HandleData implements http2.StreamHandler: it cuts the content into messages.
@@ -279,6 +325,7 @@ func (r *rpc) endRequests() {
 // dispatch hands the RPC to where its handler runs.
 func (r *rpc) dispatch() {
 	if r.state.dispatch() {
+		r.observed.dispatched()
 		r.session.dispatch(r, r.method)
 	}
 }

@@ -63,7 +63,7 @@ func (r *rpc) Value(key any) any {
 	case carrier.Unobserved{}:
 		return r.call == nil || r.call.method.responseStreaming && len(r.call.onResponse) == 0
 	}
-	return nil
+	return r.observed.value(key)
 }
 
 // String implements fmt.Stringer. Package context calls it for the contexts made from this one.
@@ -113,9 +113,12 @@ func (c *servicerContext) Method() string               { return c.def.path }
 func (c *servicerContext) InvocationMetadata() Metadata { return c.def.metadata }
 func (c *servicerContext) Stopping() <-chan struct{}    { return c.session.shared.closing }
 
-func (c *servicerContext) Peer() *peer.Peer {
-	nc := c.session.nc
-	p := &peer.Peer{Addr: c.session.remoteAddr(), LocalAddr: ports.Known(nc.LocalAddr())}
+func (c *servicerContext) Peer() *peer.Peer { return c.session.peerInfo() }
+
+// peerInfo describes the client.
+func (s *session) peerInfo() *peer.Peer {
+	nc := s.nc
+	p := &peer.Peer{Addr: s.remoteAddr(), LocalAddr: ports.Known(nc.LocalAddr())}
 	if secure, ok := nc.(socket.TLS); ok {
 		p.AuthInfo = credentials.TLSInfo{
 			State:          clipState(secure.ConnectionState()),
@@ -149,10 +152,12 @@ func (c *servicerContext) SendInitialMetadata(md Metadata) error {
 		return fmt.Errorf("gogreeter: the initial metadata is larger than the client permits (%d vs. %d octets)", size, limit)
 	}
 	r.reply.headersSent = true
+	r.observed.willSend(md)
 	block := wire.AppendMetadata(wire.AppendResponseHeaders(nil, r.reply.encoding.current()), md)
 	r.stream.Head(block)
 	r.mu.Unlock()
 	r.session.h2.Flush()
+	r.observed.headers()
 	return nil
 }
 

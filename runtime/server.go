@@ -61,6 +61,8 @@ func (s *Server) share() {
 	}
 	s.logger = slog.New(guardedLog{o.Logger.Handler()})
 	s.chain = chain(o.Interceptors)
+	checkObservers(o.Observers)
+	s.observers = o.Observers
 	s.closing = s.life.closing
 	s.watchStalls = s.lookForStalls
 	s.other = s.handled.of(otherMethods)

@@ -3,6 +3,7 @@ package runtime
 import (
 	"net"
 	"sync/atomic"
+	"time"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 	"github.com/gogreeter/gogreeter/runtime/internal/http2"
@@ -17,9 +18,12 @@ type session struct {
 	nc             net.Conn
 	peer           net.Addr // nil: nc knows
 	h2             *http2.Conn
-	account        *budget.Budget // of all that the client makes the server hold
-	queue          *work.Queue    // of RPCs that nothing else is said about
-	inflatingLarge *work.Places   // one: to inflate a request to much
+	account        *budget.Budget       // of all that the client makes the server hold
+	queue          *work.Queue          // of RPCs that nothing else is said about
+	inflatingLarge *work.Places         // one: to inflate a request to much
+	observers      *connectionObservers // nil: there are none
+	id             ConnectionID
+	opened         time.Time // when it was accepted
 
 	// Owned by the reader.
 	batch  work.List     // RPCs that can run since the last EndBatch

@@ -21,7 +21,8 @@ type shared struct {
 	transport   *http2.Config
 	account     *budget.Budget // of all connections; nil: no bound
 	logger      *slog.Logger
-	chain       Next        // nil: no interceptors
+	chain       Next // nil: no interceptors
+	observers   []Observer
 	bound       *work.Bound // of the handlers of all connections; nil: any number of them run
 	workers     *work.Pool
 	closing     chan struct{} // closed when grace begins

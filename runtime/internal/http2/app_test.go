@@ -13,6 +13,7 @@ import (
 type testApp struct {
 	streams map[uint32]*testStream
 	all     []*testStream
+	refused []StreamError
 
 	// The script. What is nil does nothing but the default.
 	accept    func(*fields.Section) bool
@@ -48,6 +49,8 @@ func (a *testApp) NewStream(request *fields.Section) *Stream {
 	a.all = append(a.all, st)
 	return &st.Stream
 }
+
+func (a *testApp) Refused(_ *fields.Section, why StreamError) { a.refused = append(a.refused, why) }
 
 func (a *testApp) EndBatch() {}
 

@@ -14,6 +14,9 @@ type Application interface {
 	// NewStream returns the stream for a request, with its Handler set and all else zero; it is usually part of a
 	// struct of the application's. A nil stream refuses the request with REFUSED_STREAM.
 	NewStream(request *fields.Section) *Stream
+
+	// Refused is called with a request that does not become a stream, before the stream is reset.
+	Refused(request *fields.Section, why StreamError)
 }
 
 // NewConn returns a server's connection on nc. Serve has to be called. config is one that [Config.WithDefaults] has returned;
@@ -118,19 +121,25 @@ func (s *server) judge(b fieldBlock, request *fields.Section) (refused bool, err
 	case ignored:
 		return true, nil
 	case request.Malformed != "":
-		return true, StreamError{id, ErrCodeProtocol, request.Malformed}
+		return true, s.refuse(request, StreamError{id, ErrCodeProtocol, request.Malformed})
 	case b.selfDep:
-		return true, StreamError{id, ErrCodeProtocol, "stream depends on itself"}
+		return true, s.refuse(request, StreamError{id, ErrCodeProtocol, "stream depends on itself"})
 	case full:
-		return true, StreamError{id, ErrCodeRefusedStream, "more streams than SETTINGS_MAX_CONCURRENT_STREAMS"}
+		return true, s.refuse(request, StreamError{id, ErrCodeRefusedStream, "more streams than SETTINGS_MAX_CONCURRENT_STREAMS"})
 	case b.endStream && request.ContentLength > 0:
-		return true, StreamError{id, ErrCodeProtocol, "content-length without content"}
+		return true, s.refuse(request, StreamError{id, ErrCodeProtocol, "content-length without content"})
 	case c.account.Overdrawn():
 		// It is what we hold that is too much, not what the peer does: this costs it no token. RFC 9113, Section 8.7: the
 		// request may be sent again.
-		return true, c.resetStream(StreamError{id, ErrCodeRefusedStream, "more is held for the peer than it may have"})
+		return true, c.resetStream(s.refuse(request, StreamError{id, ErrCodeRefusedStream, "more is held for the peer than it may have"}))
 	}
 	return false, nil
+}
+
+// refuse tells the application that a request does not become a stream, and returns why.
+func (s *server) refuse(request *fields.Section, why StreamError) StreamError {
+	s.app.Refused(request, why)
+	return why
 }
 
 // open opens a stream for a request.
@@ -138,7 +147,7 @@ func (s *server) open(b fieldBlock, request *fields.Section) error {
 	c := s.c
 	st := s.app.NewStream(request)
 	if st == nil {
-		return StreamError{b.streamID, ErrCodeRefusedStream, "refused by the application"}
+		return s.refuse(request, StreamError{b.streamID, ErrCodeRefusedStream, "refused by the application"})
 	}
 	st.headed = true
 	st.declared = request.ContentLength
