@@ -135,6 +135,10 @@ lint-proto: bin/buf ## look for what buf complains about in the .proto files
 breaking: bin/buf ## fail if options.proto breaks users of what was promised: the copy in tools/promised
 	bin/buf breaking runtime/options --against tools/promised
 
+.PHONY: api
+api: ## list the exported API in api/*.txt; a test fails where they differ
+	go run ./internal/api
+
 .PHONY: checkmodules
 checkmodules: ## fail if a go.mod or go.sum is not tidy, a module is not what it was, or a published one needs go.work
 	@sh tools/checkmodules.sh $(MODULES) tools
