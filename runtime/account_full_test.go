@@ -30,7 +30,7 @@ func TestAccount_FullBehindInflation(t *testing.T) {
 	for _, row := range []struct {
 		name     string
 		options  Options
-		executor *Executor
+		executor Executor
 		waits    bool
 	}{
 		{"AnyNumberOfWorkers", Options{}, nil, true},

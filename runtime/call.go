@@ -136,10 +136,10 @@ func (s *shared) askGeneric(d *callDefinition, found func(*method, *refusal)) {
 	}
 	if h == nil {
 		found(nil, methodNotFound)
-	} else if err := h.check(); err != nil {
+	} else if m, err := s.newOtherMethod(d.path, h); err != nil {
 		found(nil, lookupFailed)
 		s.logger.Error("Exception servicing handler", "method", logtext.Cut(d.path), "error", err)
 	} else {
-		found(s.newOtherMethod(d.path, h), nil)
+		found(m, nil)
 	}
 }

@@ -20,7 +20,7 @@ type dictionary struct {
 }
 
 // withService returns the table with a service added. newMethod makes the methods.
-func (t *dictionary) withService(service Service, newMethod func(string, *MethodHandler, protoreflect.MethodDescriptor) *method) (*dictionary, error) {
+func (t *dictionary) withService(service Service, newMethod func(string, *MethodHandler, protoreflect.MethodDescriptor) (*method, error)) (*dictionary, error) {
 	if err := checkService(service); err != nil {
 		return nil, err
 	}
@@ -39,7 +39,11 @@ func (t *dictionary) withService(service Service, newMethod func(string, *Method
 			descriptor = service.Descriptor.Methods().ByName(protoreflect.Name(name))
 		}
 		path := "/" + service.Name + "/" + name
-		next.methods[path] = newMethod(path, handler, descriptor)
+		m, err := newMethod(path, handler, descriptor)
+		if err != nil {
+			return nil, fmt.Errorf("gogreeter: service %q: method %q: %w", service.Name, name, err)
+		}
+		next.methods[path] = m
 	}
 	return next, nil
 }

@@ -18,8 +18,8 @@ type MethodHandler struct {
 	responseStreaming bool
 	requests          *codec
 	responses         *codec
-	executor          *Executor // nil: the server's choice
-	maxRequest        int       // octets; 0: the server's choice
+	executor          Executor // nil: the server's choice
+	maxRequest        int      // octets; 0: the server's choice
 
 	// behavior runs the application's function. A method with one response returns it; any other returns nil.
 	behavior func(ctx context.Context, e exchange) (response any, err error)
@@ -62,7 +62,7 @@ func (h *MethodHandler) ResponseStreaming() bool { return h.responseStreaming }
 
 // WithExecutor returns a handler that is the same but runs on e: an executor made by [NewExecutor], [Inline] or
 // [Unbounded]. Options.Methods has precedence over it.
-func (h *MethodHandler) WithExecutor(e *Executor) *MethodHandler {
+func (h *MethodHandler) WithExecutor(e Executor) *MethodHandler {
 	with := *h
 	with.executor = e
 	return &with
@@ -80,31 +80,38 @@ func (h *MethodHandler) WithMaxReceiveMessageBytes(n int) *MethodHandler {
 // MethodOptions configures a method.
 type MethodOptions struct {
 	// Executor is where the method's handlers run. Default: what the handler itself asks for, or else Options.Workers.
-	Executor *Executor
+	Executor Executor
 }
 
-// Executor says where the handlers of a method run. On each server that uses it, it is a bound of its own.
-type Executor struct{ workers int }
+// Executor says where the handlers of a method run: [Inline], [Unbounded], or what [NewExecutor] makes. On each server that uses
+// it, one of the latter is a bound of its own.
+type Executor interface{ executor() }
+
+type (
+	inlineExecutor    struct{}
+	unboundedExecutor struct{}
+	boundedExecutor   struct{ workers int }
+)
+
+func (inlineExecutor) executor()    {}
+func (unboundedExecutor) executor() {}
+func (*boundedExecutor) executor()  {}
 
 // NewExecutor returns an executor that runs a number of handlers at a time; further RPCs wait in the order in which
-// they came. It panics if workers is not positive. Make it once, not for each RPC: servers keep what they have seen.
-func NewExecutor(workers int) *Executor {
-	if workers <= 0 {
-		panic("gogreeter: NewExecutor: the number of workers is not positive")
-	}
-	return &Executor{workers}
-}
+// they came. AddService refuses methods with one whose number of workers is not positive. Make it once, not for each RPC: servers
+// keep what they have seen.
+func NewExecutor(workers int) Executor { return &boundedExecutor{workers} }
 
 var (
 	// Unbounded runs handlers at once, whatever Options.Workers says.
-	Unbounded = &Executor{workers: 0}
+	Unbounded unboundedExecutor
 
 	// Inline runs handlers on the goroutine that reads their connection, for methods that never block and take a few
 	// microseconds: it saves handing the RPC over, and holds up the connection while the handler runs. A handler that
 	// takes longer than 10 ms is reported to the log, its method no longer runs inline, and another goroutine goes on
 	// reading the connection. Methods with a stream of requests or responses wait for the connection, and do not run
 	// inline at all. On a server with interceptors no method does, since these may block: Inline is Unbounded there.
-	Inline = &Executor{workers: -1}
+	Inline inlineExecutor
 )
 
 // method is a method handler in the dispatch dictionary.

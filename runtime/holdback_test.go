@@ -31,7 +31,7 @@ type heldBack struct {
 	first  []*testStream
 }
 
-func newHeldBack(t *testing.T, options Options, executor *Executor, window uint32) *heldBack {
+func newHeldBack(t *testing.T, options Options, executor Executor, window uint32) *heldBack {
 	t.Helper()
 	h := &heldBack{exact: options.Workers == 1 && executor == nil}
 	options.MaxConnectionBytes, options.Connections.MinPingInterval = heldBackLimit, -1
@@ -87,7 +87,7 @@ func (h *heldBack) take(st *testStream) {
 var holdbackRows = []struct {
 	name     string
 	options  Options
-	executor *Executor
+	executor Executor
 }{
 	{"Worker", Options{}, nil},
 	{"OneWorker", Options{Workers: 1}, nil},

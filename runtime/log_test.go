@@ -49,7 +49,7 @@ func TestServer_LogFails(t *testing.T) {
 		"Goexit":   goruntime.Goexit,
 	} {
 		for where, l := range map[string]badLog{"Enabled": {f, fine}, "Handle": {fine, f}} {
-			for _, executor := range []*Executor{Unbounded, Inline} {
+			for _, executor := range []Executor{Unbounded, Inline} {
 				runInBubble(t, name+"In"+where, func(t *testing.T) {
 					s := NewServer(Options{Logger: slog.New(l)})
 					broken := UnaryUnary(func(context.Context, *raw) (*raw, error) { panic("boom") })

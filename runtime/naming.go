@@ -15,7 +15,7 @@ func (t *dictionary) checkNames(options *Options, logger *slog.Logger) {
 		return // which may know them
 	}
 	for _, path := range slices.Sorted(maps.Keys(options.Methods)) {
-		if t.methods[path] == nil {
+		if !t.matches(path) {
 			logger.Warn("Options.Methods names a method that no service has; paths are \"/package.Service/Method\"", "method", path)
 		}
 	}

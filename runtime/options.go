@@ -31,7 +31,8 @@ type Options struct {
 	// Observers are told what happens to connections and RPCs, each in this order.
 	Observers []Observer
 
-	// Methods says where the handlers of some methods run, by full path ("/package.Service/Method").
+	// Methods says where the handlers of some methods run: by full path ("/package.Service/Method"), or for all methods of a
+	// service ("/package.Service/*") that are not named by themselves.
 	Methods map[string]MethodOptions
 
 	// Workers bounds how many handlers run at a time; further RPCs wait in the order in which they came. It is

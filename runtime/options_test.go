@@ -105,7 +105,7 @@ func TestServer_MethodOptions(t *testing.T) {
 				return log.Write(b)
 			})
 			s = NewServer(Options{Logger: slog.New(slog.NewTextHandler(asking, nil)), Methods: map[string]MethodOptions{
-				"/t.S/M": {Executor: Inline}, "/t.S/Misspelled": {}, "t.S/M": {},
+				"/t.S/M": {Executor: Inline}, "/t.S/*": {}, "/t.S/Misspelled": {}, "/t.Misspelled/*": {}, "t.S/M": {},
 			}})
 			check(t, s.AddService(Service{Name: "t.S", Methods: handlers{"M": echo()}}))
 			if generic {
@@ -114,7 +114,8 @@ func TestServer_MethodOptions(t *testing.T) {
 			check(t, s.Start())
 			<-s.Stop(0)
 			lines := log.lines("Options.Methods names a method that no service has")
-			if generic && len(lines) != 0 || !generic && (len(lines) != 2 || !strings.Contains(lines[0], "method=/t.S/Misspelled")) {
+			if generic && len(lines) != 0 || !generic && (len(lines) != 3 || !strings.Contains(lines[0], "method=/t.Misspelled/*") ||
+				!strings.Contains(lines[1], "method=/t.S/Misspelled")) {
 				t.Errorf("generic handler %v: logged %q", generic, lines)
 			}
 		})

@@ -201,8 +201,8 @@ func oracleShapes() []oracleShape {
 type oracleLimit struct {
 	name     string
 	options  Options
-	executor *Executor // of all methods
-	occupy   bool      // a client with authority occupies what there is
+	executor Executor // of all methods
+	occupy   bool     // a client with authority occupies what there is
 }
 
 var oracleLimits = []oracleLimit{

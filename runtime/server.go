@@ -107,10 +107,9 @@ func (s *Server) changeTable(change func(*dictionary) (*dictionary, error)) erro
 }
 
 // newMethod makes a dictionary entry of a method handler.
-func (s *Server) newMethod(path string, h *MethodHandler, descriptor protoreflect.MethodDescriptor) *method {
+func (s *Server) newMethod(path string, h *MethodHandler, descriptor protoreflect.MethodDescriptor) (*method, error) {
 	m := &method{MethodHandler: h, path: path, descriptor: descriptor, counters: s.handled.of(path)}
-	s.setExecutor(m)
-	return m
+	return m, s.setExecutor(m)
 }
 
 // Start begins to serve the ports that were added, and returns. It fails with ErrAlreadyStarted or ErrStopped.

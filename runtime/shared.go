@@ -1,8 +1,10 @@
 package runtime
 
 import (
+	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -29,7 +31,7 @@ type shared struct {
 	watchStalls func()        // has all connections watched while the account has no room
 
 	table     atomic.Pointer[dictionary]
-	executors sync.Map     // *Executor to *work.Bound
+	executors sync.Map     // *boundedExecutor to *work.Bound
 	active    atomic.Int64 // RPCs admitted and not yet released
 	rejected  counters
 	other     *counters // of the methods of generic handlers
@@ -65,29 +67,48 @@ func (s *shared) addTo(stats *Stats) {
 
 // newOtherMethod makes an entry of a method handler that a generic handler has supplied for one RPC. It never runs
 // inline: that its method blocks could not be remembered.
-func (s *shared) newOtherMethod(path string, h *MethodHandler) *method {
+func (s *shared) newOtherMethod(path string, h *MethodHandler) (*method, error) {
+	if err := h.check(); err != nil {
+		return nil, err
+	}
 	m := &method{MethodHandler: h, path: path, counters: s.other}
-	s.setExecutor(m)
+	err := s.setExecutor(m)
 	m.inline.Store(false)
-	return m
+	return m, err
+}
+
+// executorOf returns what the options say of a method, and else its handler; nil: nothing.
+func (s *shared) executorOf(m *method) Executor {
+	if len(s.methods) > 0 {
+		service := m.path[:strings.LastIndexByte(m.path, '/')+1]
+		for _, name := range []string{m.path, service + "*"} {
+			if e := s.methods[name].Executor; e != nil {
+				return e
+			}
+		}
+	}
+	return m.executor
 }
 
 // setExecutor decides where the method's handlers run.
-func (s *shared) setExecutor(m *method) {
-	e := s.methods[m.path].Executor
-	if e == nil {
-		e = m.executor
+func (s *shared) setExecutor(m *method) error {
+	switch e := s.executorOf(m).(type) {
+	case inlineExecutor:
+		// A handler of a stream waits for what only the reader can bring, so it can't run on the reader. Interceptors may block,
+		// and whether a method exists must not show in where they run: with them, a handler that could run there has a worker.
+		inline := !m.requestStreaming && !m.responseStreaming
+		m.inline.Store(inline && s.chain == nil)
+		m.unbounded = inline && s.chain != nil
+	case unboundedExecutor:
+		m.unbounded = true
+	case *boundedExecutor:
+		if e.workers <= 0 {
+			return fmt.Errorf("its executor has %d workers; NewExecutor needs at least one", e.workers)
+		}
+		bound, _ := s.executors.LoadOrStore(e, work.NewBound(s.workers, e.workers))
+		m.bound = bound.(*work.Bound)
 	}
-	// A handler of a stream waits for what only the reader can bring, so it can't run on the reader. Interceptors may block,
-	// and whether a method exists must not show in where they run: with them, a handler that could run there has a worker.
-	inline := e == Inline && !m.requestStreaming && !m.responseStreaming
-	m.inline.Store(inline && s.chain == nil)
-	m.unbounded = e == Unbounded || inline && s.chain != nil
-	if e == nil || e == Unbounded || e == Inline {
-		return
-	}
-	bound, _ := s.executors.LoadOrStore(e, work.NewBound(s.workers, e.workers))
-	m.bound = bound.(*work.Bound)
+	return nil
 }
 
 // spawn runs f on a goroutine of its own. doing says for the log what it is.

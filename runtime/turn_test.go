@@ -30,7 +30,7 @@ func TestTurn_BehindInterceptors(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		options  Options
-		executor *Executor
+		executor Executor
 		want     int
 	}{
 		{"OneWorker", Options{Workers: 1}, nil, 1},
@@ -182,7 +182,7 @@ func TestTurn_Ends(t *testing.T) {
 // TestTurn_HalfOpen has clients begin RPCs whose only request does not come. They must not occupy one of the workers.
 func TestTurn_HalfOpen(t *testing.T) {
 	for _, method := range []string{"UnaryUnary", "UnaryStream"} {
-		for _, executor := range []*Executor{nil, NewExecutor(1), Inline} {
+		for _, executor := range []Executor{nil, NewExecutor(1), Inline} {
 			runInBubble(t, method, func(t *testing.T) {
 				h := handlerOf(cardinality{name: method}, func(call *testCall) error {
 					request, err := call.next()

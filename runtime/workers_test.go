@@ -88,6 +88,64 @@ func TestWorkers_Bound(t *testing.T) {
 	}
 }
 
+// TestWorkers_ExecutorOfOptions has options name methods, services, both, and neither.
+func TestWorkers_ExecutorOfOptions(t *testing.T) {
+	one, two, own := NewExecutor(1), NewExecutor(1), NewExecutor(1)
+	for _, tt := range []struct {
+		name    string
+		options map[string]MethodOptions
+		want    Executor
+	}{
+		{"Nothing", nil, own},
+		{"Method", map[string]MethodOptions{"/t.S/M": {Executor: one}}, one},
+		{"Service", map[string]MethodOptions{"/t.S/*": {Executor: one}}, one},
+		{"MethodBeforeService", map[string]MethodOptions{"/t.S/M": {Executor: one}, "/t.S/*": {Executor: two}}, one},
+		{"MethodWithoutExecutor", map[string]MethodOptions{"/t.S/M": {}, "/t.S/*": {Executor: two}}, two},
+		{"Others", map[string]MethodOptions{"/t.S/N": {Executor: one}, "/t.T/*": {Executor: two}, "/t.*": {Executor: two}}, own},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := NewServer(Options{Methods: tt.options})
+			m := &method{MethodHandler: echo().WithExecutor(own), path: "/t.S/M"}
+			if got := s.executorOf(m); got != tt.want {
+				t.Errorf("got the executor %p, want %p", got, tt.want)
+			}
+			other, err := s.newOtherMethod("/t.S/M", m.MethodHandler)
+			if err != nil || s.executorOf(other) != tt.want {
+				t.Errorf("the method of a generic handler has another executor, %v", err)
+			}
+		})
+	}
+}
+
+// TestWorkers_NoWorkers refuses methods that no worker could run.
+func TestWorkers_NoWorkers(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		options map[string]MethodOptions
+		handler Executor
+		refused bool
+	}{
+		{"One", nil, NewExecutor(1), false},
+		{"Inline", nil, Inline, false},
+		{"Unbounded", nil, Unbounded, false},
+		{"None", nil, NewExecutor(0), true},
+		{"Negative", nil, NewExecutor(-1), true},
+		{"NoneInOptions", map[string]MethodOptions{"/t.S/*": {Executor: NewExecutor(0)}}, nil, true},
+		{"OverruledByOptions", map[string]MethodOptions{"/t.S/M": {Executor: NewExecutor(1)}}, NewExecutor(0), false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := NewServer(Options{Methods: tt.options})
+			err := s.AddService(Service{Name: "t.S", Methods: handlers{"M": echo().WithExecutor(tt.handler)}})
+			if (err != nil) != tt.refused || err != nil && !strings.Contains(err.Error(), `service "t.S": method "M": its executor has`) {
+				t.Errorf("AddService returned %v", err)
+			}
+			if n := len(s.Services()); (n == 0) != tt.refused {
+				t.Errorf("the server has %d services", n)
+			}
+		})
+	}
+}
+
 // TestWorkers_Executors has methods run elsewhere than the others.
 func TestWorkers_Executors(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
