@@ -201,7 +201,7 @@ func TestObserver_EachEnd(t *testing.T) {
 				return rawOf("pong"), SendInitialMetadata(ctx, Pairs("a", "b"))
 			}), call, began + "HeadersSent HandlerLeft MessageSent(4,9) Ended(OK)",
 		},
-		{"Empty", Options{}, handlers{"M": handlerOf(cardinalities[3], func(c *testCall) error {
+		{"Empty", Options{}, handlers{"M": handlerOf(cardinality{name: "StreamStream", requestStreaming: true, responseStreaming: true}, func(c *testCall) error {
 			_, err := c.drain()
 			return err
 		})}, func(_ *testServer, c *testClient) { c.call("/t.S/M") }, "Dispatched HandlerEntered HandlerLeft Ended(OK)"},

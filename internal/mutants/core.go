@@ -25,6 +25,15 @@ var core = []group{
 		{name: "a code that is none is sent", file: "status.go", old: "		return codes.Unknown\n", new: "		return code\n", tests: "FuzzStatus|TestStatus_ReadField"},
 	}},
 	{"runtime", []mutant{
+		// Observers.
+		{name: "observers learn of no end", file: "answer.go", old: "	r.observed.end(l.outcome, r.reply.trailing, r.reply.headersSent, len(l.response)) // nobody sets these any more\n", new: "", tests: "TestObserver_EachEnd|FuzzServer"},
+		{name: "for observers, methods that are not known do not begin", file: "rpc.go", old: "		r.observe(began)\n		r.refuse(r.missing())", new: "		r.refuse(r.missing())", tests: "TestObserver_EachEnd"},
+		{name: "the header is told twice", file: "observing.go", old: "if !o.headersTold.Swap(true) {", new: "if true {", tests: "TestObserver_EachEnd"},
+		{name: "a handler that panics has not left", file: "observing.go", old: "	defer o.tellKind(RPCHandlerLeft)\n	return m.behavior(ctx, e)", new: "	response, err = m.behavior(ctx, e)\n	o.tellKind(RPCHandlerLeft)\n	return response, err", tests: "TestObserver_EachEnd"},
+		{name: "what observers put into the context is lost", file: "observing.go", old: "				o.values = values\n", new: "", tests: "TestObserver_Values"},
+		{name: "a panic of an observer is the reader's", file: "observing.go", old: "	safely(f, func(reason any) {\n", new: "	f()\n	safely(func() {}, func(reason any) {\n", tests: "TestObserver_Panics"},
+		{name: "a connection whose handshake fails is not closed", file: "observing.go", old: "	c.tell(ConnectionEvent{Kind: ConnectionClosed, Err: err})\n", new: "", tests: "TestObserver_Handshakes"},
+
 		// Inflating.
 		{name: "any number of requests are inflated at a time", file: "room.go", old: "for inflating.Take(r, &r.session.inflations) {", new: "for !r.state.isEnding() {", tests: "TestCompression_OverIsNotInflated"},
 		{name: "a place for an inflation is never given back", file: "room.go", old: "		return inflated, inflating.Give, err\n", new: "		return inflated, func() {}, err\n", tests: "TestCompression_TakesTurns|TestCompression_LargeOnesTakeTurns"},
@@ -113,7 +122,7 @@ var core = []group{
 		{name: "an interceptor that returns nil is OK", file: "interceptor.go", old: "	return unanswered.Err()\n", new: "	return nil\n", tests: "TestInterceptor_ReturnsNothing"},
 		{name: "next runs the handler twice", file: "interceptor.go", old: "	if call.entered {\n", new: "	if false {\n", tests: "TestNext_Twice"},
 		{name: "Respond answers after the end", file: "interceptor.go", old: "	if c.ended.Load() {\n		return errors", new: "	if false {\n		return errors", tests: "TestContract_UseAfterEnd"},
-		{name: "a method that does not exist is told before interceptors", file: "rpc.go", old: "	case r.missing != nil && s.chain == nil:\n", new: "	case r.missing != nil:\n", tests: "TestInterceptor_Behaviors|TestTurn_BehindInterceptors|TestTurn_HalfOpen"},
+		{name: "a method that does not exist is told before interceptors", file: "rpc.go", old: "	case r.method == nil && s.chain == nil:\n", new: "	case r.method == nil:\n", tests: "TestInterceptor_Behaviors|TestTurn_BehindInterceptors|TestTurn_HalfOpen"},
 		{name: "a handler that has ended keeps its place", file: "exchange.go", old: "		defer r.leave(bound)\n", new: "", tests: "TestTurn_BehindInterceptors|TestTurn_Ends"},
 		{name: "a second request is nobody's mistake behind interceptors", file: "exchange.go", old: "		if _, end := r.awaitMessage(); end == io.EOF {", new: "		if true {", tests: "TestTurn_NotOneRequest"},
 

@@ -44,7 +44,7 @@ var transport = []group{
 		// Streams and their states.
 		{name: "a stream too many is served", file: "server.go", old: "full := len(c.streams.open) >= c.config.MaxConcurrentStreams", new: "full := len(c.streams.open) > c.config.MaxConcurrentStreams", tests: "TestConn_ReactsToStreamStates"},
 		{name: "streams begin although too much is held", file: "server.go", old: "	case c.account.Overdrawn():", new: "	case false:", tests: "TestConn_RefusesWhatItCannotHold"},
-		{name: "a refusal for what is held costs a token", file: "server.go", old: "return true, c.resetStream(StreamError{id, ErrCodeRefusedStream, \"more is held", new: "return true, c.failStream(StreamError{id, ErrCodeRefusedStream, \"more is held", tests: "TestConn_RefusesWhatItCannotHold"},
+		{name: "a refusal for what is held costs a token", file: "server.go", old: "return true, c.resetStream(s.refuse(request, ", new: "return true, c.failStream(s.refuse(request, ", tests: "TestConn_RefusesWhatItCannotHold"},
 		{name: "streams are served after the last GOAWAY", file: "server.go", old: "	case ignored:\n		return true, nil\n", new: "", tests: "TestConn_Shutdown"},
 		{name: "the last stream identifier ends nothing", file: "server.go", old: "	if id == maxWindow {", new: "	if false {", tests: "TestConn_ReactsToStreamStates"},
 		{name: "HEADERS may depend on itself", file: "server.go", old: "	case b.selfDep:\n", new: "	case false:\n", tests: "TestConn_ReactsToFrames"},

@@ -38,7 +38,7 @@ func (s *soaking) judge(last sample) (wrong []string) {
 	if last.Stats.Active != 0 || last.Stats.Queued != 0 {
 		wrong = append(wrong, fmt.Sprintf("%d RPCs are active and %d queued after the last call", last.Stats.Active, last.Stats.Queued))
 	}
-	return wrong
+	return append(wrong, last.Observed.judge(total(last.Stats))...)
 }
 
 // compareFifths compares the second fifth of the samples with the last.

@@ -45,7 +45,8 @@ func serve() error {
 	if err != nil {
 		return err
 	}
-	server := runtime.NewServer(runtime.Options{Compression: runtime.Gzip})
+	observed := &watch{}
+	server := runtime.NewServer(runtime.Options{Compression: runtime.Gzip, Observers: []runtime.Observer{observed}})
 	if err := server.AddService(runtime.Service{Name: "soak.Soak", Methods: methods}); err != nil {
 		return err
 	}
@@ -64,7 +65,7 @@ func serve() error {
 	address := func(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 	out.Encode(hello{address(plain), address(secure), certificate.Certificate[0]})
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
-		if err := out.Encode(measure(server)); err != nil {
+		if err := out.Encode(measure(server, observed)); err != nil {
 			return err
 		}
 	}
@@ -124,6 +125,7 @@ type sample struct {
 	Goroutines, Descriptors int
 	Heap, Resident          uint64 // octets
 	Stats                   runtime.Stats
+	Observed                observed
 
 	after time.Duration
 }
@@ -136,12 +138,12 @@ func (s sample) String() string {
 func mib(octets uint64) float64 { return float64(octets) / (1 << 20) }
 
 // measure takes a sample, after a garbage collection.
-func measure(server *runtime.Server) sample {
+func measure(server *runtime.Server, observed *watch) sample {
 	goruntime.GC() // what the pools hold
 	debug.FreeOSMemory()
 	var memory goruntime.MemStats
 	goruntime.ReadMemStats(&memory)
-	s := sample{Goroutines: goruntime.NumGoroutine(), Heap: memory.HeapAlloc, Stats: server.Stats()}
+	s := sample{Goroutines: goruntime.NumGoroutine(), Heap: memory.HeapAlloc, Stats: server.Stats(), Observed: observed.read()}
 	if descriptors, err := os.ReadDir("/proc/self/fd"); err == nil {
 		s.Descriptors = len(descriptors)
 	}

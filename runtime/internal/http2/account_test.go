@@ -39,6 +39,9 @@ func TestConn_RefusesWhatItCannotHold(t *testing.T) {
 			p.wantRSTStream(id, ErrCodeRefusedStream)
 			id += 2
 		}
+		if n := len(p.app.refused); n != 3000 {
+			p.t.Errorf("the application was told of %d refusals", n)
+		}
 		account.Sub(budget.Responses, limit/4)
 		account.Sub(budget.Requests, limit)
 		p.wantServed(id)
