@@ -85,7 +85,8 @@ func (c *codec) decodeInto(data []byte, message any) (kept bool, err error) {
 	return c.decode(data, message)
 }
 
-// recoverCodec makes an error of a panic of the message's code.
+// recoverCodec makes an error of a panic of the message's code. It stands beside safely since that costs 20 ns a call, and each
+// RPC has three of these.
 func recoverCodec(err *error) {
 	if reason := recover(); reason != nil {
 		*err = &codecPanic{panicText(reason), debug.Stack()}

@@ -14,9 +14,77 @@
 // callDefinition, which holds the method handler found in the dictionary; the messages are cut out of the content;
 // and once a handler can run — the request is complete, or is a stream — the RPC joins the connection's batch. With
 // interceptors it does so at once, whether or not there is a method, and waits for its request behind them. At the
-// end of the batch the RPCs go to workers, goroutines that are kept warm for the purpose (runtime/internal/work). A worker decodes
+// end of the batch the RPCs go to workers, goroutines that stay warm for the purpose (runtime/internal/work). A worker decodes
 // the request, calls the servicer, encodes the response and appends it to the connection's out-buffer; the last one
 // to have something to do writes it all to the socket.
+//
+// # The files, from the top
+//
+//	server.go, accept.go, stop.go, listen.go     the server: its life, its ports, its clients
+//	connection.go                                makes RPCs of the streams of an http2.Conn
+//	rpc.go, answer.go, exchange.go, room.go,     an RPC: what the reader does for it, what its worker does, what its handler
+//	rpccontext.go                                calls, what it waits for, and its context
+//	session.go, shared.go                        what an RPC has of its connection, and of its server
+//	interceptor.go, handler.go, service.go       what applications are called by
+//	call.go, dictionary.go, refusal.go           a request's head, its method, and what is answered without one
+//	rpcstate.go, requestqueue.go, tab.go, …      parts of an RPC, each with its own rules
+//
+// A file uses only names of its own line and of lines below; an interface stands where a call goes up.
+//
+// # The walk of a unary RPC
+//
+//  1. accept.go: a connection is accepted, on a goroutine of its own. After its handshake it becomes a connection.
+//  2. connection.go: that goroutine is its reader. It serves the http2.Conn (the walk of a request there, steps 1 and 2), which
+//     asks NewStream for a stream: call.go reads the field block, once for all RPCs that have the same, and looks the
+//     method up; the stream is part of an rpc.
+//  3. rpc.go, HandleHead: the request is refused, or becomes an RPC: it is counted, and its deadline is watched.
+//  4. rpc.go, HandleData: wire.Cutter cuts the message out. With END_STREAM the request is whole, and session.go has the
+//     RPC join the batch.
+//  5. session.go, endBatch: when nothing is left to read, the batch goes to the run queue; package work wakes a worker.
+//  6. answer.go, Run: the worker enters the handler. service.go decodes the request, by way of exchange.go and codec.go, and
+//     calls the servicer.
+//  7. answer.go, encode: the response waits for room in the account, which there nearly always is, and is encoded in the
+//     worker's buffer.
+//  8. answer.go, end: the RPC is released, and its response with headers and trailers appended to the out-buffer
+//     (http2.Stream.Message). The RPC is over; what is to be called then is called.
+//  9. package work: the worker takes the next RPC, or flushes when there is none.
+//
+// # The walk of a bidirectional stream
+//
+//  1. As above, but in step 3 the RPC joins the batch at once: its handler begins before a message has come.
+//  2. rpc.go, HandleData: the reader puts each message into the RPC's queue (requestqueue.go), where small ones share memory,
+//     and wakes the handler. One that does not fit into the window gets in line for room first (largerequest.go).
+//  3. exchange.go, nextMessage: the handler takes a message. What it has taken goes back to the flow-control window, 8 KiB at a
+//     time. Behind the last message it gets io.EOF.
+//  4. exchange.go, send: a response is admitted and encoded as above (answer.go), and appended with http2.Stream.Data. The first
+//     after a request is flushed at once if the client has no other RPC; others leave with what other goroutines write. A
+//     handler whose client does not take its responses waits (room.go).
+//  5. answer.go, end: when the handler returns, its status is appended. A client that resets the stream, a deadline and the
+//     server's stop end the RPC from outside, at any moment, by the same function; the handler's context is done then.
+//
+// # Goroutines
+//
+//   - The reader of a connection calls HandleHead, HandleData and all else in rpc.go. It must not block. If application code
+//     ends it (runtime.Goexit), or an inline handler occupies it for too long, another goroutine becomes the reader.
+//   - A worker runs one RPC at a time, interceptors included. Fields that are owned by the reader first are the worker's once
+//     the RPC has been dispatched.
+//   - Timers end RPCs (deadlines.go), and look at what waits (largerequest.go, inline.go, server.go).
+//   - All application code is called by safely (safely.go), or by the codec, and may panic or end its goroutine.
+//
+// # Locks
+//
+// The order, outermost first. A goroutine that holds one takes only those below. No application code is called with one
+// held, but for methods of a user's connection (package ports sees to those).
+//
+//  1. Server.changing, and deadlines.looking: each lets one goroutine at a time do something long.
+//  2. rpc.mu: how the RPC ends, its queue and its reply. With it held, frames are appended, and claims asked for and dropped.
+//  3. http2's Conn.mu, and the locks below it (see there). With it held, a stream is forgotten: what the RPC holds goes back
+//     to the account without rpc.mu.
+//  4. the mutexes of package budget: a connection's, and then the server's.
+//  5. those that stand alone, with which nothing else is locked: lifecycle.mu, clients.mu, handled.mu, deadlines.mu,
+//     inlineRunner.mu, and those of package work.
+//
+// Whatever a lock makes due that may block or call the application is collected, and done after it.
 //
 // # Errors
 //
@@ -32,6 +100,6 @@
 // of google.golang.org/grpc find what they look for in it too. After the handler has returned, the context is done, and
 // stays that of its own RPC.
 //
-// Read next: lifecycle.go (the stages of a server), connection.go (where RPCs begin), rpc.go (their life), internal/work
-// (where handlers run).
+// Read next: rpc.go, answer.go and exchange.go (the life of an RPC), rpcstate.go (its states), connection.go (where RPCs
+// begin), lifecycle.go (the server's stages), internal/http2, internal/work.
 package runtime

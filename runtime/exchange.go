@@ -246,13 +246,14 @@ func (r *rpc) endedWith(err error) (end error, ended bool) {
 		return nil, false
 	}
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	st, _ := status.FromError(r.endErrorLocked())
+	cause := r.ending.cause
+	r.mu.Unlock() // which code of the error's may need
 	if had, ok := status.FromError(err); ok && had.Code() == st.Code() && had.Message() == st.Message() {
 		return err, true // it says so already
 	}
 	if err == nil {
-		err = r.ending.cause
+		err = cause
 	}
 	return &carrier.Error{Status: st, Cause: err}, true
 }

@@ -80,9 +80,16 @@ func (i *inlineRunner) endBatch() {
 }
 
 // watch is called when a batch takes long. An RPC that it finds again after inlineLimit blocks.
-func (i *inlineRunner) watch() { i.owner.survive("the watch over inline handlers", i.look) }
+func (i *inlineRunner) watch() {
+	i.owner.survive("the watch over inline handlers", func() {
+		if i.blocks() {
+			i.owner.replaceReader(i.method)
+		}
+	})
+}
 
-func (i *inlineRunner) look() {
+// blocks reports whether a handler blocks, and has taken the reader's role from its goroutine then.
+func (i *inlineRunner) blocks() bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	n := i.current.Load()
@@ -92,7 +99,8 @@ func (i *inlineRunner) look() {
 	case n != i.seen:
 		i.seen, i.since = n, time.Now()
 		time.AfterFunc(inlineLimit, i.watch)
-	case time.Since(i.since) >= inlineLimit && i.current.CompareAndSwap(n, 0):
-		i.owner.replaceReader(i.method)
+	case time.Since(i.since) >= inlineLimit:
+		return i.current.CompareAndSwap(n, 0)
 	}
+	return false
 }

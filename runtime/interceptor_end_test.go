@@ -293,3 +293,38 @@ func TestAccount_RespondDoesNotReturn(t *testing.T) {
 func answering[T any](response *T) *MethodHandler {
 	return UnaryUnary(func(context.Context, *raw) (*T, error) { return response, nil })
 }
+
+// asking is an error that asks the RPC's context when it is asked for its status.
+type asking struct{ ctx context.Context }
+
+func (e asking) Error() string { return "asking" }
+func (e asking) GRPCStatus() *status.Status {
+	return status.New(codes.Internal, fmt.Sprint(e.ctx.Err()))
+}
+
+// TestNext_ErrorAsksTheContext has a handler return, after the end of its RPC, an error with code of its own that uses the
+// RPC: no lock may be held then.
+func TestNext_ErrorAsksTheContext(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		var got error
+		intercept := func(ctx context.Context, call *Call, next Next) error {
+			got = next(ctx, call)
+			return got
+		}
+		s := newTestServer(t, Options{Interceptors: []Interceptor{intercept}}, handlers{
+			"M": UnaryUnary(func(ctx context.Context, _ *raw) (*raw, error) {
+				<-ctx.Done()
+				return nil, asking{ctx}
+			}),
+		})
+		st := s.dial().open("/t.S/M")
+		st.send("x")
+		st.halfClose()
+		synctest.Wait()
+		st.cancel()
+		synctest.Wait()
+		if status.Code(got) != codes.Canceled {
+			t.Errorf("next has returned %v", got)
+		}
+	})
+}
