@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -140,6 +141,10 @@ func (s *Server) connect(p *ports.Port, a *arrival, asked shutdown) *connection 
 	// Without a lock: this asks a user's connection for what is below its TLS.
 	c := newConnection(&s.shared, nc, a.peer, s.forget)
 	c.id, c.observers, c.opened = a.id, a.observers, a.opened
+	if s.options.ConnContext != nil && !s.callConnContext(c) {
+		a.err = errNoContext
+		return nil
+	}
 	c.h2.SetupBy(a.setupEnd)
 	asked = s.clients.connect(a, c)
 	if asked == cutOff {
@@ -154,8 +159,22 @@ func (s *Server) connect(p *ports.Port, a *arrival, asked shutdown) *connection 
 	return c
 }
 
-// errHandshakeBroken is told to observers; the log has more.
-var errHandshakeBroken = errors.New("gogreeter: the handshake has panicked")
+// What observers are told; the log has more.
+var (
+	errHandshakeBroken = errors.New("gogreeter: the handshake has panicked")
+	errNoContext       = errors.New("gogreeter: Options.ConnContext has panicked, or returned nil")
+)
+
+// callConnContext asks for the values of a connection's RPCs. It reports false if there are none, by a mistake of the
+// application's.
+func (s *Server) callConnContext(c *connection) (ok bool) {
+	return safely(func() {
+		c.values = context.WithoutCancel(s.options.ConnContext(context.Background(), ports.Uncontained(c.nc)))
+	}, func(reason any) {
+		s.logger.Error("Exception in Options.ConnContext", "peer", logtext.Address(c.remoteAddr()),
+			"panic", logtext.Cut(panicText(reason)), "stack", string(debug.Stack()))
+	})
+}
 
 // forget is called when a connection has ended.
 func (s *Server) forget(c *connection) {

@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/dynamicpb"
@@ -45,4 +48,37 @@ func ExampleNewMethodHandler() {
 	// Ada!
 	// Grace!
 	// <nil>
+}
+
+// tenantKey is the key of a connection's tenant.
+type tenantKey struct{}
+
+// The contexts of all RPCs of a connection have what the server knows of it.
+func ExampleOptions_connContext() {
+	options := runtime.Options{ConnContext: func(ctx context.Context, nc net.Conn) context.Context {
+		return context.WithValue(ctx, tenantKey{}, "whoever is at "+nc.LocalAddr().String())
+	}}
+	whoami := runtime.UnaryUnary(func(ctx context.Context, _ *wrapperspb.StringValue) (*wrapperspb.StringValue, error) {
+		return wrapperspb.String(ctx.Value(tenantKey{}).(string)), nil
+	})
+	server, err := runtimetest.NewServer(options, func(r runtime.Registrar) error {
+		return r.AddService(runtime.Service{Name: "tenants.Tenants", Methods: map[string]*runtime.MethodHandler{"WhoAmI": whoami}})
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer server.Close()
+
+	conn, err := grpc.NewClient("passthrough:///memory", grpc.WithContextDialer(server.DialContext),
+		grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer conn.Close()
+	tenant := new(wrapperspb.StringValue)
+	err = conn.Invoke(context.Background(), "/tenants.Tenants/WhoAmI", wrapperspb.String(""), tenant)
+	fmt.Println(tenant.GetValue(), err)
+	// Output: whoever is at memory <nil>
 }

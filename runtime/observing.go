@@ -135,14 +135,6 @@ func (o *rpcObservers) tell(event RPCEvent) {
 	}
 }
 
-// value is what the handler's context has under a key that is not the RPC's own.
-func (o *rpcObservers) value(key any) any {
-	if o == nil {
-		return nil
-	}
-	return o.values.Value(key)
-}
-
 // dispatched is called when the handler could run.
 func (o *rpcObservers) dispatched() {
 	if o != nil {

@@ -2,9 +2,11 @@ package runtime
 
 import (
 	"cmp"
+	"context"
 	"log/slog"
 	"maps"
 	"math"
+	"net"
 	"slices"
 	"time"
 
@@ -30,6 +32,13 @@ type Options struct {
 
 	// Observers are told what happens to connections and RPCs, each in this order.
 	Observers []Observer
+
+	// ConnContext returns the context whose values the contexts of a connection's RPCs have, as in package net/http. It is
+	// called once for each connection, after the TLS handshake, with a context without values and with the connection: as the
+	// listener has returned it, or a *tls.Conn around that. The connection is not to be read, written or closed. Only
+	// the values count: RPCs have deadlines and ends of their own, and their own metadata and peer. If ConnContext panics or
+	// returns nil, the connection is closed. Default none.
+	ConnContext func(ctx context.Context, nc net.Conn) context.Context
 
 	// Methods says where the handlers of some methods run: by full path ("/package.Service/Method"), or for all methods of a
 	// service ("/package.Service/*") that are not named by themselves.

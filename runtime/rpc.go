@@ -1,7 +1,6 @@
 package runtime
 
 import (
-	"context"
 	"math"
 	"sync"
 	"sync/atomic"
@@ -176,7 +175,7 @@ func (r *rpc) observe(began time.Time) {
 		if r.def.hasTimeout {
 			r.observed.info.Deadline = began.Add(r.def.timeout)
 		}
-		c.begin(context.Background(), r.observed)
+		c.begin(r.session.context(), r.observed)
 	}
 }
 

@@ -63,7 +63,10 @@ func (r *rpc) Value(key any) any {
 	case carrier.Unobserved{}:
 		return r.call == nil || r.call.method.responseStreaming && len(r.call.onResponse) == 0
 	}
-	return r.observed.value(key)
+	if r.observed != nil {
+		return r.observed.values.Value(key)
+	}
+	return r.session.context().Value(key)
 }
 
 // String implements fmt.Stringer. Package context calls it for the contexts made from this one.

@@ -28,6 +28,17 @@ func Contain(nc net.Conn, report Report) net.Conn {
 	return &foreignConn{Conn: nc, report: report}
 }
 
+// Uncontained returns the connection that Contain was given.
+func Uncontained(nc net.Conn) net.Conn {
+	switch nc := nc.(type) {
+	case *foreignConn:
+		return nc.Conn
+	case *foreignTLS:
+		return nc.Conn
+	}
+	return nc
+}
+
 // isOurs reports whether a connection is a socket of package net's, or TLS on one.
 func isOurs(nc net.Conn) bool {
 	switch nc := nc.(type) {
