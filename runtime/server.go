@@ -1,10 +1,12 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -204,12 +206,11 @@ func (s *Server) Stats() Stats {
 // returns. It is for callers that keep what they have made of that: Services copies all of it.
 func (s *Server) ServicesRevision() uint64 { return s.table.Load().revision }
 
-// Services returns the services of the dispatch dictionary, by name. The result is the caller's own.
-func (s *Server) Services() map[string]Service {
-	services := maps.Clone(s.table.Load().services)
-	for name, service := range services {
-		service.Methods = maps.Clone(service.Methods)
-		services[name] = service
+// Services returns the services of the dispatch dictionary, in the order of their names. The result is the caller's own.
+func (s *Server) Services() []Service {
+	services := slices.SortedFunc(maps.Values(s.table.Load().services), func(a, b Service) int { return cmp.Compare(a.Name, b.Name) })
+	for i := range services {
+		services[i].Methods = maps.Clone(services[i].Methods)
 	}
 	return services
 }

@@ -1,7 +1,6 @@
 package reflection
 
 import (
-	"maps"
 	"slices"
 	"sync"
 
@@ -18,9 +17,9 @@ import (
 // serve.
 type files struct {
 	// Immutable after newFiles.
-	services   map[string]runtime.Service // which it was made for
-	names      []string                   // of the services, in order
-	listed     []byte                     // the answer that lists them, encoded
+	services   []runtime.Service // which it was made for
+	names      []string          // of the services, in order
+	listed     []byte            // the answer that lists them, encoded
 	registry   *protoregistry.Files
 	extensions map[protoreflect.FullName]map[protoreflect.FieldNumber]protoreflect.ExtensionDescriptor // by what they extend
 
@@ -35,8 +34,12 @@ type encodedFile struct {
 	err    error
 }
 
-func newFiles(services map[string]runtime.Service) *files {
-	names := slices.Sorted(maps.Keys(services))
+func newFiles(services []runtime.Service) *files {
+	names := make([]string, len(services))
+	for i, service := range services {
+		names[i] = service.Name
+	}
+	slices.Sort(names)
 	listed, _ := proto.Marshal(namesOf(names)) // an error is for the caller that is answered
 	f := &files{
 		services:   services,
@@ -47,8 +50,8 @@ func newFiles(services map[string]runtime.Service) *files {
 		encoded:    map[string]encodedFile{},
 	}
 	seen := map[string]bool{}
-	for _, name := range f.names {
-		if descriptor := services[name].Descriptor; descriptor != nil {
+	for _, service := range services {
+		if descriptor := service.Descriptor; descriptor != nil {
 			for _, file := range withImports(descriptor.ParentFile(), seen) {
 				f.add(file)
 			}
@@ -198,6 +201,6 @@ func (c *cache) files() *files {
 	return c.last
 }
 
-func sameServices(a, b map[string]runtime.Service) bool {
-	return maps.EqualFunc(a, b, func(a, b runtime.Service) bool { return a.Descriptor == b.Descriptor })
+func sameServices(a, b []runtime.Service) bool {
+	return slices.EqualFunc(a, b, func(a, b runtime.Service) bool { return a.Name == b.Name && a.Descriptor == b.Descriptor })
 }

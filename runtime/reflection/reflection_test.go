@@ -243,11 +243,16 @@ func TestItself(t *testing.T) {
 // TestDescriptors compares what we say of the services with what grpc-go's generated code says: the same, but for options.
 func TestDescriptors(t *testing.T) {
 	server, _ := serve(t)
-	for name, theirs := range map[string]protoreflect.FileDescriptor{
+	services := map[string]protoreflect.FileDescriptor{
 		reflection.ServiceName:      reflectionpb.File_grpc_reflection_v1_reflection_proto,
 		reflection.ServiceNameAlpha: alphapb.File_grpc_reflection_v1alpha_reflection_proto,
-	} {
-		ours := protodesc.ToFileDescriptorProto(server.Services()[name].Descriptor.ParentFile())
+	}
+	if n := len(server.Services()); n != len(services) {
+		t.Errorf("the server has %d services", n)
+	}
+	for _, service := range server.Services() {
+		name, theirs := service.Name, services[service.Name]
+		ours := protodesc.ToFileDescriptorProto(service.Descriptor.ParentFile())
 		want := protodesc.ToFileDescriptorProto(theirs)
 		ours.Options, want.Options = nil, nil
 		if !proto.Equal(ours, want) {

@@ -21,9 +21,9 @@ const (
 type Server interface {
 	runtime.Registrar
 
-	// Services returns the services of the dispatch dictionary, by name. It is called for each request, unless the server
+	// Services returns the services of the dispatch dictionary, in the order of their names. It is called for each request, unless the server
 	// has a method ServicesRevision as that of [runtime.Server]: then only if that has changed.
-	Services() map[string]runtime.Service
+	Services() []runtime.Service
 }
 
 // AddToServer adds both services to a server. Their RPCs never wait for one of Options.Workers. It fails, and changes nothing,
@@ -32,10 +32,9 @@ func AddToServer(server Server) error {
 	if server == nil {
 		return errors.New("gogreeter: reflection.AddToServer: the server is nil")
 	}
-	services := server.Services()
-	for _, name := range []string{ServiceName, ServiceNameAlpha} {
-		if _, ok := services[name]; ok {
-			return fmt.Errorf("gogreeter: reflection.AddToServer: the server has the service %q already", name)
+	for _, service := range server.Services() {
+		if service.Name == ServiceName || service.Name == ServiceNameAlpha {
+			return fmt.Errorf("gogreeter: reflection.AddToServer: the server has the service %q already", service.Name)
 		}
 	}
 	s := &servicer{cache{server: server}}

@@ -93,8 +93,8 @@ func TestServer_IsARegistrar(t *testing.T) {
 	if err := helloworld.AddGreeterToServer(helloworld.UnimplementedGreeterServicer{}, server); err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := server.Server().Services()[helloworld.Greeter_service]; !ok {
-		t.Error("the server does not have the service")
+	if services := server.Server().Services(); len(services) != 1 || services[0].Name != helloworld.Greeter_service {
+		t.Errorf("the server has the services %v", services)
 	}
 	nc, err := server.Dial()
 	if err != nil {
