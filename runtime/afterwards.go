@@ -6,7 +6,8 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/logtext"
 )
 
-// afterwards is what is to be called once an RPC is over.
+// afterwards is what is to be called once an RPC is over. It is made when the first function comes: most RPCs have none. All of
+// it runs on goroutines of its own, since whatever ends an RPC may be its reader, or hold a lock.
 type afterwards struct {
 	funcs     map[*func()]struct{}
 	callbacks []func()

@@ -21,7 +21,8 @@ import (
 // Flusher implements work.Task.
 func (r *rpc) Flusher() work.Flusher { return r.session.h2 }
 
-// Run implements work.Task: it runs the handler.
+// Run implements work.Task: it runs the handler, unless there is no room for it yet or the RPC has ended. Whatever the handler
+// does, the RPC is released and ends: otherwise it would count as active for ever.
 func (r *rpc) Run(w *work.Worker) {
 	if r.awaits() {
 		return
@@ -75,7 +76,8 @@ func (r *rpc) redispatch() {
 	r.session.queueOf(r.method).Push(r)
 }
 
-// begin reports whether the RPC can go on: to its interceptors or, if there are none, to its handler.
+// begin reports whether the RPC can go on: to its interceptors or, if there are none, to its handler. It may have ended while it
+// waited for a worker, and then no answer can be sent.
 func (r *rpc) begin() bool {
 	if r.session.shared.chain != nil {
 		return !r.state.isEnding()
@@ -83,7 +85,8 @@ func (r *rpc) begin() bool {
 	return r.state.enter(r.session.queueOf(r.method).Bounded())
 }
 
-// answer runs the handler, within the interceptors if there are any. It returns the response of a method with one, encoded.
+// answer runs the handler, within the interceptors if there are any. It returns the response of a method with one, encoded:
+// only then is it sure that the RPC can end with OK.
 func (r *rpc) answer(w *work.Worker) (encoded, error) {
 	if next := r.session.shared.chain; next != nil {
 		return r.intercepted(w, next)
@@ -225,7 +228,8 @@ func (r *rpc) unserializable(why any) error {
 	return outcomeUnserializable.Err()
 }
 
-// drop gives the worker its buffer back, and what was reserved for the response in it.
+// drop gives the worker its buffer back, and the account what was reserved for the response in it. An interceptor that answers
+// in the place of a handler replaces a response so.
 func (r *rpc) drop(w *work.Worker, response encoded) {
 	w.PutBuffer(response.data)
 	r.session.giveBack(response.paid)
@@ -273,7 +277,8 @@ func (r *rpc) endWith(o outcome, wait bool) {
 	r.end(last{outcome: o})
 }
 
-// last is what an RPC ends with.
+// last is what an RPC ends with. Which fields are set depends on what ends it: its handler, its reader, its client, or something
+// from outside, as a deadline.
 type last struct {
 	outcome  outcome // its status
 	cause    error   // what the context's Err returns from then on; nil: context.Canceled
@@ -374,7 +379,7 @@ func (r *rpc) overLocked(l *last) (releases bool) {
 	return releases
 }
 
-// count counts the RPC under its method.
+// count counts the RPC under its method. Every RPC is counted once, since it ends once.
 func (r *rpc) count(m *method, code codes.Code) {
 	if m != nil {
 		m.counters.add(code)

@@ -15,7 +15,8 @@ import (
 )
 
 // callDefinition is what the field block of a request says (gRPC PROTOCOL-HTTP2, "Call-Definition"), together with the
-// method handler found for it. It is immutable, and shared by the RPCs whose field blocks are the same.
+// method handler found for it. It is immutable, and shared by the RPCs whose field blocks are the same: most clients repeat
+// theirs, and a repeated one is neither decoded nor read again.
 type callDefinition struct {
 	table       *dictionary // the dictionary that the method was looked up in
 	path        string
@@ -53,6 +54,8 @@ func (d *callDefinition) weightOf() (octets int64) {
 	return octets
 }
 
+// readFields reads the fields of the head. What gRPC does not reserve is metadata, in the order in which it came. A head that
+// is not as it should be is refused before a method is looked up: the answer must not tell which methods there are.
 func (d *callDefinition) readFields(request *fields.Section) *refusal {
 	if request.Oversize {
 		return metadataTooLarge

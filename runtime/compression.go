@@ -36,7 +36,7 @@ type responseEncoding struct {
 
 const encodingFixed = 1 << 8
 
-// current returns what grpc-encoding has to say.
+// current returns what grpc-encoding has to say: the choice, whether a response has been compressed by it or not.
 func (e *responseEncoding) current() wire.Encoding {
 	return wire.Encoding(e.chosen.Load() &^ encodingFixed)
 }

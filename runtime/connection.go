@@ -75,7 +75,7 @@ func (c *connection) abandon() {
 	c.nc.Close()
 }
 
-// serve serves the connection until it ends.
+// serve serves the connection until it ends. RPCs that were in the batch then have to run, to find out that they are over.
 func (c *connection) serve() error {
 	err := c.h2.Serve()
 	c.EndBatch()
@@ -146,7 +146,7 @@ func (c *connection) cancelAll() (n int) {
 // end ends the connection, once its RPCs have been ended.
 func (c *connection) end() { c.h2.End(http2.ErrCodeNo, outcomeStopped.Message) }
 
-// Panicked implements http2.Application.
+// Panicked implements http2.Application. The connection ends by itself then; its reader comes back from Serve.
 func (c *connection) Panicked(reason any) { c.shared.panicked("the transport of a connection", reason) }
 
 // rpcs returns the RPCs whose streams are open.

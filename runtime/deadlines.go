@@ -51,6 +51,7 @@ func (d *deadlines) watch(at time.Time) {
 	}
 }
 
+// setLocked sets the timer, unless it goes off earlier already: then the look that it causes finds this deadline too.
 func (d *deadlines) setLocked(at time.Time) {
 	switch {
 	case d.ended || !d.at.IsZero() && !at.Before(d.at):
@@ -62,7 +63,7 @@ func (d *deadlines) setLocked(at time.Time) {
 	}
 }
 
-// alarm ends the RPCs whose deadline has passed.
+// alarm ends the RPCs whose deadline has passed. It may come late, or twice for one deadline: what it finds decides.
 func (d *deadlines) alarm() {
 	d.of.survive("the deadlines of a connection", func() {
 		now := time.Now()

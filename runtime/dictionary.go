@@ -62,6 +62,7 @@ func (t *dictionary) withoutService(name string) (*dictionary, error) {
 	return next, nil
 }
 
+// clone copies what a service changes. Readers of the old dictionary, which take no lock, go on with that.
 func (t *dictionary) clone() *dictionary {
 	next := &dictionary{methods: maps.Clone(t.methods), services: maps.Clone(t.services), generic: t.generic, revision: t.revision + 1}
 	if next.methods == nil {
@@ -98,7 +99,8 @@ func checkService(service Service) error {
 	return nil
 }
 
-// check reports why a handler cannot be used.
+// check reports why a handler cannot be used. The constructors cannot return an error, since generated code calls them in the
+// middle of a literal.
 func (h *MethodHandler) check() error {
 	if h.err == nil && h.behavior == nil {
 		return errors.New("the handler was not made by UnaryUnary, UnaryStream, StreamUnary, StreamStream or NewMethodHandler")

@@ -73,7 +73,8 @@ func (r *rpc) waitRequestLocked() {
 	r.requests.starving = false
 }
 
-// decodeNext decodes a request of a stream, and ends the RPC if it cannot.
+// decodeNext decodes a request of a stream, and ends the RPC if it cannot: what comes behind a request that is broken has lost
+// its meaning, and the handler may never return its error.
 func (r *rpc) decodeNext(ctx context.Context, c *codec, m message, into any) error {
 	if err := r.decode(ctx, c, m, into); err != nil {
 		return r.fail(err)
@@ -100,7 +101,7 @@ func (r *rpc) decode(ctx context.Context, c *codec, m message, into any) error {
 	return err
 }
 
-// maxRequest is the most octets that the handler takes for a request; negative is no limit. The reader does not ask for it:
+// maxRequest is the most octets that the handler takes for a request, inflated or not; negative is no limit. The reader does not ask for it:
 // what a method permits must not show before its interceptors have permitted the RPC.
 func (r *rpc) maxRequest() int {
 	limit := r.session.shared.limits.received
@@ -137,7 +138,8 @@ func (r *rpc) decodeCompressed(c *codec, compressed []byte, limit int, into any)
 	return r.decodeOctets(c, data, len(compressed), into)
 }
 
-// decodeOctets decodes a request that is not compressed any more. On the wire it had wireSize octets.
+// decodeOctets decodes a request that is not compressed any more. On the wire it had wireSize octets. Unless the message holds on
+// to the octets, as a raw one does, their memory serves the next request.
 func (r *rpc) decodeOctets(c *codec, data []byte, wireSize int, into any) error {
 	size := len(data)
 	kept, err := c.decodeInto(data, into)
@@ -152,7 +154,7 @@ func (r *rpc) decodeOctets(c *codec, data []byte, wireSize int, into any) error 
 	return nil
 }
 
-// undecodable logs why a request cannot be decoded. grpc-python does so as an error. But a client could fill
+// undecodable logs why a request cannot be decoded, on the goroutine of its handler. grpc-python does so as an error. But a client could fill
 // the log with it; only a panic is the message's own.
 func (r *rpc) undecodable(err error) {
 	logger, path := r.session.shared.logger, logtext.Cut(r.def.path)
@@ -258,10 +260,10 @@ func (r *rpc) endedWith(err error) (end error, ended bool) {
 	return &carrier.Error{Status: st, Cause: err}, true
 }
 
-// lookUp implements intercepted.
+// lookUp implements intercepted. It looks into the dictionary of the moment: a service may have come since the RPC began.
 func (r *rpc) lookUp(path string) *method { return r.session.shared.table.Load().methods[path] }
 
-// setMethod implements intercepted.
+// setMethod implements intercepted. The end of the RPC, which another goroutine may bring, reads the method with mu held.
 func (r *rpc) setMethod(m *method) {
 	if r.method != m { // only the worker writes it
 		r.mu.Lock()
@@ -326,7 +328,8 @@ func (r *rpc) handle(ctx context.Context, m *method, path string) (response any,
 	return response, true, err
 }
 
-// leave gives up the place of a handler that has ended.
+// leave gives up the place of a handler that has ended. The state says so first, so that the watch over workers does not end
+// the RPC for a place that it no longer has.
 func (r *rpc) leave(bound *work.Bound) {
 	r.state.leave()
 	bound.Give()

@@ -4,7 +4,8 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 )
 
-// message is a request as it came: still encoded, and perhaps compressed.
+// message is a request as it came: still encoded, and perhaps compressed. It is decoded on the handler's goroutine, once it is
+// asked for: the reader is not to spend its time on what a handler may never take.
 type message struct {
 	data       []byte
 	claim      *budget.Claim // by which there was room for it; nil: it did not have to be asked for

@@ -7,6 +7,7 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/carrier"
 )
 
+// Package carrier cannot import this one, and needs what this one knows.
 func init() {
 	carrier.Encodable, carrier.Ended = encodable, outcomeEnded.Err()
 	carrier.Outcome = func(err error) *status.Status { return outcomeOf(err).GRPC() }

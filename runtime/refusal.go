@@ -28,6 +28,7 @@ func (r *refusal) reason() RefusalReason {
 	return RefusedMalformed
 }
 
+// refuse is a refusal in gRPC's terms: a response that is nothing but its status (Trailers-Only).
 func refuse(code codes.Code, details string) *refusal {
 	return &refusal{outcome: outcome{Code: code, Message: details}}
 }
@@ -50,6 +51,7 @@ func (r *refusal) inHTTP() (headers, content []byte) {
 	return fields.AppendField(headers, "content-type", "text/plain; charset=utf-8"), []byte(r.outcome.Message + "\n")
 }
 
+// The refusals that need nothing of the request. Their texts are those of grpc-python.
 var (
 	methodNotFound   = refuse(codes.Unimplemented, "Method not found!")
 	limitExceeded    = refuse(codes.ResourceExhausted, "Concurrent RPC limit exceeded!")

@@ -30,7 +30,7 @@ type requestQueue struct {
 	starving bool   // the handler waits for a request
 }
 
-// isEmpty reports whether no request waits.
+// isEmpty reports whether no request waits. A pack with requests left in it counts as one.
 func (q *requestQueue) isEmpty() bool { return int(q.taken) == len(q.waiting) }
 
 // add adds a request. The first is its handler's as soon as it looks; those behind it are what has to be counted,

@@ -67,7 +67,8 @@ func (r *rpc) mayWait() bool {
 }
 
 // workerWatch ends an RPC whose handler occupies one of a bounded number of workers, and waits with a response that the
-// client does not take, while other RPCs wait for a worker.
+// client does not take, while other RPCs wait for a worker. A client could keep all workers from others otherwise, by reading
+// nothing for as long as it likes.
 type workerWatch struct {
 	r       *rpc
 	bound   *work.Bound // nil: there may be any number of workers

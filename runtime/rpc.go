@@ -17,7 +17,7 @@ import (
 )
 
 // rpc is one RPC, from the field block of its request to the end of its handler. It is also the handler's context
-// (context.go).
+// (rpccontext.go).
 //
 // Its life has two ends, which may come in either order: it is over once its status has been sent or can no longer be
 // sent, and it is released once no handler runs for it any more.
@@ -50,7 +50,8 @@ type rpc struct {
 	ending   ending
 }
 
-// reply is what there is of an RPC's answer.
+// reply is what there is of an RPC's answer. The mutex guards the headers and the trailers. The rest is atomic: a handler may
+// change how the next response is compressed while another of its goroutines sends one.
 type reply struct {
 	encoding    responseEncoding
 	sending     atomic.Bool // a response has been sent since the last request was taken
@@ -75,7 +76,8 @@ func (in *incoming) place() *largeRequest {
 	return nil
 }
 
-// ending is how an RPC has ended, and what is to be done then.
+// ending is how an RPC has ended, and what is to be done then. The first two stay as they are from then on, for the functions of
+// a handler that outlives its RPC; what follows is taken out by end, so that it happens once.
 type ending struct {
 	outcome   outcome       // once it is over
 	cause     error         // what the context's Err returns, once it is over
@@ -92,7 +94,8 @@ func (e *ending) afterwards() *afterwards {
 	return e.after
 }
 
-// HandleHead implements http2.StreamHandler.
+// HandleHead implements http2.StreamHandler. The head has been read already, for the callDefinition; with a method in the
+// dictionary nothing is left to look for.
 func (r *rpc) HandleHead(_ *fields.Section, endStream bool) {
 	began := time.Time{}
 	if r.def.hasTimeout || r.session.observers != nil {
@@ -148,7 +151,8 @@ func (r *rpc) start(began time.Time, endStream bool) {
 	}
 }
 
-// admit counts the RPC, and reports false if there are too many.
+// admit counts the RPC, and reports false if there are too many. It counts first and looks then, so that of two RPCs that come at
+// once, on two connections, not both take the last place.
 func (r *rpc) admit() bool {
 	s := r.session.shared
 	limit := int64(s.limits.rpcs)
@@ -273,7 +277,7 @@ func (r *rpc) deliver(m message) {
 	}
 }
 
-// enqueue gives the handler a message, unless the RPC is over.
+// enqueue gives the handler a message, unless the RPC is over. The handler may be waiting for it.
 func (r *rpc) enqueue(m message) {
 	r.mu.Lock()
 	if r.state.isOver() {
@@ -321,7 +325,7 @@ func (r *rpc) endRequests() {
 	}
 }
 
-// dispatch hands the RPC to where its handler runs.
+// dispatch hands the RPC to where its handler runs. From then on, what the reader owned before is the worker's.
 func (r *rpc) dispatch() {
 	if r.state.dispatch() {
 		r.observed.dispatched()
@@ -345,7 +349,7 @@ func (r *rpc) failFromReader(o outcome) {
 	r.end(last{outcome: o})
 }
 
-// HandleClose implements http2.StreamHandler.
+// HandleClose implements http2.StreamHandler: the client has given up, or the connection is gone. Nothing can be sent any more.
 func (r *rpc) HandleClose(err error) {
 	r.end(last{outcome: outcomeCancelled, gone: true})
 	r.stopReading()
@@ -360,7 +364,8 @@ func (r *rpc) stopReading() {
 	r.in.Cutter, r.in.paid, r.in.asked = wire.Cutter{}, 0, false
 }
 
-// HandleRemoved implements http2.StreamHandler.
+// HandleRemoved implements http2.StreamHandler. Any goroutine may call it, with the connection's lock held: so it takes no lock
+// of the RPC's, and what it gives back needs only the account.
 func (r *rpc) HandleRemoved() {
 	if r.state.remove() {
 		r.finish()

@@ -28,7 +28,7 @@ func (r *rpc) Deadline() (deadline time.Time, ok bool) {
 	return r.deadline, !r.deadline.IsZero()
 }
 
-// Done implements context.Context.
+// Done implements context.Context. Most handlers never ask for the channel, so it is made for the first that does.
 func (r *rpc) Done() <-chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -41,7 +41,8 @@ func (r *rpc) Done() <-chan struct{} {
 	return r.ending.done
 }
 
-// Err implements context.Context.
+// Err implements context.Context. It says why the RPC is over: context.Canceled after its status was sent too, so that what a
+// handler has left behind ends.
 func (r *rpc) Err() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -103,9 +104,11 @@ func (r *rpc) AfterFunc(f func()) (stop func() bool) {
 	}
 }
 
-// servicerContext is the rpc as a contextOfRPC.
+// servicerContext is the rpc as a contextOfRPC. It is a type of its own since the names of its methods, as Method and
+// Peer, would say too little among those of the rpc.
 type servicerContext rpc
 
+// servicerContext saves the functions that take a context the look-up of a value.
 func (r *rpc) servicerContext() contextOfRPC { return (*servicerContext)(r) }
 
 func (c *servicerContext) rpc() *rpc { return (*rpc)(c) }
@@ -131,6 +134,8 @@ func (s *session) peerInfo() *peer.Peer {
 	return p
 }
 
+// SendInitialMetadata is admitted as a response is, and flushed at once: what is sent ahead of the first response is meant to
+// arrive ahead of it.
 func (c *servicerContext) SendInitialMetadata(md Metadata) error {
 	r := c.rpc()
 	if size := wire.MetadataSize(md); size > freeResponse {
@@ -164,6 +169,7 @@ func (c *servicerContext) SendInitialMetadata(md Metadata) error {
 	return nil
 }
 
+// SetTrailingMetadata copies md, which may change before the RPC ends.
 func (c *servicerContext) SetTrailingMetadata(md Metadata) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -180,6 +186,7 @@ func (c *servicerContext) TrailingMetadata() Metadata {
 	return append(Metadata(nil), c.reply.trailing...)
 }
 
+// SetCompression has to come before the headers, in which grpc-encoding announces the compression.
 func (c *servicerContext) SetCompression(compression Compression) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -215,6 +222,7 @@ func (c *servicerContext) AddCallback(f func()) bool {
 	return true
 }
 
+// Cancel flushes, since the handler may go on for as long as it likes.
 func (c *servicerContext) Cancel() error {
 	c.rpc().abort(outcomeCancelled, context.Canceled)
 	c.session.h2.Flush()

@@ -117,7 +117,7 @@ func (s *session) addHead(d *callDefinition) {
 	}
 }
 
-// dropHead is called when an RPC is finished that addHead was called for.
+// dropHead is called when an RPC is finished that addHead was called for. Any goroutine may call it.
 func (s *session) dropHead(d *callDefinition) {
 	if d.weight > usualWeight && d.users.Add(-1) == 0 {
 		s.heads.Add(-d.weight)

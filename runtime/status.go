@@ -22,7 +22,8 @@ var (
 	outcomeStopped   = outcome{Code: codes.Unavailable, Message: "Cancelling all calls"}
 )
 
-// The statuses of RPCs that end by a mistake.
+// The statuses of RPCs that end by a mistake, or by a limit. Those that grpc-python knows have its texts: clients compare them
+// more often than they should.
 var (
 	outcomeUndecodable    = outcome{Code: codes.Internal, Message: "Exception deserializing request!"}
 	outcomeUnserializable = outcome{Code: codes.Internal, Message: "Failed to serialize response!"}
