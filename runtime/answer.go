@@ -144,23 +144,19 @@ func (r *rpc) encodeResponse(ctx context.Context, b []byte, c *codec, response a
 	size += wire.PrefixLen
 	encoding := r.reply.encoding.next()
 	paid, ok := r.reserveResponse(encoding.Memory(size), wait)
-	if ok && encoding != wire.Identity {
-		if ok = deflating.Take(r, &r.session.deflations); ok {
-			defer deflating.Give()
-		} else {
-			r.session.giveBack(paid)
-		}
-	}
 	if !ok {
 		return encoded{data: b}, r.endError()
 	}
 	returned := false
 	defer func() {
-		if !returned { // the code of the message has ended the goroutine, or the log
+		if !returned { // the RPC has ended, or the code of the message has ended the goroutine, or the log
 			r.session.giveBack(paid)
 		}
 	}()
-	b, err = encodeMessage(b, c, response, size, encoding, r.session.shared.limits.sent)
+	if encoding != wire.Identity && !deflating.Take(r, &r.session.deflations) {
+		return encoded{data: b}, r.endError()
+	}
+	b, err = encodeInTurn(b, c, response, size, encoding, r.session.shared.limits.sent)
 	err = r.unsendable(err)
 	returned = true
 	return encoded{b, paid, plainSize(b, size)}, err
@@ -202,6 +198,15 @@ func plainSize(b []byte, size int) int {
 		return len(b) - wire.PrefixLen
 	}
 	return size - wire.PrefixLen
+}
+
+// encodeInTurn is encodeMessage, and gives back the turn that a response has taken which is compressed. It does so before
+// anything is logged: the log may take its time.
+func encodeInTurn(b []byte, c *codec, response any, size int, encoding wire.Encoding, limit int) ([]byte, error) {
+	if encoding != wire.Identity {
+		defer deflating.Give()
+	}
+	return encodeMessage(b, c, response, size, encoding, limit)
 }
 
 // unsendable returns the error that the RPC should end with if encodeMessage fails.

@@ -86,12 +86,12 @@ type Call struct {
 	ended      atomic.Bool // the interceptors have returned: the call must not be used any more
 	onRequest  []func(ctx context.Context, request any) error
 	onResponse []func(ctx context.Context, response any) error
+	logger     *slog.Logger
 
 	// Of a method with one response.
 	response any
 	encoded  encoded
 	worker   *work.Worker // whose buffer encoded may be in
-	logger   *slog.Logger
 }
 
 // Format implements fmt.Formatter: it prints the path that the client sent. Package fmt would read all fields, while the
