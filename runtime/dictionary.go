@@ -99,15 +99,6 @@ func checkService(service Service) error {
 	return nil
 }
 
-// check reports why a handler cannot be used. The constructors cannot return an error, since generated code calls them in the
-// middle of a literal.
-func (h *MethodHandler) check() error {
-	if h.err == nil && h.behavior == nil {
-		return errors.New("the handler was not made by UnaryUnary, UnaryStream, StreamUnary, StreamStream or NewMethodHandler")
-	}
-	return h.err
-}
-
 // matches reports whether there is a method that a pattern names: "/package.Service/Method", or "/package.Service/*".
 func (t *dictionary) matches(pattern string) bool {
 	service, all := strings.CutSuffix(pattern, "*")

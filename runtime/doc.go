@@ -27,7 +27,7 @@
 //	session.go, shared.go                        what an RPC has of its connection, and of its server
 //	interceptor.go, handler.go, service.go       what applications are called by
 //	call.go, dictionary.go, refusal.go           a request's head, its method, and what is answered without one
-//	rpcstate.go, requestqueue.go, tab.go, …      parts of an RPC, each with its own rules
+//	rpcstate.go, requestqueue.go, ending.go, …   parts of an RPC, each with its own rules
 //
 // A file uses only names of its own line and of lines below; an interface stands where a call goes up.
 //

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 
@@ -26,6 +27,15 @@ type MethodHandler struct {
 
 	// err is why the handler cannot be used; it comes to light when the handler is registered.
 	err error
+}
+
+// check reports why a handler cannot be used. The constructors cannot return an error, since generated code calls them in the
+// middle of a literal.
+func (h *MethodHandler) check() error {
+	if h.err == nil && h.behavior == nil {
+		return errors.New("the handler was not made by UnaryUnary, UnaryStream, StreamUnary, StreamStream or NewMethodHandler")
+	}
+	return h.err
 }
 
 // exchange is an RPC as the behavior of a method sees it. The errors are what the handler is to return, or gets from its

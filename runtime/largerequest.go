@@ -9,6 +9,23 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/wire"
 )
 
+// incoming is the request under way, as the reader cuts it out of content. The reader owns it, but for last.
+type incoming struct {
+	wire.Cutter
+	state requestState
+	asked bool                         // the place last is for its rest
+	paid  uint32                       // octets that the tab has for it
+	last  atomic.Pointer[largeRequest] // the last place in line; nil: there has been none. Stored by the reader.
+}
+
+// place is the place in line for the rest of the request under way; nil: that has not been asked for.
+func (in *incoming) place() *largeRequest {
+	if in.asked {
+		return in.last.Load()
+	}
+	return nil
+}
+
 // dueAfter is how long a request waits in line for which no handler has begun, before it may come although there is no
 // room.
 const dueAfter = time.Second

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
+	"github.com/gogreeter/gogreeter/runtime/internal/buffer"
 	"github.com/gogreeter/gogreeter/runtime/internal/wire"
 	"github.com/gogreeter/gogreeter/runtime/internal/work"
 )
@@ -174,3 +175,50 @@ func (r *rpc) turnToInflate() bool {
 
 // errOver says that an RPC is over.
 var errOver = errors.New("the RPC is over")
+
+// expectRest asks the client for the rest of the request under way, as soon as there is room for it. The reader calls it
+// whenever a part has come.
+func (r *rpc) expectRest() {
+	size := len(r.in.Data()) + r.in.Missing()
+	if !isLarge(size) {
+		if r.stream.Expect(0, r.in.Missing()) {
+			r.session.h2.FlushAfterBatch()
+		}
+		return
+	}
+	if v := r.in.place(); v != nil {
+		v.missing.Store(int64(r.in.Missing()))
+		return
+	}
+	if r.in.state.one() && !r.queued {
+		if r.session.shared.chain == nil { // there is no need to wait for its end
+			r.failFromReader(notOneRequest(r.def.path))
+			return
+		}
+		r.queueRequests()
+	}
+	v := &largeRequest{of: r, session: r.session, stream: &r.stream, size: size, asked: time.Now()}
+	v.missing.Store(int64(r.in.Missing()))
+	r.in.last.Store(v)
+	r.in.asked = true
+	v.ask(int64(buffer.Size(size)) - int64(r.in.paid))
+}
+
+// isEnding implements awaiting.
+func (r *rpc) isEnding() bool { return r.state.isEnding() }
+
+// urgency implements awaiting. A handler that waits for the request may be what the handlers wait for whose requests fill the
+// account, or may occupy the worker that these need. A request without which no handler begins has its turn after a while: it
+// keeps no worker from others, and will not stay for long once it has one.
+func (r *rpc) urgency(waited bool) budget.Urgency {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	starves := r.requests.starving && !r.state.isOver() && r.requests.isEmpty()
+	switch {
+	case starves && r.state.hasEntered():
+		return budget.Pressing
+	case (starves && r.method != nil && !r.method.requestStreaming || !r.queued) && waited:
+		return budget.Due
+	}
+	return budget.CanWait
+}

@@ -59,41 +59,6 @@ type reply struct {
 	trailing    Metadata
 }
 
-// incoming is the request under way, as the reader cuts it out of content. The reader owns it, but for last.
-type incoming struct {
-	wire.Cutter
-	state requestState
-	asked bool                         // the place last is for its rest
-	paid  uint32                       // octets that the tab has for it
-	last  atomic.Pointer[largeRequest] // the last place in line; nil: there has been none. Stored by the reader.
-}
-
-// place is the place in line for the rest of the request under way; nil: that has not been asked for.
-func (in *incoming) place() *largeRequest {
-	if in.asked {
-		return in.last.Load()
-	}
-	return nil
-}
-
-// ending is how an RPC has ended, and what is to be done then. The first two stay as they are from then on, for the functions of
-// a handler that outlives its RPC; what follows is taken out by end, so that it happens once.
-type ending struct {
-	outcome   outcome       // once it is over
-	cause     error         // what the context's Err returns, once it is over
-	done      chan struct{} // nil: not asked for yet
-	after     *afterwards   // nil: nothing is to be called
-	beginning *budget.Claim // by which it waits for room to begin, or has waited; nil: it has not had to
-}
-
-// afterwards returns what is to be called once the RPC is over, to be added to.
-func (e *ending) afterwards() *afterwards {
-	if e.after == nil {
-		e.after = &afterwards{}
-	}
-	return e.after
-}
-
 // HandleHead implements http2.StreamHandler. The head has been read already, for the callDefinition; with a method in the
 // dictionary nothing is left to look for.
 func (r *rpc) HandleHead(_ *fields.Section, endStream bool) {
@@ -377,53 +342,6 @@ func (r *rpc) finish() {
 	r.tab.close()
 	r.session.dropHead(r.def)
 	r.in.last.Load().drop()
-}
-
-// expectRest asks the client for the rest of the request under way, as soon as there is room for it. The reader calls it
-// whenever a part has come.
-func (r *rpc) expectRest() {
-	size := len(r.in.Data()) + r.in.Missing()
-	if !isLarge(size) {
-		if r.stream.Expect(0, r.in.Missing()) {
-			r.session.h2.FlushAfterBatch()
-		}
-		return
-	}
-	if v := r.in.place(); v != nil {
-		v.missing.Store(int64(r.in.Missing()))
-		return
-	}
-	if r.in.state.one() && !r.queued {
-		if r.session.shared.chain == nil { // there is no need to wait for its end
-			r.failFromReader(notOneRequest(r.def.path))
-			return
-		}
-		r.queueRequests()
-	}
-	v := &largeRequest{of: r, session: r.session, stream: &r.stream, size: size, asked: time.Now()}
-	v.missing.Store(int64(r.in.Missing()))
-	r.in.last.Store(v)
-	r.in.asked = true
-	v.ask(int64(buffer.Size(size)) - int64(r.in.paid))
-}
-
-// isEnding implements awaiting.
-func (r *rpc) isEnding() bool { return r.state.isEnding() }
-
-// urgency implements awaiting. A handler that waits for the request may be what the handlers wait for whose requests fill the
-// account, or may occupy the worker that these need. A request without which no handler begins has its turn after a while: it
-// keeps no worker from others, and will not stay for long once it has one.
-func (r *rpc) urgency(waited bool) budget.Urgency {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	starves := r.requests.starving && !r.state.isOver() && r.requests.isEmpty()
-	switch {
-	case starves && r.state.hasEntered():
-		return budget.Pressing
-	case (starves && r.method != nil && !r.method.requestStreaming || !r.queued) && waited:
-		return budget.Due
-	}
-	return budget.CanWait
 }
 
 // payForRequest counts the memory of the request under way, as far as it has grown. The reader calls it.

@@ -59,7 +59,7 @@ var core = []group{
 		{name: "large metadata is never given back", file: "session.go", old: "d.users.Add(-1) == 0 {", new: "d.users.Add(-1) < 0 {", tests: "TestAccount_SharedMetadata"},
 		{name: "metadata may be more than a quarter of the limit", file: "session.go", old: "return heads > limit/4 || windows+heads > limit+limit/8", new: "return windows+heads > limit+limit/8", tests: "TestConnection_BoundsMetadata"},
 		{name: "windows do not count beside metadata", file: "session.go", old: "return heads > limit/4 || windows+heads > limit+limit/8", new: "return heads > limit/4 || windows < 0", tests: "TestConnection_BoundsMetadata"},
-		{name: "a second large request is asked for before it is refused", file: "rpc.go", old: "			r.failFromReader(notOneRequest(r.def.path))\n			return\n", new: "", tests: "TestAccount_SecondRequestOfAUnaryRPC"},
+		{name: "a second large request is asked for before it is refused", file: "room.go", old: "			r.failFromReader(notOneRequest(r.def.path))\n			return\n", new: "", tests: "TestAccount_SecondRequestOfAUnaryRPC"},
 		{name: "a unary request waits for ever where there is no room", file: "largerequest.go", old: "		time.AfterFunc(dueAfter, v.urge)\n", new: "", tests: "TestAccount_HandlersWaitForEachOther|TestAccount_ManyLargeRequests|TestIntake_StarvingHandler"},
 		{name: "nobody watches those who fill the server", file: "session.go", old: "		s.shared.watchStalls()\n", new: "", tests: "TestAccount_Server|TestAccount_ServerIsFilledLater"},
 		{name: "those who fill the server are watched once", file: "server.go", old: "			if s.account.Crowded() {\n				s.lookForStalls()\n			}\n", new: "			_ = s\n", tests: "TestAccount_ServerIsFilledLater|TestAccount_Server"},
@@ -96,7 +96,7 @@ var core = []group{
 		{name: "a handler that panics is never released", file: "answer.go", old: "		r.release()\n		r.recovered(reason)\n", new: "		r.recovered(reason)\n", tests: "TestRPC_Outcomes"},
 		{name: "a second request is taken", file: "rpc.go", old: "	case r.in.state.several(): // at once: the client may go on for ever\n", new: "	case false:\n", tests: "TestRPC_SecondRequest"},
 		{name: "no request is a request", file: "rpc.go", old: "	case !r.in.state.one():\n", new: "	case r.in.state.several():\n", tests: "TestRPC_Requests|TestMessage_Broken"},
-		{name: "a callback that ends its goroutine is the last", file: "afterwards.go", old: "					defer s.callBack(callbacks[i+1:], path)\n", new: "					_ = i\n", tests: "TestContext_Callbacks"},
+		{name: "a callback that ends its goroutine is the last", file: "ending.go", old: "					defer s.callBack(callbacks[i+1:], path)\n", new: "					_ = i\n", tests: "TestContext_Callbacks"},
 		{name: "a client that gave up ends nothing", file: "rpc.go", old: "	r.end(last{outcome: outcomeCancelled, gone: true})\n", new: "", tests: "TestRPC_EndsFromOutside"},
 		{name: "the request under way is held after the end", file: "rpc.go", old: "	r.tab.giveBack(int64(r.in.paid))\n", new: "", tests: "TestAccount_HandlerOutlivesRPC"},
 

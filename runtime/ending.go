@@ -3,8 +3,27 @@ package runtime
 import (
 	"runtime/debug"
 
+	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 	"github.com/gogreeter/gogreeter/runtime/internal/logtext"
 )
+
+// ending is how an RPC has ended, and what is to be done then. The first two stay as they are from then on, for the functions of
+// a handler that outlives its RPC; what follows is taken out by end, so that it happens once.
+type ending struct {
+	outcome   outcome       // once it is over
+	cause     error         // what the context's Err returns, once it is over
+	done      chan struct{} // nil: not asked for yet
+	after     *afterwards   // nil: nothing is to be called
+	beginning *budget.Claim // by which it waits for room to begin, or has waited; nil: it has not had to
+}
+
+// afterwards returns what is to be called once the RPC is over, to be added to.
+func (e *ending) afterwards() *afterwards {
+	if e.after == nil {
+		e.after = &afterwards{}
+	}
+	return e.after
+}
 
 // afterwards is what is to be called once an RPC is over. It is made when the first function comes: most RPCs have none. All of
 // it runs on goroutines of its own, since whatever ends an RPC may be its reader, or hold a lock.
