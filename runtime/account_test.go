@@ -667,28 +667,41 @@ func TestHandler_WithMaxReceiveMessageBytes(t *testing.T) {
 	}
 }
 
-// TestAccount_InitialMetadataWaits has handlers send large initial metadata to a client that does not read.
+// TestAccount_InitialMetadataWaits has handlers send large initial metadata, by itself, with a response or with a status, to a
+// client that does not read.
 func TestAccount_InitialMetadataWaits(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{MaxConnectionBytes: 4 << 20}, handlers{"M": UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
-			return request, SendInitialMetadata(ctx, Pairs("k", strings.Repeat("x", 48<<10)))
-		})})
-		nc := s.listener.dial()
-		all := &sink{}
-		w := newFramePeer(t, all)
-		w.Preface()
-		for i := range uint32(400) {
-			w.call(2*i+1, "/t.S/M")
-		}
-		go nc.Write(all.written)
-		synctest.Wait()
-		a := accountOf(t, s)
-		if held := a.Used(budget.Responses); held > 4<<20 || held < 1<<20 {
-			t.Errorf("%d octets are held", held)
-		}
-		nc.Close()
-		synctest.Wait()
-	})
+	md := Pairs("k", strings.Repeat("x", 48<<10))
+	for name, handler := range map[string]func(ctx context.Context) error{
+		"Send":          func(ctx context.Context) error { return SendInitialMetadata(ctx, md) },
+		"SetAndRespond": func(ctx context.Context) error { return SetInitialMetadata(ctx, md) },
+		"SetAndFail": func(ctx context.Context) error {
+			return errors.Join(SetInitialMetadata(ctx, md), status.Error(codes.Aborted, ""))
+		},
+		"SetAndSend": func(ctx context.Context) error {
+			return errors.Join(SetInitialMetadata(ctx, md), SendInitialMetadata(ctx, nil))
+		},
+	} {
+		runInBubble(t, name, func(t *testing.T) {
+			s := newTestServer(t, Options{MaxConnectionBytes: 4 << 20}, handlers{"M": UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
+				return request, handler(ctx)
+			})})
+			nc := s.listener.dial()
+			all := &sink{}
+			w := newFramePeer(t, all)
+			w.Preface()
+			for i := range uint32(400) {
+				w.call(2*i+1, "/t.S/M")
+			}
+			go nc.Write(all.written)
+			synctest.Wait()
+			a := accountOf(t, s)
+			if held := a.Used(budget.Responses); held > 4<<20 || held < 1<<20 {
+				t.Errorf("%d octets are held", held)
+			}
+			nc.Close()
+			synctest.Wait()
+		})
+	}
 }
 
 // sink is a connection that keeps what is written.

@@ -143,7 +143,7 @@ func (r *rpc) encodeResponse(ctx context.Context, b []byte, c *codec, response a
 	}
 	size += wire.PrefixLen
 	encoding := r.reply.encoding.next()
-	paid, ok := r.reserveResponse(encoding.Memory(size), wait)
+	paid, ok := r.reserveResponse(encoding.Memory(size)+r.reply.initialMemory(), wait)
 	if !ok {
 		return encoded{data: b}, r.endError()
 	}
@@ -270,10 +270,10 @@ func (r *rpc) complete(w *work.Worker, response *encoded, err error) {
 // it may wait for room.
 func (r *rpc) endWith(o outcome, wait bool) {
 	r.mu.Lock()
-	size := wire.TrailersSize(o, r.reply.trailing)
+	memory := 2*wire.TrailersSize(o, r.reply.trailing) + r.reply.initialMemory()
 	r.mu.Unlock()
-	if size > freeResponse {
-		paid, ok := r.reserveResponse(2*size, wait) // the field block, and what the out-buffer has of it
+	if memory > 2*freeResponse {
+		paid, ok := r.reserveResponse(memory, wait) // the field blocks, and what the out-buffer has of them
 		if !ok {
 			return
 		}
@@ -336,7 +336,7 @@ func (r *rpc) end(l last) (handedOver bool) {
 // RPCs of the connection to send them.
 func (r *rpc) sendLastLocked(l *last) (handedOver, fits bool) {
 	limit := r.stream.MaxFieldSection()
-	only := l.response == nil && !r.reply.headersSent
+	only := l.response == nil && !r.reply.headersSent && r.reply.initial.Load() == nil
 	var block []byte
 	if only {
 		block = wire.TrailersOnly(l.outcome, r.reply.trailing, limit)
@@ -349,22 +349,44 @@ func (r *rpc) sendLastLocked(l *last) (handedOver, fits bool) {
 		return false, false
 	case only:
 		r.stream.Message(block, nil, nil, 0)
-	case l.response == nil:
+	case l.response == nil && r.reply.headersSent:
 		r.stream.End(block, l.discard)
 	default:
-		handedOver, _ = r.stream.Message(r.headersLocked(), l.response, block, l.paid)
+		handedOver, _ = r.stream.Message(r.headersLocked(nil), l.response, block, l.paid)
 	}
 	buffer.Put(block)
 	return handedOver, true
 }
 
-// headersLocked returns the field block that precedes the first message, or nil if it has been sent.
-func (r *rpc) headersLocked() []byte {
+// headersLocked returns the field block that precedes the first message, with the initial metadata that waits and more, or nil
+// if it has been sent.
+func (r *rpc) headersLocked(more Metadata) []byte {
 	if r.reply.headersSent {
 		return nil
 	}
 	r.reply.headersSent = true
-	return wire.ResponseHeaders(r.reply.encoding.current())
+	waiting, encoding := r.reply.takeInitial(), r.reply.encoding.current()
+	r.observed.willSend(waiting, more)
+	if len(waiting)+len(more) == 0 {
+		return wire.ResponseHeaders(encoding)
+	}
+	return wire.AppendMetadata(wire.AppendMetadata(wire.AppendResponseHeaders(nil, encoding), waiting), more)
+}
+
+// takeInitial takes the initial metadata that waits.
+func (p *reply) takeInitial() Metadata {
+	if md := p.initial.Swap(nil); md != nil {
+		return *md
+	}
+	return nil
+}
+
+// initialMemory is what the initial metadata that waits is going to take: its field block, and what the out-buffer has of that.
+func (p *reply) initialMemory() int {
+	if md := p.initial.Load(); md != nil {
+		return 2 * wire.MetadataSize(*md)
+	}
+	return 0
 }
 
 // overLocked makes the RPC over, and tells those that wait. What the reader has of the request under way stays until it looks,

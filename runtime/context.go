@@ -17,6 +17,11 @@ type contextOfRPC = servicer.Context[Metadata, Compression]
 // errNoRPC says that a context is not that of an RPC, nor made from one.
 var errNoRPC = errors.New("gogreeter: the context is not that of an RPC; use the one that the handler was called with")
 
+// errInitialMetadataSent says that initial metadata comes too late: it has been sent, by itself or with a response.
+//
+//lint:ignore ST1005 these are grpc-python's words
+var errInitialMetadataSent = errors.New("Initial metadata no longer allowed!")
+
 // servicerContextOf returns the RPC that ctx stands for, or one that knows and does nothing.
 func servicerContextOf(ctx context.Context) contextOfRPC {
 	if r, ok := ctx.(interface{ servicerContext() contextOfRPC }); ok { // at once, as mostly
@@ -43,7 +48,7 @@ func InvocationMetadata(ctx context.Context) Metadata {
 // know is of the network "unknown".
 func Peer(ctx context.Context) *peer.Peer { return servicerContextOf(ctx).Peer() }
 
-// SendInitialMetadata sends the initial metadata at once. It fails if md cannot be sent, if initial metadata has gone
+// SendInitialMetadata sends the initial metadata at once, that of SetInitialMetadata included. It fails if md cannot be sent, if initial metadata has gone
 // out already (which the first response does too), and if the RPC is over. Its error carries a status, as grpc-go's does:
 // INTERNAL, or how the RPC has ended.
 func SendInitialMetadata(ctx context.Context, md Metadata) error {
@@ -51,6 +56,16 @@ func SendInitialMetadata(ctx context.Context, md Metadata) error {
 		return internal(err)
 	}
 	return internal(servicerContextOf(ctx).SendInitialMetadata(md))
+}
+
+// SetInitialMetadata adds to the initial metadata, which leaves with the first response, or with the status if there is none,
+// or when SendInitialMetadata sends it with its own. It needs no write by itself, as SendInitialMetadata does, and fails as
+// that does.
+func SetInitialMetadata(ctx context.Context, md Metadata) error {
+	if err := md.Validate(); err != nil {
+		return internal(err)
+	}
+	return internal(servicerContextOf(ctx).SetInitialMetadata(md))
 }
 
 // SetTrailingMetadata sets the metadata that follows the last response, in place of what was set before. It fails if md
@@ -111,6 +126,7 @@ func (noRPC) Method() string                       { return "" }
 func (noRPC) InvocationMetadata() Metadata         { return nil }
 func (noRPC) Peer() *peer.Peer                     { return nil }
 func (noRPC) SendInitialMetadata(Metadata) error   { return errNoRPC }
+func (noRPC) SetInitialMetadata(Metadata) error    { return errNoRPC }
 func (noRPC) SetTrailingMetadata(Metadata) error   { return errNoRPC }
 func (noRPC) TrailingMetadata() Metadata           { return nil }
 func (noRPC) SetCompression(Compression) error     { return errNoRPC }

@@ -181,8 +181,9 @@ func TestContext_Facts(t *testing.T) {
 func TestContext_NotAnRPC(t *testing.T) {
 	ctx := context.Background()
 	for what, err := range map[string]error{
-		"SendInitialMetadata": SendInitialMetadata(ctx, nil), "SetTrailingMetadata": SetTrailingMetadata(ctx, nil),
-		"SetCompression": SetCompression(ctx, Gzip), "Cancel": Cancel(ctx),
+		"SendInitialMetadata": SendInitialMetadata(ctx, nil), "SetInitialMetadata": SetInitialMetadata(ctx, nil),
+		"SetTrailingMetadata": SetTrailingMetadata(ctx, nil),
+		"SetCompression":      SetCompression(ctx, Gzip), "Cancel": Cancel(ctx),
 		"DisableNextMessageCompression": DisableNextMessageCompression(ctx),
 	} {
 		if !errors.Is(err, errNoRPC) {

@@ -95,9 +95,9 @@
 //
 // # Facts about the RPC
 //
-// A handler's context is the RPC. Functions of this package take it: [InvocationMetadata], [SendInitialMetadata],
-// [SetTrailingMetadata], [SetCompression], [Method], [Peer], [Cancel], [Stopping]. The packages metadata and peer
-// of google.golang.org/grpc find what they look for in it too. After the handler has returned, the context is done, and
+// A handler's context is the RPC. Functions of this package take it: [InvocationMetadata], [SetInitialMetadata],
+// [SendInitialMetadata], [SetTrailingMetadata], [SetCompression], [Method], [Peer], [Cancel], [Stopping]. The packages metadata
+// and peer of google.golang.org/grpc find what they look for in it too. After the handler has returned, the context is done, and
 // stays that of its own RPC.
 //
 // Read next: rpc.go, answer.go and exchange.go (the life of an RPC), rpcstate.go (its states), connection.go (where RPCs

@@ -50,6 +50,28 @@ func ExampleNewMethodHandler() {
 	// <nil>
 }
 
+// Initial metadata that waits leaves with the first response.
+func ExampleSetInitialMetadata() {
+	ctx, recorder := runtimetest.NewContext(context.Background(), runtimetest.RPC{Method: "/t.S/M"})
+	defer recorder.End()
+	responses := runtimetest.Responses[wrapperspb.StringValue]{Recorder: recorder}
+
+	fmt.Println(runtime.SetInitialMetadata(ctx, runtime.Pairs("version", "7")))
+	fmt.Println(runtime.SetInitialMetadata(ctx, runtime.Pairs("region", "north")))
+	_, sent := recorder.InitialMetadata()
+	fmt.Println(sent)
+	fmt.Println(responses.Send(wrapperspb.String("first")))
+	fmt.Println(recorder.InitialMetadata())
+	fmt.Println(runtime.SetInitialMetadata(ctx, runtime.Pairs("late", "yes")))
+	// Output:
+	// <nil>
+	// <nil>
+	// false
+	// <nil>
+	// version="7" region="north" true
+	// Initial metadata no longer allowed!
+}
+
 // tenantKey is the key of a connection's tenant.
 type tenantKey struct{}
 

@@ -177,6 +177,7 @@ func TestMetadata_Invalid(t *testing.T) {
 			s := newTestServer(t, Options{}, handlers{"M": UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
 				for what, err := range map[string]error{
 					"SendInitialMetadata": SendInitialMetadata(ctx, md), "SetTrailingMetadata": SetTrailingMetadata(ctx, md),
+					"SetInitialMetadata": SetInitialMetadata(ctx, md),
 				} {
 					if status.Code(err) != codes.Internal || !strings.Contains(err.Error(), tt.want) {
 						t.Errorf("%s: got %v, want %q", what, err, tt.want)

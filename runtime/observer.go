@@ -173,7 +173,7 @@ const (
 	RPCMessageReceived
 
 	// RPCHeadersSent comes with the first response, before its RPCMessageSent, or with initial metadata that was sent earlier,
-	// and has it in Metadata. It does not come if the RPC ends without either.
+	// or has waited until the status, and has it in Metadata. It does not come if the RPC ends without either.
 	RPCHeadersSent
 
 	// RPCMessageSent comes when the transport has got a response, with Message, Size and WireSize.

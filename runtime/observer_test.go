@@ -201,6 +201,17 @@ func TestObserver_EachEnd(t *testing.T) {
 				return rawOf("pong"), SendInitialMetadata(ctx, Pairs("a", "b"))
 			}), call, began + "HeadersSent HandlerLeft MessageSent(4,9) Ended(OK)",
 		},
+		{
+			"WaitingMetadata", Options{}, unary(func(ctx context.Context) (*raw, error) {
+				return rawOf("pong"), SetInitialMetadata(ctx, Pairs("a", "b"))
+			}), call, began + "HandlerLeft HeadersSent MessageSent(4,9) Ended(OK)",
+		},
+		{
+			"WaitingMetadataAndStatus", Options{}, unary(func(ctx context.Context) (*raw, error) {
+				check(t, SetInitialMetadata(ctx, Pairs("a", "b")))
+				return nil, status.Error(codes.NotFound, "")
+			}), call, began + "HandlerLeft HeadersSent Ended(NotFound)",
+		},
 		{"Empty", Options{}, handlers{"M": handlerOf(cardinality{name: "StreamStream", requestStreaming: true, responseStreaming: true}, func(c *testCall) error {
 			_, err := c.drain()
 			return err
@@ -364,7 +375,10 @@ func TestObserver_Events(t *testing.T) {
 		s, o := observedServer(t, Options{}, handlers{"M": UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
 			time.Sleep(time.Second)
 			SetCompression(ctx, Gzip)
-			SendInitialMetadata(ctx, Pairs("initial", "1"))
+			SetInitialMetadata(ctx, Pairs("waited", "0"))
+			initial := Pairs("initial", "1")
+			SendInitialMetadata(ctx, initial)
+			clear(initial) // the caller's again
 			SetTrailingMetadata(ctx, Pairs("trailing", "2"))
 			return request, nil
 		})})
@@ -397,7 +411,7 @@ func TestObserver_Events(t *testing.T) {
 					t.Errorf("sent: %+v; came: %d octets", event, octets)
 				}
 			case RPCHeadersSent:
-				if event.Metadata.Get("initial") != "1" {
+				if event.Metadata.Get("initial") != "1" || event.Metadata.Get("waited") != "0" {
 					t.Errorf("headers: %+v", event)
 				}
 			case RPCEnded:

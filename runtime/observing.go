@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"sync/atomic"
 
 	"google.golang.org/grpc/codes"
@@ -107,7 +108,7 @@ type rpcObservers struct {
 	values     context.Context // what the handler's context has of values beyond the RPC's own
 
 	headersTold  atomic.Bool
-	initial      Metadata // what SendInitialMetadata has sent; written with rpc.mu held, before headersSent
+	initial      Metadata // what has been sent; written with rpc.mu held, before headersSent
 	response     any      // the only response, owned by the handler's goroutine as its size is
 	responseSize int
 }
@@ -172,10 +173,10 @@ func (o *rpcObservers) tellReceived(request any, size, wireSize int, err error) 
 	o.tell(RPCEvent{Kind: RPCMessageReceived, Message: request, Size: size, WireSize: wireSize, Err: err})
 }
 
-// willSend notes the initial metadata that is about to be sent.
-func (o *rpcObservers) willSend(initial Metadata) {
+// willSend notes the initial metadata that is about to be sent: what has waited, and more, which is the application's.
+func (o *rpcObservers) willSend(waiting, more Metadata) {
 	if o != nil {
-		o.initial = initial
+		o.initial = slices.Concat(waiting, more)
 	}
 }
 

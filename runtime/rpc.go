@@ -56,6 +56,7 @@ type reply struct {
 	encoding    responseEncoding
 	sending     atomic.Bool // a response has been sent since the last request was taken
 	headersSent bool
+	initial     atomic.Pointer[Metadata] // waits for the headers to be sent; nil: none. Stored with mu held.
 	trailing    Metadata
 }
 

@@ -134,38 +134,62 @@ func (s *session) peerInfo() *peer.Peer {
 	return p
 }
 
+func (c *servicerContext) SetInitialMetadata(md Metadata) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.rpc().initialAllowedLocked(md); err != nil || len(md) == 0 {
+		return err
+	}
+	merged := md.Clone()
+	if waiting := c.reply.initial.Load(); waiting != nil {
+		merged = append(slices.Clip(*waiting), md...)
+	}
+	c.reply.initial.Store(&merged)
+	return nil
+}
+
 // SendInitialMetadata is admitted as a response is, and flushed at once: what is sent ahead of the first response is meant to
 // arrive ahead of it.
 func (c *servicerContext) SendInitialMetadata(md Metadata) error {
 	r := c.rpc()
-	if size := wire.MetadataSize(md); size > freeResponse {
-		paid, ok := r.reserveResponse(2*size, r.mayWait())
+	if memory := 2*wire.MetadataSize(md) + r.reply.initialMemory(); memory > 2*freeResponse {
+		paid, ok := r.reserveResponse(memory, r.mayWait())
 		if !ok {
 			return r.endError()
 		}
 		defer r.session.giveBack(paid)
 	}
-	r.mu.Lock()
-	switch {
-	case r.state.isOver():
-		defer r.mu.Unlock()
-		return r.endErrorLocked()
-	case r.reply.headersSent:
-		r.mu.Unlock()
-		//lint:ignore ST1005 grpc-python's words
-		return errors.New("Initial metadata no longer allowed!")
+	if err := r.sendInitial(md); err != nil {
+		return err
 	}
-	if size, limit := wire.ResponseHeadersSize+wire.MetadataSize(md), r.stream.MaxFieldSection(); size > limit {
-		r.mu.Unlock()
-		return fmt.Errorf("gogreeter: the initial metadata is larger than the client permits (%d vs. %d octets)", size, limit)
-	}
-	r.reply.headersSent = true
-	r.observed.willSend(md)
-	block := wire.AppendMetadata(wire.AppendResponseHeaders(nil, r.reply.encoding.current()), md)
-	r.stream.Head(block)
-	r.mu.Unlock()
 	r.session.h2.Flush()
 	r.observed.headers()
+	return nil
+}
+
+// sendInitial sends the initial metadata that waits, and more.
+func (r *rpc) sendInitial(md Metadata) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.initialAllowedLocked(md); err != nil {
+		return err
+	}
+	r.stream.Head(r.headersLocked(md)) // an error means that the stream is over, which HandleClose tells
+	return nil
+}
+
+// initialAllowedLocked returns why there can be no more initial metadata, or nil.
+func (r *rpc) initialAllowedLocked(more Metadata) error {
+	switch {
+	case r.state.isOver():
+		return r.endErrorLocked()
+	case r.reply.headersSent:
+		return errInitialMetadataSent
+	}
+	size := wire.ResponseHeadersSize + r.reply.initialMemory()/2 + wire.MetadataSize(more)
+	if limit := r.stream.MaxFieldSection(); size > limit {
+		return fmt.Errorf("gogreeter: the initial metadata is larger than the client permits (%d vs. %d octets)", size, limit)
+	}
 	return nil
 }
 

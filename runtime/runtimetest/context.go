@@ -79,8 +79,9 @@ type Recorder struct {
 
 	mu sync.Mutex
 	// Guarded by mu.
+	waiting     runtime.Metadata // set by SetInitialMetadata; it has not been sent
 	initial     runtime.Metadata
-	initialSent bool // by SendInitialMetadata
+	initialSent bool // by SendInitialMetadata, or there was some that waited
 	headersSent bool // by that, or by a response
 	trailing    runtime.Metadata
 	compression runtime.Compression
@@ -96,7 +97,12 @@ func (r *Recorder) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "recorder of %q"
 
 // End ends the RPC, as a client does that gives up. The context is done, the callbacks are called, and End returns when the
 // last of them has returned. Further calls do nothing. It must not be called by a callback.
-func (r *Recorder) End() { r.end(status.Error(codes.Canceled, "CANCELLED")) }
+func (r *Recorder) End() {
+	r.mu.Lock()
+	r.waiting = nil // nobody is left to get it
+	r.mu.Unlock()
+	r.end(status.Error(codes.Canceled, "CANCELLED"))
+}
 
 // Return ends the RPC with what the method has returned, as a server does. It returns what the client gets: nil, or an error
 // with the status. That is CANCELLED, for example, if the RPC was over already, and INTERNAL if the response is a nil
@@ -133,6 +139,7 @@ func (r *Recorder) finish(ending error) {
 	r.mu.Lock()
 	if !r.overLocked() {
 		r.isOver, r.ending = true, ending
+		r.sendHeadersLocked()
 	}
 	r.mu.Unlock()
 	r.cancel()
@@ -141,7 +148,8 @@ func (r *Recorder) finish(ending error) {
 // Stop has the handler see that its server begins to stop, by runtime.Stopping. The RPC goes on. Further calls do nothing.
 func (r *Recorder) Stop() { r.stopOnce.Do(func() { close(r.stopping) }) }
 
-// InitialMetadata returns what the handler has sent with SendInitialMetadata, and whether it has.
+// InitialMetadata returns what the client gets of initial metadata: what the handler has sent with SendInitialMetadata, and what
+// it has set with SetInitialMetadata once that has been sent. It reports whether any has been sent.
 func (r *Recorder) InitialMetadata() (md runtime.Metadata, sent bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -236,8 +244,18 @@ func (r *Recorder) send() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	err := r.overErrorLocked()
-	r.headersSent = r.headersSent || err == nil
+	if err == nil {
+		r.sendHeadersLocked()
+	}
 	return err
+}
+
+// sendHeadersLocked notes that the headers are sent, with the initial metadata that waits.
+func (r *Recorder) sendHeadersLocked() {
+	r.headersSent = true
+	if len(r.waiting) > 0 {
+		r.initial, r.initialSent, r.waiting = r.waiting, true, nil
+	}
 }
 
 // servicerContext is the Recorder, as the functions of package runtime find it.
@@ -256,17 +274,33 @@ func (c *servicerContext) Peer() *peer.Peer                   { return c.rpc.Pee
 func (c *servicerContext) TrailingMetadata() runtime.Metadata { return c.recorder().TrailingMetadata() }
 func (c *servicerContext) Stopping() <-chan struct{}          { return c.stopping }
 
+func (c *servicerContext) SetInitialMetadata(md runtime.Metadata) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.recorder().addInitialLocked(md)
+}
+
 func (c *servicerContext) SendInitialMetadata(md runtime.Metadata) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.recorder().overErrorLocked(); err != nil {
+	err := c.recorder().addInitialLocked(md)
+	if err == nil {
+		c.recorder().sendHeadersLocked()
+		c.initialSent = true
+	}
+	return err
+}
+
+// addInitialLocked adds to the initial metadata that waits.
+func (r *Recorder) addInitialLocked(md runtime.Metadata) error {
+	if err := r.overErrorLocked(); err != nil {
 		return err
 	}
-	if c.headersSent {
+	if r.headersSent {
 		//lint:ignore ST1005 these are grpc-python's words
 		return errors.New("Initial metadata no longer allowed!")
 	}
-	c.initial, c.initialSent, c.headersSent = append(runtime.Metadata(nil), md...), true, true
+	r.waiting = append(r.waiting, md...)
 	return nil
 }
 

@@ -53,6 +53,12 @@ var moves = map[byte]struct {
 	'I': {"SendInitialMetadata that cannot be sent", func(h *handling) []any {
 		return []any{runtime.SendInitialMetadata(h.ctx, runtime.Pairs("I", "1"))}
 	}},
+	'w': {"SetInitialMetadata", func(h *handling) []any {
+		return []any{runtime.SetInitialMetadata(h.ctx, runtime.Pairs("w", fmt.Sprint(len(h.trace)), "w-bin", "\xff"))}
+	}},
+	'W': {"SetInitialMetadata that cannot be sent", func(h *handling) []any {
+		return []any{runtime.SetInitialMetadata(h.ctx, runtime.Pairs("grpc-w", "1"))}
+	}},
 	't': {"SetTrailingMetadata", func(h *handling) []any {
 		return []any{runtime.SetTrailingMetadata(h.ctx, runtime.Pairs("t", fmt.Sprint(len(h.trace))))}
 	}},
@@ -348,7 +354,7 @@ func TestDifferential(t *testing.T) {
 	for _, c := range cardinalities {
 		t.Run(string(c), func(t *testing.T) {
 			for _, last := range sortedLetters(returns) {
-				for _, before := range []string{"", "i", "t", "s", "c", "N", "its"} {
+				for _, before := range []string{"", "i", "w", "t", "s", "c", "N", "its", "ws", "wc", "wN"} {
 					w.compare(t, c, before+string(last))
 				}
 			}

@@ -12,6 +12,7 @@ type Context[Metadata, Compression any] interface {
 	InvocationMetadata() Metadata
 	Peer() *peer.Peer
 	SendInitialMetadata(md Metadata) error
+	SetInitialMetadata(md Metadata) error
 	SetTrailingMetadata(md Metadata) error
 	TrailingMetadata() Metadata
 	SetCompression(compression Compression) error
