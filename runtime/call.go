@@ -31,11 +31,17 @@ type callDefinition struct {
 	refusal     *refusal
 	weight      int64        // octets that it holds
 	users       atomic.Int64 // RPCs that count it in their connection's account, if it is large
+
+	// request is what it was made of; nil: nothing on the server could ask for it.
+	request *fields.Section
 }
 
 // defineCall reads a request's field block and looks its method up.
 func defineCall(request *fields.Section, table *dictionary) *callDefinition {
 	d := &callDefinition{table: table, path: request.Path, authority: request.Authority}
+	if table.keepsFields {
+		d.request = request
+	}
 	d.refusal = d.readFields(request)
 	d.weight = d.weightOf()
 	if d.refusal == nil {
@@ -44,12 +50,45 @@ func defineCall(request *fields.Section, table *dictionary) *callDefinition {
 	return d
 }
 
-// weightOf is what a call's metadata holds. The fields that it was made of go.
+// details is what is known of a call before its handler is looked up.
+func (d *callDefinition) details() HandlerCallDetails {
+	return HandlerCallDetails{Method: d.path, InvocationMetadata: d.metadata, request: d.request}
+}
+
+// fieldsOf returns the fields of a request as they came, the pseudo-header fields first.
+func fieldsOf(request *fields.Section) Metadata {
+	if request == nil {
+		return nil
+	}
+	pseudo := Metadata{
+		{":method", request.Method}, {":scheme", request.Scheme}, {":path", request.Path}, {":authority", request.Authority},
+	}
+	all := make(Metadata, 0, len(pseudo)+len(request.Fields))
+	for _, p := range pseudo {
+		if p.Value != "" {
+			all = append(all, p)
+		}
+	}
+	for _, f := range request.Fields {
+		all = append(all, Pair{f.Name, f.Value})
+	}
+	return all
+}
+
+// weightOf is what a call's metadata holds, and the fields that it was made of, unless they go.
 func (d *callDefinition) weightOf() (octets int64) {
 	const entry = 32 // two strings, without their octets
 	octets = int64(len(d.path) + len(d.authority) + entry*cap(d.metadata))
 	for _, p := range d.metadata {
-		octets += int64(len(p.Key) + len(p.Value))
+		if d.request == nil || wire.IsBinary(p.Key) { // otherwise it is the field's octets that it has
+			octets += int64(len(p.Key) + len(p.Value))
+		}
+	}
+	if d.request != nil {
+		octets += int64(entry * cap(d.request.Fields))
+		for _, f := range d.request.Fields {
+			octets += int64(len(f.Name) + len(f.Value))
+		}
 	}
 	return octets
 }
@@ -121,7 +160,7 @@ func joined(request *fields.Section) (more int, ok bool) {
 // is none. If a generic handler ends this goroutine, found is called all the same; the caller does not go on then, another
 // reader does.
 func (s *shared) askGeneric(d *callDefinition, found func(*method, *refusal)) {
-	details := HandlerCallDetails{Method: d.path, InvocationMetadata: d.metadata}
+	details := d.details()
 	var h *MethodHandler
 	returned := safely(func() {
 		for _, generic := range d.table.generic {

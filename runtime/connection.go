@@ -113,7 +113,7 @@ func (c *connection) Refused(request *fields.Section, why http2.StreamError) {
 	if why.Code == http2.ErrCodeRefusedStream {
 		o.Code, reason = codes.Unavailable, RefusedStream
 	}
-	c.observers.refused(HandlerCallDetails{Method: request.Path}, o, reason)
+	c.observers.refused(HandlerCallDetails{Method: request.Path, request: request}, o, reason)
 }
 
 // EndBatch implements http2.Application.

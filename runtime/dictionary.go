@@ -17,6 +17,8 @@ type dictionary struct {
 	services map[string]Service
 	generic  []GenericHandler
 	revision uint64 // of services
+
+	keepsFields bool // something on the server can ask for all fields of a request
 }
 
 // withService returns the table with a service added. newMethod makes the methods.
@@ -38,6 +40,7 @@ func (t *dictionary) withService(service Service, newMethod func(string, *Method
 		if service.Descriptor != nil {
 			descriptor = service.Descriptor.Methods().ByName(protoreflect.Name(name))
 		}
+		next.keepsFields = next.keepsFields || handler.untyped
 		path := "/" + service.Name + "/" + name
 		m, err := newMethod(path, handler, descriptor)
 		if err != nil {
@@ -64,7 +67,7 @@ func (t *dictionary) withoutService(name string) (*dictionary, error) {
 
 // clone copies what a service changes. Readers of the old dictionary, which take no lock, go on with that.
 func (t *dictionary) clone() *dictionary {
-	next := &dictionary{methods: maps.Clone(t.methods), services: maps.Clone(t.services), generic: t.generic, revision: t.revision + 1}
+	next := &dictionary{methods: maps.Clone(t.methods), services: maps.Clone(t.services), generic: t.generic, revision: t.revision + 1, keepsFields: t.keepsFields}
 	if next.methods == nil {
 		next.methods, next.services = map[string]*method{}, map[string]Service{}
 	}
@@ -77,6 +80,7 @@ func (t *dictionary) withGeneric(handler GenericHandler) (*dictionary, error) {
 		return nil, errors.New("gogreeter: the generic handler is nil")
 	}
 	next := *t
+	next.keepsFields = true
 	next.generic = append(slices.Clip(t.generic), handler)
 	return &next, nil
 }

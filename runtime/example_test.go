@@ -50,6 +50,25 @@ func ExampleNewMethodHandler() {
 	// <nil>
 }
 
+// The invocation metadata leaves out what is the protocol's own, and decodes binary values. The fields do neither.
+func ExampleServerStream_Fields() {
+	show := runtime.NewMethodHandler(runtime.CardinalityUnaryUnary, func(ctx context.Context, stream *runtime.ServerStream) error {
+		fmt.Println("fields:", stream.Fields().Only(":path", "content-type", "span-bin"))
+		fmt.Println("metadata:", runtime.InvocationMetadata(ctx))
+		return stream.Send(new(runtime.RawMessage))
+	})
+
+	ctx, recorder := runtimetest.NewContext(context.Background(), runtimetest.RPC{
+		Method: "/t.S/M", InvocationMetadata: runtime.Pairs("span-bin", "\x01"),
+	})
+	_, err := recorder.Handle(ctx, show, new(runtime.RawMessage))
+	fmt.Println(err)
+	// Output:
+	// fields: :path="/t.S/M" content-type="application/grpc" span-bin="AQ"
+	// metadata: span-bin="\x01"
+	// <nil>
+}
+
 // Initial metadata that waits leaves with the first response.
 func ExampleSetInitialMetadata() {
 	ctx, recorder := runtimetest.NewContext(context.Background(), runtimetest.RPC{Method: "/t.S/M"})

@@ -30,6 +30,9 @@ func (r *rpc) decodeRequest(ctx context.Context, c *codec, into any) error {
 	return err
 }
 
+// fields implements exchange.
+func (r *rpc) fields() Metadata { return fieldsOf(r.def.request) }
+
 // nextMessage waits for the next request of a stream, and takes it.
 func (r *rpc) nextMessage() (message, error) {
 	m, err := r.awaitMessage()

@@ -19,6 +19,7 @@ type MethodHandler struct {
 	responseStreaming bool
 	requests          *codec
 	responses         *codec
+	untyped           bool     // NewMethodHandler has made it
 	executor          Executor // nil: the server's choice
 	maxRequest        int      // octets; 0: the server's choice
 
@@ -42,6 +43,9 @@ func (h *MethodHandler) check() error {
 // iterator or stream; they carry statuses.
 type exchange interface {
 	fmt.Stringer
+
+	// fields returns all fields of the request.
+	fields() Metadata
 
 	// decodeRequest decodes the request of a method that has one.
 	decodeRequest(ctx context.Context, c *codec, into any) error

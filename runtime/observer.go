@@ -7,6 +7,8 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/peer"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/fields"
 )
 
 // Observer is told what happens to a server's connections and RPCs, for metrics, traces, logs and pages that show them; see
@@ -93,7 +95,12 @@ type RPCInfo struct {
 	// Begun is when the header of the request came, and Deadline when the RPC ends at the latest. Deadline is zero if there is
 	// none. Begun is zero on a server without observers: it does not read the clock for each RPC.
 	Begun, Deadline time.Time
+
+	request *fields.Section
 }
+
+// Fields returns all fields of the request; see [HandlerCallDetails.Fields]. On a server without observers, it may have none.
+func (i *RPCInfo) Fields() Metadata { return fieldsOf(i.request) }
 
 // ConnectionEventKind is what has happened to a connection.
 type ConnectionEventKind uint8

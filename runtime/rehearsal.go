@@ -35,6 +35,15 @@ func rehearse(ctx context.Context, handler any, path string, requests []any, x c
 	return response, h.responses.check(response)
 }
 
+// fields implements exchange.
+func (x *rehearsal) fields() Metadata {
+	var all Metadata
+	for name, value := range x.Fields() {
+		all = append(all, Pair{name, value})
+	}
+	return all
+}
+
 // take returns the next request as a client would send it.
 func (x *rehearsal) take() (message, error) {
 	x.mu.Lock()

@@ -153,7 +153,7 @@ func (r *rpc) observe(began time.Time) {
 func (r *rpc) describe() RPCInfo {
 	info := RPCInfo{
 		ID: RPCID{Number: uint64(r.stream.ID())}, Method: r.def.path, Registered: r.def.method != nil,
-		Authority: r.def.authority, InvocationMetadata: r.def.metadata,
+		Authority: r.def.authority, InvocationMetadata: r.def.metadata, request: r.def.request,
 	}
 	if m := r.method; m != nil {
 		info.Cardinality = m.Cardinality()
@@ -167,7 +167,7 @@ func (r *rpc) tellRefused(why *refusal) {
 		r.observed.end(why.outcome, nil, false, 0)
 		return
 	}
-	r.session.observers.refused(HandlerCallDetails{Method: r.def.path, InvocationMetadata: r.def.metadata}, why.outcome, why.reason())
+	r.session.observers.refused(r.def.details(), why.outcome, why.reason())
 }
 
 // refuse answers a request that does not become an RPC. It does so at once, also in HTTP's terms: a client may keep its

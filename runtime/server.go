@@ -72,7 +72,7 @@ func (s *Server) share() {
 	if o.Workers > 0 {
 		s.bound = work.NewBound(s.workers, o.Workers)
 	}
-	s.table.Store(&dictionary{})
+	s.table.Store(&dictionary{keepsFields: len(s.observers) > 0})
 }
 
 // Format implements fmt.Formatter: it prints the address. Package fmt would read all fields, while the server writes them.

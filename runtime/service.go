@@ -7,6 +7,8 @@ import (
 	"iter"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/fields"
 )
 
 // Registrar is what a generated Add<Service>ToServer function adds its methods to; [Server] implements it.
@@ -44,7 +46,14 @@ type HandlerCallDetails struct {
 
 	// InvocationMetadata is what the client sent with the call. It must not be modified.
 	InvocationMetadata Metadata
+
+	request *fields.Section
 }
+
+// Fields returns all fields of the request, as they came: those too that InvocationMetadata leaves out because they are the
+// protocol's, and binary values as base64. The pseudo-header fields are first; ":authority" may be the value of the host
+// field. The result is the caller's own. For a handler, [ServerStream.Fields] has the same.
+func (d HandlerCallDetails) Fields() Metadata { return fieldsOf(d.request) }
 
 // GenericHandler is asked for a method handler when the dispatch dictionary has none for the RPC's path. Service is
 // called on the goroutine that reads the connection and must not block; a nil result means that this handler does

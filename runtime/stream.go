@@ -15,7 +15,7 @@ import (
 func NewMethodHandler(cardinality Cardinality, behavior func(ctx context.Context, stream *ServerStream) error) *MethodHandler {
 	h := &MethodHandler{
 		requestStreaming: cardinality.RequestStreaming(), responseStreaming: cardinality.ResponseStreaming(),
-		requests: anyCodec, responses: anyCodec,
+		untyped: true, requests: anyCodec, responses: anyCodec,
 	}
 	switch {
 	case behavior == nil:
@@ -56,6 +56,9 @@ type ServerStream struct {
 
 // Format implements fmt.Formatter, as that of the rpc does.
 func (s *ServerStream) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "stream of %v", s.exchange) }
+
+// Fields returns all fields of the request; see [HandlerCallDetails.Fields].
+func (s *ServerStream) Fields() Metadata { return s.exchange.fields() }
 
 // Receive waits for the next request, and decodes it into message. It returns io.EOF after the last one, which is the first
 // for a method with one request, and an error that carries a status if message cannot take the request, or once the RPC is

@@ -39,10 +39,12 @@ type RPC struct {
 	Timeout time.Duration
 }
 
+const defaultAuthority = "localhost"
+
 // incoming is the metadata as handlers written for grpc-go find it.
 func (rpc *RPC) incoming() metadata.MD {
 	md := rpc.InvocationMetadata.MD()
-	md.Set(":authority", cmp.Or(rpc.Authority, "localhost"))
+	md.Set(":authority", cmp.Or(rpc.Authority, defaultAuthority))
 	return md
 }
 

@@ -35,7 +35,8 @@ type handling struct {
 	ctx   context.Context
 	next  func() (*text, error) // nil: one request
 	send  func(*text) error     // nil: one response
-	trace []string              // what the moves have returned
+	all   func() runtime.Metadata
+	trace []string // what the moves have returned
 }
 
 func (h *handling) note(move string, results ...any) {
@@ -78,6 +79,15 @@ var moves = map[byte]struct {
 		md, ok := metadata.FromIncomingContext(h.ctx)
 		_, hasDeadline := runtime.TimeRemaining(h.ctx)
 		return []any{runtime.Method(h.ctx), runtime.InvocationMetadata(h.ctx).Values("k"), md["k"], md[":authority"], ok, hasDeadline}
+	}},
+	'f': {"Fields", func(h *handling) (of []any) {
+		if h.all == nil {
+			return nil
+		}
+		for _, key := range []string{":method", ":scheme", ":path", ":authority", "content-type", "te", "k", "k-bin"} {
+			of = append(of, h.all().Values(key))
+		}
+		return of
 	}},
 	'n': {"Next", func(h *handling) []any {
 		if h.next == nil {
@@ -170,7 +180,7 @@ func (c cardinality) handler(played func(h *handling) (*text, error)) *runtime.M
 		"sux": runtime.CardinalityStreamUnary, "ssx": runtime.CardinalityStreamStream,
 	}[c]
 	return runtime.NewMethodHandler(of, func(ctx context.Context, stream *runtime.ServerStream) error {
-		h := &handling{ctx: ctx, send: func(response *text) error { return stream.Send(response) }}
+		h := &handling{ctx: ctx, all: stream.Fields, send: func(response *text) error { return stream.Send(response) }}
 		h.next = func() (*text, error) {
 			request := new(text)
 			return request, stream.Receive(request)
@@ -190,7 +200,7 @@ const requested = 2 // requests that a client with a stream sends
 // direct plays a script without a server.
 func (c cardinality) direct(t *testing.T, script string) (o outcome) {
 	ctx, recorder := runtimetest.NewContext(t.Context(), runtimetest.RPC{
-		Method: c.path(), InvocationMetadata: runtime.Pairs("k", "v", "k", "w"), Authority: "memory",
+		Method: c.path(), InvocationMetadata: runtime.Pairs("k", "v", "k", "w", "k-bin", "\xff\x00"), Authority: "memory",
 	})
 	defer recorder.End()
 	if c.untyped() {
@@ -301,7 +311,7 @@ func newWire(t testing.TB) *wire {
 
 // play plays a script by an RPC.
 func (w *wire) play(t *testing.T, c cardinality, script string) (o outcome) {
-	ctx, cancel := context.WithCancel(metadata.AppendToOutgoingContext(t.Context(), "script", script, "k", "v", "k", "w"))
+	ctx, cancel := context.WithCancel(metadata.AppendToOutgoingContext(t.Context(), "script", script, "k", "v", "k", "w", "k-bin", "\xff\x00"))
 	defer cancel()
 	stream, err := w.conn.NewStream(ctx, &grpc.StreamDesc{ClientStreams: c[0] == 's', ServerStreams: true}, c.path())
 	if err != nil {

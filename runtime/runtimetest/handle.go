@@ -1,9 +1,13 @@
 package runtimetest
 
 import (
+	"cmp"
 	"context"
+	"encoding/base64"
 	"fmt"
+	"iter"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/gogreeter/gogreeter/runtime"
@@ -34,6 +38,29 @@ type exchange struct {
 
 // String implements carrier.Exchange, as a server's RPC does.
 func (x *exchange) String() string { return fmt.Sprintf("RPC %q", x.recorder.rpc.Method) }
+
+// Fields implements carrier.Exchange. They are what a client has to send.
+func (x *exchange) Fields() iter.Seq2[string, string] {
+	rpc := &x.recorder.rpc
+	return func(yield func(name, value string) bool) {
+		all := runtime.Metadata{
+			{Key: ":method", Value: "POST"},
+			{Key: ":scheme", Value: "http"},
+			{Key: ":path", Value: rpc.Method},
+			{Key: ":authority", Value: cmp.Or(rpc.Authority, defaultAuthority)},
+			{Key: "content-type", Value: "application/grpc"},
+			{Key: "te", Value: "trailers"},
+		}
+		for _, p := range append(all, rpc.InvocationMetadata...) {
+			if strings.HasSuffix(p.Key, "-bin") {
+				p.Value = base64.RawStdEncoding.EncodeToString([]byte(p.Value))
+			}
+			if !yield(p.Key, p.Value) {
+				return
+			}
+		}
+	}
+}
 
 // Over implements carrier.Exchange.
 func (x *exchange) Over() error { return x.recorder.overError() }

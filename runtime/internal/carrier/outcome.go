@@ -2,6 +2,7 @@ package carrier
 
 import (
 	"context"
+	"iter"
 
 	"google.golang.org/grpc/status"
 )
@@ -28,6 +29,9 @@ var (
 type Exchange interface {
 	// String is how the streams of the RPC print it.
 	String() string
+
+	// Fields yields all fields of the request, by name and value.
+	Fields() iter.Seq2[string, string]
 
 	// Over returns why the RPC is over, or nil.
 	Over() error
