@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"testing"
 	"testing/synctest"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/h2test"
 )
 
 // TestData_InParts sends frames piece by piece. Content that is worth it goes to the application before its frame has
@@ -125,5 +127,31 @@ func TestData_PartIsHandedOverOnce(t *testing.T) {
 			t.Errorf("the application has %d octets of %d, or others; the end: %v", len(st.data), len(content), st.ended)
 		}
 		p.wantReply(1, string(content))
+	})
+}
+
+// TestConn_LastAnswerOfAReader has the reader end behind the answer to the last stream of a connection that is shut down. The
+// next reader has it sent, and the connection ends.
+func TestConn_LastAnswerOfAReader(t *testing.T) {
+	withPeer(t, Config{}, func(p *peer) {
+		p.GreetServer()
+		p.open(1)
+		p.conn.Shutdown()
+		p.wantGoAway(ErrCodeNo)
+		f := p.Want(h2test.Ping)
+		p.WriteFrame(h2test.Ping, h2test.Ack, 0, f.Payload)
+		p.wantGoAway(ErrCodeNo)
+		p.app.onData = func(st *testStream, _ []byte, _ bool) bool {
+			st.reply()
+			go func() {
+				p.stop = p.conn.Serve()
+				p.stopped.Store(true)
+			}()
+			runtime.Goexit()
+			return true
+		}
+		p.WriteData(1, true, "last")
+		p.wantReply(1, "last")
+		p.wantClosed()
 	})
 }

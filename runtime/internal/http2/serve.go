@@ -77,6 +77,7 @@ func (c *Conn) processBatch(n int) error {
 	c.in.upkeep.lastRead = time.Now()
 	if c.yield() {
 		c.in.buf.drop() // the connection has ended; what is still read is thrown away
+		c.flushBatch()  // the reader before may have ended behind the last answer
 		return nil
 	}
 	if c.in.beginning == prefaceDue {
@@ -91,11 +92,16 @@ func (c *Conn) processBatch(n int) error {
 		c.fail(err)
 	}
 	c.app.EndBatch() // before the write, which takes its time: the handlers of the batch can begin
+	c.flushBatch()
+	return nil
+}
+
+// flushBatch flushes if that is due.
+func (c *Conn) flushBatch() {
 	if c.in.flushDue {
 		c.in.flushDue = false
 		c.Flush()
 	}
-	return nil
 }
 
 // Abandon ends the connection for want of a reader: Serve has panicked, and is not called again.
