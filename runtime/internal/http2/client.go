@@ -195,10 +195,13 @@ func (c *Client) processPushPromise() error {
 }
 
 // processGoAway closes the streams that the server will not process, and opens no more. The others go on. A server that names
-// an error is going to close the connection: if it does not, we do.
+// an error is going to close the connection: if it does not, we do. Each GOAWAY costs a walk over the streams.
 func (c *Client) processGoAway(last uint32, code ErrCode, debug string) error {
 	if last != 0 && last%2 == 0 {
 		return ConnError{ErrCodeProtocol, "GOAWAY names a stream that is none of ours"}
+	}
+	if !c.in.floods.controls.take() {
+		return ConnError{ErrCodeEnhanceYourCalm, "too many GOAWAY frames"}
 	}
 	away := GoAwayError{last, code, debug}
 	var refused []*Stream
@@ -207,6 +210,10 @@ func (c *Client) processGoAway(last uint32, code ErrCode, debug string) error {
 	if c.life.stage == serving {
 		c.life.stage = draining
 	}
+	if code != ErrCodeNo && c.life.err == nil { // the first error counts: others must not put the end off
+		c.life.because(away)
+		c.life.closeIn(endTime)
+	}
 	for id, st := range c.streams.open {
 		if id > last {
 			refused = append(refused, st)
@@ -214,10 +221,6 @@ func (c *Client) processGoAway(last uint32, code ErrCode, debug string) error {
 		}
 	}
 	c.endIfDrainedLocked()
-	if code != ErrCodeNo {
-		c.life.because(away)
-		c.life.closeIn(endTime)
-	}
 	c.mu.Unlock()
 	c.FlushAfterBatch()
 	for _, st := range refused {

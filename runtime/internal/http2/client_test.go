@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -34,7 +35,7 @@ func (c *testClient) Panicked(reason any)          { panic(reason) }
 func (c *testClient) HandleSettings()              { c.settings++ }
 func (c *testClient) HandleGoAway(err GoAwayError) { c.away = append(c.away, err) }
 
-func newTestClient(t *testing.T, nc *h2test.Pipe, config Config) *testClient {
+func newTestClient(t *testing.T, nc net.Conn, config Config) *testClient {
 	c := &testClient{t: t}
 	c.Client = NewClient(nc, c, config.WithDefaults(), budget.New(-1, nil, nil))
 	go func() {
@@ -678,6 +679,52 @@ func TestClient_ErrorThatStays(t *testing.T) {
 		c.want(st, "close: "+ErrConnClosed.Error())
 		if want := (GoAwayError{1, ErrCodeProtocol, ""}); c.stop != want {
 			t.Errorf("Serve has returned %v", c.stop)
+		}
+	})
+}
+
+// TestClient_ErrorsThatStay has a server name errors by GOAWAY again and again: the first one counts.
+func TestClient_ErrorsThatStay(t *testing.T) {
+	withServer(t, func(c *testClient, p *h2test.Peer) {
+		p.GreetClient()
+		st := c.call("")
+		for range 2 {
+			synctest.Wait()
+			p.WriteFrame(h2test.GoAway, 0, 0, 1, uint32(ErrCodeProtocol))
+			time.Sleep(endTime/2 + time.Millisecond)
+		}
+		c.want(st, "close: "+ErrConnClosed.Error())
+	})
+}
+
+// TestClient_ErrorWithoutStreams has a server name an error by GOAWAY while no stream is open.
+func TestClient_ErrorWithoutStreams(t *testing.T) {
+	withServer(t, func(c *testClient, p *h2test.Peer) {
+		p.GreetClient()
+		p.WriteFrame(h2test.GoAway, 0, 0, 0, uint32(ErrCodeEnhanceYourCalm))
+		time.Sleep(2 * endTime)
+		synctest.Wait()
+		if want := (GoAwayError{0, ErrCodeEnhanceYourCalm, ""}); c.stop != want {
+			t.Errorf("Serve has returned %v, want %v", c.stop, want)
+		}
+	})
+}
+
+// TestClient_GoAways has a server send GOAWAY without end. Each costs a walk over the streams.
+func TestClient_GoAways(t *testing.T) {
+	withServer(t, func(c *testClient, p *h2test.Peer) {
+		p.GreetClient()
+		c.call("")
+		p.WantHeaders(1, true)
+		for range 2000 {
+			if _, err := p.Conn.Write(h2test.Raw(h2test.GoAway, 0, 0, maxWindow, 0)); err != nil {
+				break
+			}
+		}
+		synctest.Wait()
+		p.WantGoAway(uint32(ErrCodeEnhanceYourCalm))
+		if n := len(c.away); n < 100 || n > 1100 {
+			t.Errorf("the client was told of %d", n)
 		}
 	})
 }
