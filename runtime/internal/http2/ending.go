@@ -38,7 +38,8 @@ type lifetime struct {
 
 	stage stage
 	err   error       // why the connection ended; nil while it lives
-	timer *time.Timer // ends the setup, the wait for the PING of a shutdown, or the connection; nil: none of them
+	setup *time.Timer // ends the setup, if the socket knows no deadlines
+	timer *time.Timer // ends the wait for the PING of a shutdown, or the connection; nil: neither
 }
 
 // endOfConn is the error of a connection that ended in good order.
@@ -112,11 +113,19 @@ func (l *lifetime) closeIn(after time.Duration) {
 	})
 }
 
-// stopTimer stops the timer, whatever it is for.
+// stopTimer stops the timer, whichever end it is for.
 func (l *lifetime) stopTimer() {
 	if l.timer != nil {
 		l.timer.Stop()
 		l.timer = nil
+	}
+}
+
+// stopTimers stops all timers of a connection that is over.
+func (l *lifetime) stopTimers() {
+	l.stopTimer()
+	if l.setup != nil {
+		l.setup.Stop()
 	}
 }
 

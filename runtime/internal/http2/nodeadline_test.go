@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
+	"github.com/gogreeter/gogreeter/runtime/internal/h2test"
 )
 
 // noDeadlines is a connection without deadlines, which says so or does not.
@@ -110,4 +111,28 @@ func TestConn_ContainsPanics(t *testing.T) {
 			t.Errorf("the application was told %v, and the connection has ended: %v", reasons, p.stopped.Load())
 		}
 	})
+}
+
+// TestClient_WithoutDeadlines has a server that hangs up neither after the client's end nor after its own.
+func TestClient_WithoutDeadlines(t *testing.T) {
+	for name, end := range map[string]func(c *testClient, p *h2test.Peer){
+		"Shutdown": func(c *testClient, _ *h2test.Peer) { c.Shutdown() },
+		"GOAWAY":   func(_ *testClient, p *h2test.Peer) { p.WriteFrame(h2test.GoAway, 0, 0, 0, 0) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a, b := h2test.NewPipe()
+				defer a.Close()
+				c := newTestClient(t, noDeadlines{b, os.ErrNoDeadline}, Config{})
+				p := h2test.NewPeer(t, a)
+				p.GreetClient()
+				end(c, p)
+				time.Sleep(endTime)
+				synctest.Wait()
+				if !c.stopped.Load() || c.stop != nil {
+					t.Errorf("Serve has returned: %v, %v", c.stopped.Load(), c.stop)
+				}
+			})
+		})
+	}
 }

@@ -115,7 +115,7 @@ func (c *Conn) finish(err error) error {
 	// Close waits for a write under way, and the writer then waits for mu.
 	c.nc.Close()
 	c.mu.Lock()
-	c.life.stopTimer()
+	c.life.stopTimers()
 	c.out.stall.stop()
 	c.life.because(err)
 	err = c.life.err

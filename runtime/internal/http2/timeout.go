@@ -15,10 +15,10 @@ func (c *Conn) watchSetup() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	end := c.in.upkeep.setupEnd
-	if c.life.stage >= ending || c.nc.SetReadDeadline(end) == nil || c.life.timer != nil {
+	if c.life.stage >= ending || c.nc.SetReadDeadline(end) == nil || c.life.setup != nil {
 		return
 	}
-	c.life.timer = time.AfterFunc(time.Until(end), c.endSetup) // the socket knows no deadlines
+	c.life.setup = time.AfterFunc(time.Until(end), c.endSetup) // the socket knows no deadlines
 }
 
 // endSetup closes a connection whose peer has not said what it speaks.
