@@ -154,3 +154,17 @@ func TestAddWindow(t *testing.T) {
 		}
 	}
 }
+
+// TestOutbox_WindowOverflow has the largest difference that a stream's window can have to the initial one, and the largest
+// initial one: their sum is beyond an int of 32 bits.
+func TestOutbox_WindowOverflow(t *testing.T) {
+	o := outbox{}
+	s := new(sender)
+	if !o.open(s, maxWindow) {
+		t.Fatal("2^31-1 is permitted")
+	}
+	o.peerWindow = maxWindow
+	if o.open(s, 0) {
+		t.Errorf("a window of 2^32-2 passes; ownWindow is %d", o.ownWindow(s))
+	}
+}

@@ -119,7 +119,7 @@ func (a *fuzzApp) EndBatch() {
 		a.t.Errorf("%d streams are open, and %d are counted", len(c.streams.open), c.OpenStreams())
 	}
 	for id, st := range c.streams.open {
-		if window := int64(c.out.ownWindow(&st.sender)); window > maxWindow && c.life.stage < ending {
+		if window := c.out.ownWindow(&st.sender); window > maxWindow && c.life.stage < ending {
 			a.t.Errorf("stream %d: the window is %d", id, window)
 		}
 		most := int64(fuzzWindow)

@@ -30,10 +30,11 @@ type flushing struct {
 }
 
 // windowOf is how many octets a stream may send.
-func (o *outbox) windowOf(s *sender) int { return min(o.ownWindow(s), int(o.window)) }
+func (o *outbox) windowOf(s *sender) int { return int(min(o.ownWindow(s), int64(o.window))) }
 
-// ownWindow is how many octets a stream may send as far as its own window goes.
-func (o *outbox) ownWindow(s *sender) int { return int(int64(o.peerWindow) + s.delta) }
+// ownWindow is how many octets a stream may send as far as its own window goes. Before open has judged it, it may be more than
+// an int of 32 bits holds.
+func (o *outbox) ownWindow(s *sender) int64 { return int64(o.peerWindow) + s.delta }
 
 // enqueue puts a stream into the queue if it has data that its own window lets out.
 func (o *outbox) enqueue(s *sender) {
@@ -171,7 +172,7 @@ func (o *outbox) pump() *sender {
 // open adds an increment to a stream's window. It reports false if that makes the window larger than RFC 9113, Section
 // 6.9.1 allows.
 func (o *outbox) open(s *sender, increment int64) bool {
-	if int64(o.ownWindow(s))+increment > maxWindow {
+	if o.ownWindow(s)+increment > maxWindow {
 		return false
 	}
 	s.delta += increment
