@@ -3,12 +3,14 @@ package http2
 import (
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 	"github.com/gogreeter/gogreeter/runtime/internal/fields"
 )
 
@@ -134,4 +136,17 @@ func TestUpkeep_MaxAgeVaries(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestConn_GoAwayCostsNothing has a client send GOAWAY with much debug data, which a server has no use for.
+func TestConn_GoAwayCostsNothing(t *testing.T) {
+	a, b := net.Pipe()
+	defer a.Close()
+	defer b.Close()
+	c := NewConn(a, newTestApp(), Config{}.WithDefaults(), budget.New(-1, nil, nil))
+	c.in.beginning = begun
+	f := frame{kind: frameGoAway, payload: make([]byte, minMaxFrameSize)}
+	if n := testing.AllocsPerRun(100, func() { c.processFrame(f) }); n > 0 {
+		t.Errorf("a GOAWAY frame costs %v allocations", n)
+	}
 }

@@ -196,14 +196,14 @@ func (c *Client) processPushPromise() error {
 
 // processGoAway closes the streams that the server will not process, and opens no more. The others go on. A server that names
 // an error is going to close the connection: if it does not, we do. Each GOAWAY costs a walk over the streams.
-func (c *Client) processGoAway(last uint32, code ErrCode, debug string) error {
+func (c *Client) processGoAway(last uint32, code ErrCode, debug []byte) error {
 	if last != 0 && last%2 == 0 {
 		return ConnError{ErrCodeProtocol, "GOAWAY names a stream that is none of ours"}
 	}
 	if !c.in.floods.controls.take() {
 		return ConnError{ErrCodeEnhanceYourCalm, "too many GOAWAY frames"}
 	}
-	away := GoAwayError{last, code, debug}
+	away := GoAwayError{last, code, string(debug)}
 	var refused []*Stream
 	c.mu.Lock()
 	c.away = &away

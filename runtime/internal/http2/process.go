@@ -57,7 +57,7 @@ func (c *Conn) processFrame(f frame) error {
 		return c.processPing(f)
 	case frameGoAway:
 		last, code := binary.BigEndian.Uint32(f.payload)&streamIDMask, binary.BigEndian.Uint32(f.payload[4:])
-		return c.role.processGoAway(last, ErrCode(code), string(f.payload[8:]))
+		return c.role.processGoAway(last, ErrCode(code), f.payload[8:])
 	case frameWindowUpdate:
 		return c.processWindowUpdate(f)
 	}

@@ -23,7 +23,8 @@ type role interface {
 	processPushPromise() error
 
 	// processGoAway processes GOAWAY. last is the last of our streams that the peer has processed, or may process yet.
-	processGoAway(last uint32, code ErrCode, debug string) error
+	// debug is valid during the call.
+	processGoAway(last uint32, code ErrCode, debug []byte) error
 
 	// lastStreamLocked returns what our GOAWAY frames name, the last of the peer's streams. It reports whether that is
 	// certain; if not, streams may be on their way of which we do not know.

@@ -179,7 +179,7 @@ func (s *server) processPushPromise() error {
 
 // processGoAway has nothing to do (RFC 9113, Section 6.8): the client takes no streams that we push, and we push none. Those
 // that are open go on.
-func (s *server) processGoAway(uint32, ErrCode, string) error { return nil }
+func (s *server) processGoAway(uint32, ErrCode, []byte) error { return nil }
 
 // lastStreamLocked is the last request that has been read. Others may be on their way.
 func (s *server) lastStreamLocked() (last uint32, certain bool) { return s.c.streams.highest, false }
