@@ -308,3 +308,23 @@ func TestInline_WatchPanics(t *testing.T) {
 		}
 	})
 }
+
+// TestInline_ExitsLast has the last inline handler of a connection that is shut down end its goroutine, which is the reader's.
+// Its client gets the status.
+func TestInline_ExitsLast(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newTestServer(t, Options{}, handlers{"Exit": UnaryUnary(func(context.Context, *raw) (*raw, error) {
+			goruntime.Goexit()
+			return nil, nil
+		}).WithExecutor(Inline)})
+		client := s.dial()
+		exits := client.open("/t.S/Exit")
+		client.ping()
+		terminated := s.Stop(time.Hour)
+		time.Sleep(time.Minute) // both GOAWAY frames are there
+		exits.send("x")
+		exits.halfClose()
+		exits.result().want(codes.Unknown, "Exception calling application: the handler ended its goroutine (runtime.Goexit)")
+		wantClosed(t, "termination", terminated)
+	})
+}
