@@ -59,9 +59,17 @@ const streamWindow = 1<<16 - 1
 // isLarge reports whether a request of n octets has to be asked for.
 func isLarge(n int) bool { return wire.PrefixLen+n > streamWindow }
 
-// ask gets in line. The reader calls it.
-func (v *largeRequest) ask(octets int64) {
+// newLargeRequest returns a place in line that nothing has asked for yet, for a request of size octets of which some are missing.
+// It claims so many octets. All of it is there before the RPC has it: whatever ends the RPC drops it, also before ask.
+func newLargeRequest(of awaiting, s *session, stream *http2.Stream, size, missing int, octets int64) *largeRequest {
+	v := &largeRequest{of: of, session: s, stream: stream, size: size, asked: time.Now()}
 	v.claim = budget.Claim{Line: budget.ForRequests, Size: octets, Granted: v.granted, Urgent: v.urgent}
+	v.missing.Store(int64(missing))
+	return v
+}
+
+// ask gets in line. The reader calls it.
+func (v *largeRequest) ask() {
 	granted := v.session.account.Ask(&v.claim)
 	switch {
 	case v.of.isEnding(): // whatever ended it may have looked too early

@@ -197,11 +197,10 @@ func (r *rpc) expectRest() {
 		}
 		r.queueRequests()
 	}
-	v := &largeRequest{of: r, session: r.session, stream: &r.stream, size: size, asked: time.Now()}
-	v.missing.Store(int64(r.in.Missing()))
+	v := newLargeRequest(r, r.session, &r.stream, size, r.in.Missing(), int64(buffer.Size(size))-int64(r.in.paid))
 	r.in.last.Store(v)
 	r.in.asked = true
-	v.ask(int64(buffer.Size(size)) - int64(r.in.paid))
+	v.ask()
 }
 
 // isEnding implements awaiting.
