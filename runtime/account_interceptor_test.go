@@ -88,3 +88,27 @@ func TestAccount_SenderOutlivesHandler(t *testing.T) {
 		st.result().want(codes.OK, "", string(make([]byte, 100_000)))
 	})
 }
+
+// TestAccount_TakenRequest has handlers take the only request of an RPC, and go on. With interceptors, the request is queued
+// before. What was held for it is given back as the handler takes it, in either case: others may need the room.
+func TestAccount_TakenRequest(t *testing.T) {
+	for name, options := range map[string]Options{"Plain": {}, "Intercepted": passing(Options{})} {
+		runInBubble(t, name, func(t *testing.T) {
+			release := make(chan struct{})
+			s := newTestServer(t, options, handlers{"M": UnaryUnary(func(context.Context, *raw) (*raw, error) {
+				<-release
+				return &raw{}, nil
+			})})
+			client := s.dial()
+			st := client.open("/t.S/M")
+			st.sendPatiently(lpm(0, string(make([]byte, 200_000))))
+			st.halfClose()
+			synctest.Wait()
+			if n := accountOf(t, s).Used(budget.Requests); n > 2*budget.Weight {
+				t.Errorf("%d octets are held for a request that the handler has taken", n)
+			}
+			close(release)
+			st.result().want(codes.OK, "", "")
+		})
+	}
+}

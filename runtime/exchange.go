@@ -24,9 +24,7 @@ func (r *rpc) decodeRequest(ctx context.Context, c *codec, into any) error {
 	m := r.request
 	r.request = message{}
 	err := r.decode(ctx, c, m, into)
-	if !r.queued { // otherwise onlyMessage has told
-		r.tab.took(m)
-	}
+	r.tab.took(m)
 	return err
 }
 
