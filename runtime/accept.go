@@ -94,8 +94,7 @@ func (s *Server) accepted(p *ports.Port, nc net.Conn, peer net.Addr) bool {
 	s.life.begin()
 	s.spawn("a connection", func() {
 		if c := s.setUp(p, a, asked); c != nil {
-			c.observers.opened(c.peerInfo)
-			c.read()
+			c.begin()
 		}
 	})
 	return true

@@ -41,7 +41,7 @@ func (a *arrival) observe(s *shared) {
 	if p.Addr == nil {
 		p.Addr = ports.Known(a.nc.RemoteAddr())
 	}
-	a.observers = observeConnection(s.observers, s.logger, ConnectionInfo{ID: a.id, Peer: p, Opened: a.opened})
+	a.observers = observeConnection(s, ConnectionInfo{ID: a.id, Peer: p, Opened: a.opened})
 }
 
 // limitHandshake gives a client that is in the middle of its handshake, while the server stops, a second for the rest.

@@ -32,6 +32,19 @@ func newConnection(s *shared, nc net.Conn, peer net.Addr, forget func(*connectio
 	return c
 }
 
+// begin tells the observers of the connection, and becomes its reader. If they end this goroutine, or the type of a user's that
+// knows the client panics, another goroutine reads: without a reader, the server could not terminate.
+func (c *connection) begin() {
+	if safely(func() { c.observers.opened(c.peerInfo) }, func(reason any) {
+		if reason != nil {
+			c.shared.panicked("a new connection", reason)
+		}
+		c.goRead()
+	}) {
+		c.read()
+	}
+}
+
 // read is the connection's reader.
 func (c *connection) read() {
 	inline := &inlineRunner{owner: c}
@@ -49,12 +62,12 @@ func (c *connection) read() {
 	}) {
 		return
 	}
-	defer c.forget(c) // even if the log ends this goroutine
+	defer c.forget(c)       // even if the log ends this goroutine
+	defer c.tellClosed(err) // before forget: when the server has terminated, the observers have been told
 	var broken http2.ConnError
 	if errors.As(err, &broken) {
 		c.shared.logger.Debug("Connection ended by an error", "peer", logtext.Address(c.remoteAddr()), "error", logtext.Of(err))
 	}
-	c.tellClosed(err) // before forget: when the server has terminated, the observers have been told
 }
 
 func (c *connection) tellClosed(err error) {

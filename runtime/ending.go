@@ -57,8 +57,10 @@ func (s *shared) callBack(callbacks []func(), path string) {
 				if reason == nil { // this goroutine does not go on
 					defer s.callBack(callbacks[i+1:], path)
 				}
-				s.logger.Error("Exception calling callback!", "method", logtext.Cut(path),
-					"panic", logtext.Cut(panicText(reason)), "stack", string(debug.Stack()))
+				text, stack := logtext.Cut(panicText(reason)), string(debug.Stack())
+				s.aside(func() { // or it could end this goroutine
+					s.logger.Error("Exception calling callback!", "method", logtext.Cut(path), "panic", text, "stack", stack)
+				})
 			})
 		}
 	})

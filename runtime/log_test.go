@@ -328,3 +328,24 @@ func TestServer_LogEndsItsGoroutine(t *testing.T) {
 type largeLie struct{ lyingMessage }
 
 func (m *largeLie) SizeVT() int { return 1 << 20 }
+
+// TestServer_CallbackPanicsWithoutLog has a callback panic, and the log end the goroutine that reports it. The next one is called.
+func TestServer_CallbackPanicsWithoutLog(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		called := false
+		s := NewServer(Options{Logger: slog.New(badLog{func() {}, goruntime.Goexit})})
+		check(t, s.AddService(Service{Name: "t.S", Methods: handlers{"M": UnaryUnary(func(ctx context.Context, _ *raw) (*raw, error) {
+			AddCallback(ctx, func() { panic("on purpose") })
+			AddCallback(ctx, func() { called = true })
+			return &raw{}, nil
+		})}}))
+		pipe := newPipeListener()
+		check(t, s.AddListener(pipe))
+		check(t, s.Start())
+		newTestClient(t, pipe.dial()).call("/t.S/M", "").result().want(codes.OK, "", "")
+		<-s.Stop(0)
+		if synctest.Wait(); !called {
+			t.Error("the second callback was not called")
+		}
+	})
+}

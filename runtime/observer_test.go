@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	goruntime "runtime"
 	"slices"
 	"strings"
@@ -613,4 +614,87 @@ func TestEventKinds_String(t *testing.T) {
 	if want := "RPCDispatched RPCHandlerLeft ConnectionOpened ConnectionClosed RPCEventKind(0) ConnectionEventKind(99) 3/17"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
+}
+
+// TestObserver_PanicsWithoutLog has an observer panic at each call, and the log end the goroutine that reports it. RPCs end, and the server
+// can stop.
+func TestObserver_PanicsWithoutLog(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := NewServer(Options{Logger: slogOf(badLog{func() {}, goruntime.Goexit}), Observers: []Observer{failing{func() { panic("on purpose") }}}})
+		check(t, s.AddService(Service{Name: "t.S", Methods: handlers{"M": echo(), "Wait": blockUntilOver()}}))
+		l := newPipeListener()
+		check(t, s.AddListener(l))
+		check(t, s.Start())
+		client := newTestClient(t, l.dial())
+		client.call("/t.S/M", "ping").result().want(codes.OK, "", "ping")
+		client.call("/t.S/Wait", "")
+		client.ping()
+		terminated := s.Stop(0)
+		time.Sleep(time.Minute)
+		if got := s.Stats(); !isClosed(terminated) || got.Active != 0 {
+			t.Errorf("terminated: %v; %+v", isClosed(terminated), got)
+		}
+	})
+}
+
+// TestObserver_ClosedWithoutLog has the log end the goroutine that reports why a connection has ended. The observer is told.
+func TestObserver_ClosedWithoutLog(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		o := &recorder{}
+		s := NewServer(Options{Logger: slogOf(badLog{func() {}, goruntime.Goexit}), Observers: []Observer{o}})
+		l := newPipeListener()
+		check(t, s.AddListener(l))
+		check(t, s.Start())
+		l.dial().Write([]byte(http2.ClientPreface + "\x00\x00\x00\x01\x00\x00\x00\x00\x00"))
+		time.Sleep(time.Minute)
+		<-s.Stop(0)
+		o.check(t)
+	})
+}
+
+// forgetful is a connection with TLS that can tell its state once.
+type forgetful struct {
+	*tls.Conn
+	asked bool
+}
+
+func (c *forgetful) ConnectionState() tls.ConnectionState {
+	if c.asked {
+		panic("on purpose")
+	}
+	c.asked = true
+	return c.Conn.ConnectionState()
+}
+
+// TestObserver_PeerPanics has a connection of a user's type panic when it is asked who the client is. It is served, and the
+// server can stop.
+func TestObserver_PeerPanics(t *testing.T) {
+	certificate, pool := testCertificate(t)
+	inBubble(t, func(t *testing.T) {
+		s, _ := observedServer(t, Options{}, handlers{"M": echo()})
+		config := &tls.Config{Certificates: []tls.Certificate{certificate}, NextProtos: []string{"h2"}}
+		l := oddListener{newPipeListener(), func(nc net.Conn) net.Conn { return &forgetful{Conn: tls.Server(nc, config)} }}
+		check(t, s.AddListener(l))
+		client := newTestClient(t, tls.Client(l.dial(), &tls.Config{NextProtos: []string{"h2"}, RootCAs: pool, ServerName: "test"}))
+		client.call("/t.S/M", "ping").result().want(codes.OK, "", "ping")
+	})
+}
+
+// TestObserver_InitialMetadata has a handler use the metadata again that it has sent. An observer may have kept what it was told.
+func TestObserver_InitialMetadata(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s, o := observedServer(t, Options{}, handlers{"M": UnaryUnary(func(ctx context.Context, _ *raw) (*raw, error) {
+			md := Metadata{{Key: "k", Value: "sent"}}
+			err := SendInitialMetadata(ctx, md)
+			md[0].Value = "not sent"
+			return &raw{}, err
+		})})
+		s.dial().call("/t.S/M", "").result()
+		synctest.Wait()
+		for _, event := range o.connections[0].rpcs[0].events {
+			if event.Kind == RPCHeadersSent && event.Metadata[0].Value != "sent" {
+				t.Errorf("the observer was told %v", event.Metadata)
+			}
+		}
+	})
 }

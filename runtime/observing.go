@@ -3,7 +3,6 @@ package runtime
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"runtime/debug"
 	"slices"
 	"sync/atomic"
@@ -31,14 +30,14 @@ func checkObservers(observers []Observer) {
 type connectionObservers struct {
 	all    []ConnectionObserver // immutable
 	info   ConnectionInfo       // immutable, but for Peer, which has what the handshake has established once there are RPCs
-	logger *slog.Logger         // immutable
+	shared *shared              // immutable
 	totals ConnectionTotals     // owned by the reader
 }
 
 // observeConnection asks the observers whether they care for a connection.
-func observeConnection(observers []Observer, logger *slog.Logger, info ConnectionInfo) *connectionObservers {
-	c := &connectionObservers{info: info, logger: logger}
-	for _, each := range observers {
+func observeConnection(s *shared, info ConnectionInfo) *connectionObservers {
+	c := &connectionObservers{info: info, shared: s}
+	for _, each := range s.observers {
 		c.call(func() {
 			if o := each.ObserveConnection(info); o != nil {
 				c.all = append(c.all, o)
@@ -51,10 +50,11 @@ func observeConnection(observers []Observer, logger *slog.Logger, info Connectio
 	return c
 }
 
-// call calls an observer.
+// call calls an observer. What it is told of goes on, whatever the log does.
 func (c *connectionObservers) call(f func()) {
 	safely(f, func(reason any) {
-		c.logger.Error("Exception in an observer", "panic", logtext.Cut(panicText(reason)), "stack", string(debug.Stack()))
+		text, stack := logtext.Cut(panicText(reason)), string(debug.Stack())
+		c.shared.aside(func() { c.shared.logger.Error("Exception in an observer", "panic", text, "stack", stack) })
 	})
 }
 
