@@ -247,10 +247,16 @@ func (r *rpc) release() {
 		r.finish()
 	}
 	if first {
+		if r.state.isOver() {
+			r.session.lingering.remove(r)
+		}
 		r.session.shared.active.Add(-1)
 		r.session.account.End(budget.Handlers)
 	}
 }
+
+// isReleased implements releasable.
+func (r *rpc) isReleased() bool { return r.state.isReleased() }
 
 // complete ends the RPC: with an error, with its only response, which is in a buffer of the worker's, or after the responses
 // of a stream. What is reserved for the response after that is the caller's to give back.
@@ -319,6 +325,9 @@ func (r *rpc) end(l last) (handedOver bool) {
 	after, m, beginning := r.ending.after, r.method, r.ending.beginning
 	r.ending.after, r.ending.beginning = nil, nil
 	r.mu.Unlock()
+	if !releases && !r.isReleased() {
+		r.session.lingering.add(r)
+	}
 	after.call(r.session.shared, r.def.path)
 	r.count(m, l.outcome.Code)
 	if releases {

@@ -203,9 +203,19 @@ func (c *connection) expire(streams []uint32, now time.Time) {
 func (c *connection) addTo(stats *Stats) {
 	stats.Connections++
 	stats.Queued += c.queue.Waiting() + c.account.Waiting(budget.ForBeginning)
-	stats.HeldRequestBytes += c.account.Used(budget.Requests)
-	stats.HeldResponseBytes += c.account.Used(budget.Responses)
-	received, sent := c.h2.Octets()
-	stats.ReceivedBytes += received
-	stats.SentBytes += sent
+	info := c.info()
+	stats.HeldRequestBytes += info.HeldRequestBytes
+	stats.HeldResponseBytes += info.HeldResponseBytes
+	stats.ReceivedBytes += info.ReceivedBytes
+	stats.SentBytes += info.SentBytes
+}
+
+// info returns what there is to know of the connection, but for its peer.
+func (c *connection) info() ConnectionInfo {
+	info := ConnectionInfo{
+		ID: c.id, Opened: c.opened, Active: int(c.account.Count(budget.Handlers)),
+		HeldRequestBytes: c.account.Used(budget.Requests), HeldResponseBytes: c.account.Used(budget.Responses),
+	}
+	info.ReceivedBytes, info.SentBytes = c.h2.Octets()
+	return info
 }

@@ -187,6 +187,15 @@ func (p *fuzzPeer) request(w framePeer, more byte, argument []byte, endStream bo
 func (p *fuzzPeer) check() {
 	for _, c := range p.s.clients.all() {
 		rpcs := c.rpcs()
+		inspected := 0
+		for info := range p.s.RPCs(c.id) {
+			if inspected++; info.State == "" || info.ID.Connection != c.id {
+				p.t.Errorf("an RPC is inspected as %+v", info)
+			}
+		}
+		if n := c.info().Active; inspected < n {
+			p.t.Errorf("%d RPCs are active, and %d are found", n, inspected)
+		}
 		if n := c.account.Count(budget.Handlers); n > 2*int64(p.s.options.MaxConcurrentStreams) || p.s.active.Load() < 0 {
 			p.t.Errorf("%d RPCs run on a connection, and %d in all", n, p.s.active.Load())
 		}

@@ -63,7 +63,7 @@ type RPCID struct {
 // String returns both numbers, "3/17" for example.
 func (id RPCID) String() string { return fmt.Sprintf("%d/%d", id.Connection, id.Number) }
 
-// ConnectionInfo is what there is to know of a connection.
+// ConnectionInfo is what there is to know of a connection at some moment. [Server.Connections] returns all.
 type ConnectionInfo struct {
 	ID ConnectionID
 
@@ -72,9 +72,19 @@ type ConnectionInfo struct {
 
 	// Opened is when the connection was accepted.
 	Opened time.Time
+
+	// Active is the number of its RPCs that are not finished, as in Stats.Active.
+	Active int
+
+	// ReceivedBytes and SentBytes count octets on the network, after TLS.
+	ReceivedBytes, SentBytes uint64
+
+	// HeldRequestBytes and HeldResponseBytes are what the client makes the server hold: see Options.MaxConnectionBytes.
+	HeldRequestBytes, HeldResponseBytes int64
 }
 
-// RPCInfo is what there is to know of an RPC.
+// RPCInfo is what there is to know of an RPC at some moment. [Server.RPCs] returns all of a connection. The info of BeginRPC stays
+// that of the beginning.
 type RPCInfo struct {
 	ID RPCID
 
@@ -96,11 +106,37 @@ type RPCInfo struct {
 	// none. Begun is zero on a server without observers: it does not read the clock for each RPC.
 	Begun, Deadline time.Time
 
+	// State is where the RPC is in its life.
+	State RPCState
+
+	// Received and Sent are the messages so far. They are zero on a server without observers, which does not count them.
+	Received, Sent MessageCount
+
 	request *fields.Section
 }
 
 // Fields returns all fields of the request; see [HandlerCallDetails.Fields]. On a server without observers, it may have none.
 func (i *RPCInfo) Fields() Metadata { return fieldsOf(i.request) }
+
+// MessageCount is a number of messages and how much they are.
+type MessageCount struct {
+	Messages uint64
+	Bytes    uint64 // on the wire: compressed perhaps, with the prefix of each
+}
+
+// RPCState is where an RPC is in its life.
+type RPCState string
+
+// The states of an RPC.
+const (
+	RPCReceiving RPCState = "receiving"         // its request has not come, or its handler waits for the next
+	RPCQueued    RPCState = "queued"            // it waits for its turn, or is with its interceptors
+	RPCHeldBack  RPCState = "held back"         // it waits for room to begin: see Options.MaxConnectionBytes
+	RPCRunning   RPCState = "running"           // its handler runs
+	RPCSending   RPCState = "sending"           // some of its response waits to be written to the network
+	RPCBlocked   RPCState = "blocked on window" // some of its response waits for the client to take what it has
+	RPCOver      RPCState = "over but running"  // it has ended, and its handler has not returned
+)
 
 // ConnectionEventKind is what has happened to a connection.
 type ConnectionEventKind uint8

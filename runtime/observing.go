@@ -107,11 +107,22 @@ type rpcObservers struct {
 	all        []RPCObserver
 	values     context.Context // what the handler's context has of values beyond the RPC's own
 
-	headersTold  atomic.Bool
-	initial      Metadata // what has been sent; written with rpc.mu held, before headersSent
-	response     any      // the only response, owned by the handler's goroutine as its size is
-	responseSize int
+	received, sent traffic
+	headersTold    atomic.Bool
+	initial        Metadata // what has been sent; written with rpc.mu held, before headersSent
+	response       any      // the only response, owned by the handler's goroutine as its size is
+	responseSize   int
 }
+
+// traffic is a MessageCount under way.
+type traffic struct{ messages, octets atomic.Uint64 }
+
+func (t *traffic) add(octets int) {
+	t.messages.Add(1)
+	t.octets.Add(uint64(octets))
+}
+
+func (t *traffic) count() MessageCount { return MessageCount{t.messages.Load(), t.octets.Load()} }
 
 // begin makes the observers of an RPC, which begins: o, with what its header says in info. The reader calls it.
 func (c *connectionObservers) begin(ctx context.Context, o *rpcObservers) {
@@ -167,6 +178,7 @@ func (o *rpcObservers) got(request any, size, wireSize int, err error) {
 }
 
 func (o *rpcObservers) tellReceived(request any, size, wireSize int, err error) {
+	o.received.add(wireSize)
 	if err != nil {
 		request = nil
 	}
@@ -201,6 +213,7 @@ func (o *rpcObservers) put(response any, e encoded) {
 }
 
 func (o *rpcObservers) tellSent(response any, size, wireSize int) {
+	o.sent.add(wireSize)
 	o.tellHeaders()
 	o.tell(RPCEvent{Kind: RPCMessageSent, Message: response, Size: size, WireSize: wireSize})
 }

@@ -152,7 +152,7 @@ func (r *rpc) observe(began time.Time) {
 // describe returns what the header of the request says.
 func (r *rpc) describe() RPCInfo {
 	info := RPCInfo{
-		ID: RPCID{Number: uint64(r.stream.ID())}, Method: r.def.path, Registered: r.def.method != nil,
+		ID: RPCID{Number: uint64(r.stream.ID())}, Method: r.def.path, Registered: r.def.method != nil, State: RPCReceiving,
 		Authority: r.def.authority, InvocationMetadata: r.def.metadata, request: r.def.request,
 	}
 	if m := r.method; m != nil {

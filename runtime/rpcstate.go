@@ -92,6 +92,12 @@ func (s *rpcState) isEnding() bool { return s.has(stateOver | stateRemoved) }
 // hasEntered reports whether the handler runs.
 func (s *rpcState) hasEntered() bool { return s.has(statePlaced | stateUnbounded) }
 
+// isDispatched reports whether the RPC has gone to where its handler runs.
+func (s *rpcState) isDispatched() bool { return s.has(stateDispatched) }
+
+// isReleased reports whether no handler runs any more or will.
+func (s *rpcState) isReleased() bool { return s.has(stateReleased) }
+
 // hasPlace reports whether the handler has one of a bounded number of places.
 func (s *rpcState) hasPlace() bool { return s.has(statePlaced) }
 

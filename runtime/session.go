@@ -36,6 +36,7 @@ type session struct {
 	deflations      work.Line    // responses that wait to be deflated
 	largeInflations work.Line    // those that wait for inflatingLarge
 	deadlines       deadlines
+	lingering       lingering
 }
 
 // dispatched is an RPC, as it goes to its handler.

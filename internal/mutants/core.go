@@ -34,6 +34,12 @@ var core = []group{
 		{name: "a panic of an observer is the reader's", file: "observing.go", old: "	safely(f, func(reason any) {\n", new: "	f()\n	safely(func() {}, func(reason any) {\n", tests: "TestObserver_Panics"},
 		{name: "a connection whose handshake fails is not closed", file: "observing.go", old: "	c.tell(ConnectionEvent{Kind: ConnectionClosed, Err: err})\n", new: "", tests: "TestObserver_Handshakes"},
 
+		// Introspection.
+		{name: "an RPC that is over is lost while its handler runs", file: "answer.go", old: "		r.session.lingering.add(r)\n", new: "", tests: "TestServer_RPCStates|FuzzServer"},
+		{name: "an RPC lingers for ever", file: "answer.go", old: "			r.session.lingering.remove(r)\n", new: "", tests: "TestServer_RPCStates"},
+		{name: "an RPC lingers that was released meanwhile", file: "lingering.go", old: "	if r.isReleased() {\n", new: "	if false {\n", tests: "TestLingering"},
+		{name: "CancelRPC takes a number modulo 2^32", file: "introspection.go", old: " || id.Number > math.MaxUint32 {", new: " || id.Number == math.MaxUint64 {", tests: "TestServer_CancelRPC"},
+
 		// Inflating.
 		{name: "any number of requests are inflated at a time", file: "room.go", old: "for inflating.Take(r, &r.session.inflations) {", new: "for !r.state.isEnding() {", tests: "TestCompression_OverIsNotInflated"},
 		{name: "a place for an inflation is never given back", file: "room.go", old: "		return inflated, inflating.Give, err\n", new: "		return inflated, func() {}, err\n", tests: "TestCompression_TakesTurns|TestCompression_LargeOnesTakeTurns"},

@@ -49,6 +49,16 @@ func (b *Budget) Ask(c *Claim) (granted bool) {
 	return false
 }
 
+// InLine reports whether a claim waits. It may be nil, and does not then.
+func (b *Budget) InLine(c *Claim) bool {
+	if c == nil {
+		return false
+	}
+	b.lock()
+	defer b.mu.Unlock()
+	return c.inLine
+}
+
 // firstLocked reports whether nobody waits whose turn comes before that of a new claim.
 func (b *Budget) firstLocked(line Line) bool {
 	return len(b.lines[line]) == 0 && (line != ForBeginning || len(b.lines[ForResponses]) == 0)

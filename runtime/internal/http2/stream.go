@@ -160,6 +160,13 @@ func (st *Stream) Waiting() int {
 	return st.backlog.size
 }
 
+// Blocked reports whether some of the response waits for the peer's window.
+func (st *Stream) Blocked() bool {
+	st.conn.mu.Lock()
+	defer st.conn.mu.Unlock()
+	return st.backlog.size > 0 && st.conn.out.windowOf(&st.sender) <= 0
+}
+
 // MaxFieldSection returns the peer's SETTINGS_MAX_HEADER_LIST_SIZE, counted as RFC 9113, Section 6.5.2 says; a field section
 // that is larger costs the stream, or with some peers the connection. It is math.MaxInt32 if the peer has set no limit.
 func (st *Stream) MaxFieldSection() int { return int(st.conn.peerMaxList.Load()) }

@@ -1,0 +1,45 @@
+package runtime
+
+import "sync"
+
+// lingering are the RPCs of a connection that are over and not released. Nobody else knows them, once their streams are
+// forgotten.
+type lingering struct {
+	mu   sync.Mutex
+	rpcs map[releasable]struct{} // guarded by mu
+}
+
+// releasable is an RPC.
+type releasable interface {
+	// isReleased reports whether no handler runs for it any more or will.
+	isReleased() bool
+}
+
+// add adds an RPC that is over, unless it has been released meanwhile.
+func (l *lingering) add(r releasable) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if r.isReleased() {
+		return // remove has been called, or finds that it was not over
+	}
+	if l.rpcs == nil {
+		l.rpcs = make(map[releasable]struct{})
+	}
+	l.rpcs[r] = struct{}{}
+}
+
+// remove removes an RPC that has been released.
+func (l *lingering) remove(r releasable) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.rpcs, r)
+}
+
+func (l *lingering) all() (all []releasable) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for r := range l.rpcs {
+		all = append(all, r)
+	}
+	return all
+}
