@@ -435,8 +435,8 @@ func TestObserver_Values(t *testing.T) {
 					if k == 2 && ctx.Value(key(1)) != "1" {
 						t.Error("the second observer does not see the value of the first")
 					}
-					ctx, cancel := context.WithCancel(context.WithValue(ctx, k, fmt.Sprint(k)))
-					cancel()
+					ctx, cancel := context.WithCancelCause(context.WithValue(ctx, k, fmt.Sprint(k)))
+					cancel(errors.New("the observer's"))
 					return ctx
 				})
 			}
@@ -452,8 +452,16 @@ func TestObserver_Values(t *testing.T) {
 			s, _ := observedServer(t, options, handlers{"M": UnaryUnary(func(ctx context.Context, _ *raw) (*raw, error) {
 				got := fmt.Sprintln(ctx.Value(key(1)), ctx.Value(key(2)), ctx.Value(key(3)), ctx.Err(), Method(ctx), ctx.Value(recordedKey{}) != nil)
 				return rawOf(got), nil
+			}), "Cause": UnaryUnary(func(ctx context.Context, _ *raw) (*raw, error) {
+				if Cancel(ctx); context.Cause(ctx) != context.Canceled {
+					t.Errorf("the cause of the end is %v", context.Cause(ctx))
+				}
+				return nil, nil
 			})})
-			s.dial().call("/t.S/M", "ping").result().want(codes.OK, "", "1 2 <nil> <nil> /t.S/M true\n")
+			client := s.dial()
+			client.call("/t.S/M", "ping").result().want(codes.OK, "", "1 2 <nil> <nil> /t.S/M true\n")
+			client.call("/t.S/Cause", "ping").result().want(codes.Canceled, "CANCELLED")
+			synctest.Wait()
 		})
 	}
 }

@@ -139,6 +139,9 @@ func (c *connectionObservers) begin(ctx context.Context, o *rpcObservers) {
 			}
 		})
 	}
+	if o.values != ctx {
+		o.values = context.WithoutCancel(o.values) // context.Cause would find their ends
+	}
 }
 
 func (o *rpcObservers) tell(event RPCEvent) {
