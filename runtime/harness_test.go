@@ -35,7 +35,7 @@ type testServer struct {
 	log      *testLog
 }
 
-// observeAll has all test servers observed: GOGREETER_OBSERVE=1 go test ./runtime.
+// observeAll has all test servers observed: GOGREETER_OBSERVE=1 go test -count=1 ./runtime.
 var observeAll = os.Getenv("GOGREETER_OBSERVE") != ""
 
 // newTestServer starts a server with a service "t.S".

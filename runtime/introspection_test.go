@@ -166,6 +166,7 @@ func TestServer_Infos(t *testing.T) {
 				t.Errorf("connection: %+v", connection)
 			}
 			want := MessageCount{}
+			observed := observed || observeAll
 			if observed {
 				want = MessageCount{2, 18}
 			}

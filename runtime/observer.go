@@ -153,7 +153,7 @@ const (
 	ConnectionRefused
 
 	// ConnectionClosed comes when the connection has ended, with Totals, and Err if it did not end in good order. Its RPCs have
-	// ended before. Some of their handlers may not have left yet.
+	// ended too, but handlers may go on: RPCHandlerLeft may follow, and RPCEnded of an RPC that its handler ends at that moment.
 	ConnectionClosed
 )
 

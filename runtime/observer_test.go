@@ -79,10 +79,27 @@ func (r *recordedRPC) count(kind RPCEventKind) (n int) {
 	return n
 }
 
+// inFlight reports whether an RPC has not ended. The last may have been answered, and not told yet.
+func (o *recorder) inFlight() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, c := range o.connections {
+		for _, r := range c.rpcs {
+			if r.count(RPCEnded) == 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // check fails unless each RPC has ended once and each connection been closed once, now that the server has terminated and all
 // handlers have returned.
 func (o *recorder) check(t testing.TB) {
 	t.Helper()
+	for deadline := time.Now().Add(2 * time.Second); o.inFlight() && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, c := range o.connections {
