@@ -94,15 +94,22 @@ func TestRPC_Allocations(t *testing.T) {
 	if raceEnabled || observeAll {
 		t.Skip("the race detector allocates, and the recorder does")
 	}
-	const limit = 6 // what it is: one more is to be seen. The bar is 8
 	hello := func(_ context.Context, request *wrapperspb.StringValue) (*wrapperspb.StringValue, error) {
 		return &wrapperspb.StringValue{Value: "Hello, " + request.Value + "!"}, nil
 	}
-	for name, handler := range map[string]*MethodHandler{
-		"Worker": UnaryUnary(hello), "Inline": UnaryUnary(hello).WithExecutor(Inline),
+	for _, tt := range []struct {
+		name      string
+		handler   *MethodHandler
+		observers []Observer
+		limit     float64 // what it is: one more is to be seen. The bar is 8
+	}{
+		{"Worker", UnaryUnary(hello), nil, 6},
+		{"Inline", UnaryUnary(hello).WithExecutor(Inline), nil, 6},
+		{"Observed", UnaryUnary(hello), []Observer{quiet{}}, 7}, // what there is of an RPC for observers
+		{"ObservedTwice", UnaryUnary(hello), []Observer{quiet{}, quiet{}}, 8},
 	} {
-		t.Run(name, func(t *testing.T) {
-			s := newTestServer(t, Options{}, handlers{"M": handler})
+		t.Run(tt.name, func(t *testing.T) {
+			s := newTestServer(t, Options{Observers: tt.observers}, handlers{"M": tt.handler})
 			nc := &cannedConn{in: make(chan []byte), done: make(chan struct{}, 100), frame: make([]byte, 0, 9)}
 			s.listener.conns <- nc
 			defer close(nc.in)
@@ -126,11 +133,21 @@ func TestRPC_Allocations(t *testing.T) {
 			}
 			allocations := testing.AllocsPerRun(2000, func() { call(frames) })
 			t.Logf("%v allocations", allocations)
-			if allocations > limit {
-				t.Errorf("%v allocations for a unary RPC, want at most %d", allocations, limit)
+			if allocations > tt.limit {
+				t.Errorf("%v allocations for a unary RPC, want at most %v", allocations, tt.limit)
 			}
 		})
 	}
+}
+
+// quiet is an observer that does nothing.
+type quiet struct{}
+
+func (quiet) ObserveConnection(ConnectionInfo) ConnectionObserver { return quiet{} }
+func (quiet) ObserveConnectionEvent(ConnectionEvent)              {}
+func (quiet) ObserveRPCEvent(RPCEvent)                            {}
+func (quiet) BeginRPC(ctx context.Context, _ *RPCInfo) (context.Context, RPCObserver) {
+	return ctx, quiet{}
 }
 
 // TestRPC_Size has an RPC fit into the size class of 576 octets, of which the allocator takes 8. The next one is 64 octets more,

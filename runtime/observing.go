@@ -105,6 +105,7 @@ type rpcObservers struct {
 	connection *connectionObservers
 	info       RPCInfo
 	all        []RPCObserver
+	one        [1]RPCObserver  // of all, mostly
 	values     context.Context // what the handler's context has of values beyond the RPC's own
 
 	received, sent traffic
@@ -128,6 +129,7 @@ func (t *traffic) count() MessageCount { return MessageCount{t.messages.Load(), 
 func (c *connectionObservers) begin(ctx context.Context, o *rpcObservers) {
 	c.totals.RPCs++
 	o.connection, o.info.Peer, o.info.ID.Connection, o.values = c, c.info.Peer, c.info.ID, ctx
+	o.all = o.one[:0]
 	for _, each := range c.all {
 		c.call(func() {
 			values, observer := each.BeginRPC(o.values, &o.info)
