@@ -114,7 +114,7 @@ var transport = []group{
 		{name: "a client that does not read holds up the end", file: "ending.go", old: "		l.nc.SetWriteDeadline(time.Now().Add(lingerTime)) //", new: "		//", tests: "TestConn_EndDoesNotWait"},
 		{name: "who waits for room is not woken by the connection's end", file: "shutdown.go", old: "		st.wake()\n", new: "		_ = st\n", tests: "TestConn_End"},
 		{name: "a half-closed socket without deadlines stays open", file: "ending.go", old: "	if l.timer == nil {\n		l.closeIn(endTime) // the socket", new: "	if false {\n		l.closeIn(endTime) // the socket", tests: "TestConn_WithoutDeadlines"},
-		{name: "a client has any time for its preface", file: "timeout.go", old: "if c.life.stage >= ending || c.nc.SetReadDeadline(end) == nil || c.life.timer != nil {", new: "if true {", tests: "TestConn_WithoutDeadlines"},
+		{name: "a client has any time for its preface", file: "timeout.go", old: "if c.life.stage >= ending || c.nc.SetReadDeadline(end) == nil || c.life.setup != nil {", new: "if true {", tests: "TestConn_WithoutDeadlines"},
 		{name: "keepalive does not end a connection", file: "timeout.go", old: "		return errKeepalive\n", new: "		return nil\n", tests: "TestConn_Keepalive"},
 		{name: "keepalive takes its own pause for the client's", file: "upkeep.go", old: "		if late < suspended {", new: "		if true {", tests: "TestConn_Keepalive_AfterSuspension"},
 		{name: "MaxAge has no jitter", file: "upkeep.go", old: "(0.9 + 0.2*rand.Float64())", new: "(1 + 0*rand.Float64())", tests: "TestUpkeep_MaxAgeVaries"},

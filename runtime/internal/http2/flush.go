@@ -120,7 +120,7 @@ func (c *Conn) writeRestLocked() (ok bool) {
 }
 
 // errWriterEnded is why a connection ends whose Write, of a type of the user's, has called runtime.Goexit or panicked.
-var errWriterEnded = errors.New("Write has ended its goroutine")
+var errWriterEnded = errors.New("a Write has ended its goroutine")
 
 // writeTimeoutLocked is how long a write may make no progress: the last words of a connection have less time.
 func (c *Conn) writeTimeoutLocked() time.Duration {
