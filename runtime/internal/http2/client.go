@@ -177,9 +177,9 @@ func (c *Client) processHead(st *Stream, head *fields.Section, endStream bool) e
 	}
 	if endStream {
 		st.state.set(remoteClosed)
+		defer c.removeRead(st)
 	}
 	st.Handler.HandleHead(head, endStream)
-	c.removeRead(st)
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -38,11 +39,14 @@ func (c *testClient) HandleGoAway(err GoAwayError) { c.away = append(c.away, err
 func newTestClient(t *testing.T, nc net.Conn, config Config) *testClient {
 	c := &testClient{t: t}
 	c.Client = NewClient(nc, c, config.WithDefaults(), budget.New(-1, nil, nil))
-	go func() {
-		c.stop = c.Serve()
-		c.stopped.Store(true)
-	}()
+	go c.serve()
 	return c
+}
+
+// serve is the goroutine of the reader.
+func (c *testClient) serve() {
+	c.stop = c.Serve()
+	c.stopped.Store(true)
 }
 
 // testCall is a stream of testClient's: the log has what it is told.
@@ -844,3 +848,66 @@ func TestClient_Fields(t *testing.T) {
 
 // printable makes an octet one that a field value may have.
 func printable(r rune) rune { return ' ' + 1 + r%90 }
+
+// exitingCall is a call whose handler ends the reader with the response.
+type exitingCall struct {
+	testCall
+	again func() // has another goroutine read
+}
+
+func (st *exitingCall) exit() {
+	go st.again()
+	runtime.Goexit()
+}
+
+func (st *exitingCall) HandleTrailers(*fields.Section) { st.exit() }
+
+func (st *exitingCall) HandleHead(_ *fields.Section, endStream bool) {
+	if endStream {
+		st.exit()
+	}
+}
+
+func (st *exitingCall) HandleData(_ []byte, endStream bool) {
+	if endStream {
+		st.exit()
+	}
+}
+
+// TestClient_ReaderEndsWithResponse has the handler of a response end the reader. The stream is over all the same, and with it
+// the connection, which waits for that.
+func TestClient_ReaderEndsWithResponse(t *testing.T) {
+	for name, respond := range map[string]func(p *h2test.Peer){
+		"head": func(p *h2test.Peer) { p.WriteHeaders(1, true, ":status", "200") },
+		"data": func(p *h2test.Peer) {
+			p.WriteHeaders(1, false, ":status", "200")
+			p.WriteData(1, true, "x")
+		},
+		"trailers": func(p *h2test.Peer) {
+			p.WriteHeaders(1, false, ":status", "200")
+			p.WriteHeaders(1, true, "a", "b")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			withServer(t, func(c *testClient, p *h2test.Peer) {
+				p.GreetClient()
+				st := new(exitingCall)
+				st.Handler, st.again = st, c.serve
+				if _, err := c.OpenMessage(&st.Stream, requestBlock(), nil, 0); err != nil {
+					t.Fatal(err)
+				}
+				c.Shutdown()
+				respond(p)
+				synctest.Wait()
+				if st.removed.Load() != 1 {
+					t.Errorf("the stream was removed %d times", st.removed.Load())
+				}
+				time.Sleep(2 * lingerTime)
+				synctest.Wait()
+				if !c.stopped.Load() || c.stop != nil {
+					t.Errorf("Serve has returned: %v, %v", c.stopped.Load(), c.stop)
+				}
+			})
+		})
+	}
+}

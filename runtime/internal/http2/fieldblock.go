@@ -81,7 +81,7 @@ func (c *Conn) processTrailers(st *Stream, trailers *fields.Section, endStream b
 		return StreamError{st.id, ErrCodeProtocol, "content-length differs from the content"}
 	}
 	st.state.set(remoteClosed)
+	defer c.removeRead(st)
 	st.Handler.HandleTrailers(trailers)
-	c.removeRead(st)
 	return nil
 }

@@ -98,9 +98,9 @@ func (c *Conn) processData(f frame) error {
 	}
 	if endStream {
 		st.state.set(remoteClosed)
+		defer c.removeRead(st)
 	}
 	st.Handler.HandleData(data, endStream)
-	c.removeRead(st)
 	return nil
 }
 

@@ -232,13 +232,16 @@ func (st *Stream) closeLocalLocked() {
 	c.removeLocked(st, false)
 }
 
-// removeRead forgets a stream whose other half has ended after ours. The reader calls it.
+// removeRead forgets a stream whose other half has ended after ours. It is deferred, since the handler may end the goroutine;
+// another may be the reader by then, so that it leaves inbound alone.
 func (c *Conn) removeRead(st *Stream) {
 	if st.readToEnd && st.state.isClosed() {
 		c.mu.Lock()
+		defer c.mu.Unlock()
 		c.removeLocked(st, false)
-		c.in.flushDue = c.in.flushDue || c.life.stage == ending
-		c.mu.Unlock()
+		if c.life.stage == ending {
+			c.flushLocked()
+		}
 	}
 }
 
