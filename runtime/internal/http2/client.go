@@ -223,10 +223,8 @@ func (c *Client) processGoAway(last uint32, code ErrCode, debug []byte) error {
 	c.endIfDrainedLocked()
 	c.mu.Unlock()
 	c.FlushAfterBatch()
-	for _, st := range refused {
-		st.Handler.HandleClose(away)
-	}
-	c.events.HandleGoAway(away)
+	defer c.events.HandleGoAway(away)
+	closeAll(refused, away)
 	return nil
 }
 

@@ -852,11 +852,19 @@ func printable(r rune) rune { return ' ' + 1 + r%90 }
 // exitingCall is a call whose handler ends the reader with the response.
 type exitingCall struct {
 	testCall
-	again func() // has another goroutine read
+	again  func() // has another goroutine read
+	closed *atomic.Int32
 }
 
 func (st *exitingCall) exit() {
 	go st.again()
+	runtime.Goexit()
+}
+
+func (st *exitingCall) HandleClose(error) {
+	if st.closed.Add(1) == 1 {
+		st.exit()
+	}
 	runtime.Goexit()
 }
 
@@ -906,6 +914,42 @@ func TestClient_ReaderEndsWithResponse(t *testing.T) {
 				synctest.Wait()
 				if !c.stopped.Load() || c.stop != nil {
 					t.Errorf("Serve has returned: %v, %v", c.stopped.Load(), c.stop)
+				}
+			})
+		})
+	}
+}
+
+// TestClient_ReaderEndsWithClose has the handlers of streams that are closed together end the reader. Each is told all the same.
+func TestClient_ReaderEndsWithClose(t *testing.T) {
+	for name, end := range map[string]func(p *h2test.Peer){
+		"GOAWAY":             func(p *h2test.Peer) { p.WriteFrame(h2test.GoAway, 0, 0, 0, 0) },
+		"an error":           func(p *h2test.Peer) { p.WriteFrame(h2test.Ping, 0, 1, "12345678") },
+		"the server hung up": func(p *h2test.Peer) { p.Conn.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			withServer(t, func(c *testClient, p *h2test.Peer) {
+				p.GreetClient()
+				var closed atomic.Int32
+				for range 3 {
+					st := new(exitingCall)
+					st.Handler, st.again = st, c.serve
+					st.closed = &closed
+					if err := c.Open(&st.Stream, requestBlock()); err != nil {
+						t.Fatal(err)
+					}
+				}
+				end(p)
+				time.Sleep(2 * endTime)
+				synctest.Wait()
+				if n := closed.Load(); n != 3 {
+					t.Errorf("%d streams of 3 were told", n)
+				}
+				if name == "GOAWAY" && len(c.away) != 1 {
+					t.Errorf("HandleGoAway was called %d times", len(c.away))
+				}
+				if !c.stopped.Load() {
+					t.Error("Serve has not returned")
 				}
 			})
 		})

@@ -79,8 +79,13 @@ func (c *Conn) closeStreams() {
 	}
 	c.mu.Unlock()
 	// Without mu: a handler may use the connection, and wait for locks under which others do.
-	for _, st := range left {
-		st.Handler.HandleClose(ErrConnClosed)
+	closeAll(left, ErrConnClosed)
+}
+
+// closeAll tells streams that they are over, also those behind one whose handler ends the goroutine.
+func closeAll(streams []*Stream, err error) {
+	for _, st := range streams {
+		defer st.Handler.HandleClose(err)
 	}
 }
 
