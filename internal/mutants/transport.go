@@ -99,6 +99,8 @@ var transport = []group{
 		{name: "a request that has ended declines its response", file: "client.go", old: "	st.readToEnd, st.declared = true, -1\n", new: "	st.declared = -1\n", tests: "TestClient_Exchanges"},
 		{name: "an interim response is the response", file: "client.go", old: "	if !interim {", new: "	if true {", tests: "TestClient_Exchanges"},
 		{name: "an interim response may end a stream", file: "client.go", old: "	case interim && endStream:\n", new: "	case false:\n", tests: "TestClient_ServersMistakes"},
+		{name: "the last answer of a reader stays", file: "serve.go", old: "		c.flushBatch()  // the reader", new: "		// the reader", tests: "TestConn_LastAnswerOfAReader"},
+		{name: "a response that ends the reader stays", file: "fieldblock.go", old: "	defer c.removeRead(st)\n	st.Handler.HandleTrailers(trailers)\n", new: "	st.Handler.HandleTrailers(trailers)\n	c.removeRead(st)\n", tests: "TestClient_ReaderEndsWithResponse"},
 		{name: "a client takes any number of GOAWAYs", file: "client.go", old: "	if !c.in.floods.controls.take() {\n		return ConnError{ErrCodeEnhanceYourCalm, \"too many GOAWAY", new: "	if false {\n		return ConnError{ErrCodeEnhanceYourCalm, \"too many GOAWAY", tests: "TestClient_GoAways"},
 		{name: "a client takes any number of interim responses", file: "client.go", old: "	case interim && !c.in.floods.controls.take():\n", new: "	case false:\n", tests: "TestClient_InterimResponses"},
 		{name: "HEADERS on an idle stream is ignored by a client", file: "client.go", old: "	case idle:\n", new: "	case idle && false:\n", tests: "TestClient_ServersMistakes"},
