@@ -108,7 +108,7 @@ func (r *rpc) intercepted(w *work.Worker, chain Next) (encoded, error) {
 // recovered ends the RPC of a handler that did not return. reason is nil if it called runtime.Goexit.
 func (r *rpc) recovered(reason any) {
 	text := panicText(reason)
-	defer r.end(last{outcome: outcome{Code: codes.Unknown, Message: "Exception calling application: " + text}})
+	defer r.end(&last{outcome: outcome{Code: codes.Unknown, Message: "Exception calling application: " + text}})
 	r.session.shared.logger.Error("Exception calling application", "method", logtext.Cut(r.def.path), "panic", logtext.Cut(text),
 		"stack", string(debug.Stack()))
 }
@@ -265,9 +265,9 @@ func (r *rpc) complete(w *work.Worker, response *encoded, err error) {
 		r.endWith(outcomeOf(err), w.MayBlock())
 		return
 	}
-	if r.end(last{response: response.data, paid: response.paid}) {
-		response.paid = 0
-	} else if response.data != nil {
+	l := &last{response: response.data, paid: response.paid}
+	defer func() { response.paid = l.paid }() // also if what end calls ends this goroutine
+	if !r.end(l) && response.data != nil {
 		w.PutBuffer(response.data)
 	}
 }
@@ -285,7 +285,7 @@ func (r *rpc) endWith(o outcome, wait bool) {
 		}
 		defer r.session.giveBack(paid)
 	}
-	r.end(last{outcome: o})
+	r.end(&last{outcome: o})
 }
 
 // last is what an RPC ends with. Which fields are set depends on what ends it: its handler, its reader, its client, or something
@@ -294,7 +294,7 @@ type last struct {
 	outcome  outcome // its status
 	cause    error   // what the context's Err returns from then on; nil: context.Canceled
 	response []byte  // its only response, encoded; nil: there is none
-	paid     int64   // octets that are reserved for the response
+	paid     int64   // octets that are reserved for the response; 0 once that is the transport's
 	discard  bool    // what waits of earlier responses is not sent
 	gone     bool    // its stream is, so nothing can be sent
 }
@@ -302,13 +302,13 @@ type last struct {
 // abort ends an RPC whose handler may be anywhere, in the middle of sending a message included.
 func (r *rpc) abort(o outcome, cause error) {
 	if r.state.hasBegun() {
-		r.end(last{outcome: o, cause: cause, discard: true})
+		r.end(&last{outcome: o, cause: cause, discard: true})
 	}
 }
 
 // end ends the RPC, unless it is over. All ends come here. What it makes due is done without mu: it may call the application,
 // or need other locks. It reports whether the response has become the transport's.
-func (r *rpc) end(l last) (handedOver bool) {
+func (r *rpc) end(l *last) (handedOver bool) {
 	r.mu.Lock()
 	if r.state.isOver() {
 		r.mu.Unlock()
@@ -316,12 +316,12 @@ func (r *rpc) end(l last) (handedOver bool) {
 	}
 	if !l.gone {
 		var fits bool
-		if handedOver, fits = r.sendLastLocked(&l); !fits {
+		if handedOver, fits = r.sendLastLocked(l); !fits {
 			l.outcome, l.cause, l.response = outcomeOversize, nil, nil
 			defer r.tooLarge() // without mu, and last
 		}
 	}
-	releases := r.overLocked(&l)
+	releases := r.overLocked(l)
 	after, m, beginning := r.ending.after, r.method, r.ending.beginning
 	r.ending.after, r.ending.beginning = nil, nil
 	r.mu.Unlock()
@@ -361,7 +361,9 @@ func (r *rpc) sendLastLocked(l *last) (handedOver, fits bool) {
 	case l.response == nil && r.reply.headersSent:
 		r.stream.End(block, l.discard)
 	default:
-		handedOver, _ = r.stream.Message(r.headersLocked(nil), l.response, block, l.paid)
+		if handedOver, _ = r.stream.Message(r.headersLocked(nil), l.response, block, l.paid); handedOver {
+			l.paid = 0
+		}
 	}
 	buffer.Put(block)
 	return handedOver, true

@@ -705,6 +705,31 @@ func TestObserver_PeerPanics(t *testing.T) {
 	})
 }
 
+// observerOfRPCs is an observer that cares for the events of RPCs.
+type observerOfRPCs func(RPCEvent)
+
+func (f observerOfRPCs) ObserveConnection(ConnectionInfo) ConnectionObserver { return f }
+func (f observerOfRPCs) ObserveConnectionEvent(ConnectionEvent)              {}
+func (f observerOfRPCs) ObserveRPCEvent(event RPCEvent)                      { f(event) }
+func (f observerOfRPCs) BeginRPC(ctx context.Context, _ *RPCInfo) (context.Context, RPCObserver) {
+	return ctx, f
+}
+
+// TestObserver_ExitsAtEnd has an observer end the goroutine of a handler whose response waits for the client. What is held for the
+// response is given back once; newTestServer checks that.
+func TestObserver_ExitsAtEnd(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		const size = 200_000
+		s := newTestServer(t, Options{Observers: []Observer{observerOfRPCs(func(event RPCEvent) {
+			if event.Kind == RPCEnded {
+				goruntime.Goexit()
+			}
+		})}}, handlers{"M": answering(&raw{Data: make([]byte, size)})})
+		st := s.dial().call("/t.S/M", "")
+		st.result().want(codes.OK, "", string(make([]byte, size)))
+	})
+}
+
 // TestObserver_InitialMetadata has a handler use the metadata again that it has sent. An observer may have kept what it was told.
 func TestObserver_InitialMetadata(t *testing.T) {
 	inBubble(t, func(t *testing.T) {

@@ -312,12 +312,12 @@ func (r *rpc) endBatch() {
 func (r *rpc) failFromReader(o outcome) {
 	r.stopReading()
 	r.session.h2.FlushAfterBatch()
-	r.end(last{outcome: o})
+	r.end(&last{outcome: o})
 }
 
 // HandleClose implements http2.StreamHandler: the client has given up, or the connection is gone. Nothing can be sent any more.
 func (r *rpc) HandleClose(err error) {
-	r.end(last{outcome: outcomeCancelled, gone: true})
+	r.end(&last{outcome: outcomeCancelled, gone: true})
 	r.stopReading()
 }
 

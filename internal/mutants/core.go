@@ -103,7 +103,7 @@ var core = []group{
 		{name: "a second request is taken", file: "rpc.go", old: "	case r.in.state.several(): // at once: the client may go on for ever\n", new: "	case false:\n", tests: "TestRPC_SecondRequest"},
 		{name: "no request is a request", file: "rpc.go", old: "	case !r.in.state.one():\n", new: "	case r.in.state.several():\n", tests: "TestRPC_Requests|TestMessage_Broken"},
 		{name: "a callback that ends its goroutine is the last", file: "ending.go", old: "					defer s.callBack(callbacks[i+1:], path)\n", new: "					_ = i\n", tests: "TestContext_Callbacks"},
-		{name: "a client that gave up ends nothing", file: "rpc.go", old: "	r.end(last{outcome: outcomeCancelled, gone: true})\n", new: "", tests: "TestRPC_EndsFromOutside"},
+		{name: "a client that gave up ends nothing", file: "rpc.go", old: "	r.end(&last{outcome: outcomeCancelled, gone: true})\n", new: "", tests: "TestRPC_EndsFromOutside"},
 		{name: "the request under way is held after the end", file: "rpc.go", old: "	r.tab.giveBack(int64(r.in.paid))\n", new: "", tests: "TestAccount_HandlerOutlivesRPC"},
 
 		// The dictionary, and where handlers run.
