@@ -49,8 +49,6 @@ func (r *rpc) Run(w *work.Worker) {
 	})
 }
 
-// What an RPC waits for that others have: room in the account, and turns. Each wait ends with the RPC.
-
 // awaits reports whether the RPC has to wait for room before it begins; it is then dispatched once more.
 func (r *rpc) awaits() bool {
 	account := r.session.account
