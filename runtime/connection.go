@@ -32,8 +32,8 @@ func newConnection(s *shared, nc net.Conn, peer net.Addr, forget func(*connectio
 	return c
 }
 
-// begin tells the observers of the connection, and becomes its reader. If they end this goroutine, or the type of a user's that
-// knows the client panics, another goroutine reads: without a reader, the server could not terminate.
+// begin tells the observers of the connection, and becomes its reader. A user's connection may panic when it is asked for its
+// client, and an observer may end this goroutine. Then another one reads: without a reader, the server could not terminate.
 func (c *connection) begin() {
 	if safely(func() { c.observers.opened(c.peerInfo) }, func(reason any) {
 		if reason != nil {
