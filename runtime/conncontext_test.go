@@ -7,6 +7,7 @@ import (
 	"net"
 	goruntime "runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,9 +46,9 @@ func (l *ownListener) Accept() (net.Conn, error) {
 func TestConnContext_Values(t *testing.T) {
 	for _, intercepted := range []bool{false, true} {
 		runInBubble(t, map[bool]string{false: "Handler", true: "Interceptor"}[intercepted], func(t *testing.T) {
-			calls := 0
+			var calls atomic.Int64
 			options := Options{ConnContext: func(ctx context.Context, nc net.Conn) context.Context {
-				calls++
+				calls.Add(1)
 				if own, ok := nc.(*ownConn); ok {
 					return context.WithValue(ctx, testKey{}, string(rune('0'+own.number)))
 				}
@@ -78,7 +79,7 @@ func TestConnContext_Values(t *testing.T) {
 				first.call("/t.S/M", "x").result().want(codes.OK, "", "1")
 				second.call("/t.S/M", "x").result().want(codes.OK, "", "2")
 			}
-			if calls != 2 {
+			if calls := calls.Load(); calls != 2 {
 				t.Errorf("ConnContext was called %d times for 2 connections", calls)
 			}
 		})
@@ -138,9 +139,9 @@ func TestConnContext_Fails(t *testing.T) {
 		"Goexit": func() context.Context { goruntime.Goexit(); return nil },
 	} {
 		runInBubble(t, name, func(t *testing.T) {
-			calls := 0
+			var calls atomic.Int64
 			s := newTestServer(t, Options{ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
-				if calls++; calls == 1 {
+				if calls.Add(1) == 1 {
 					return fails()
 				}
 				return ctx
