@@ -90,7 +90,7 @@ func (r *rpc) answer(w *work.Worker) (encoded, error) {
 		return r.intercepted(w, next)
 	}
 	message, err := r.observed.handle(r, r.method, r)
-	if err != nil || r.method.responseStreaming {
+	if err != nil || r.method.cardinality.ResponseStreaming() {
 		return encoded{}, err
 	}
 	return r.encode(r, w, r.method.responses, message)

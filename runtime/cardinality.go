@@ -14,17 +14,6 @@ const (
 	numCardinalities = iota
 )
 
-// cardinalityOf returns the cardinality of a method.
-func cardinalityOf(requestStreaming, responseStreaming bool) (c Cardinality) {
-	if requestStreaming {
-		c |= CardinalityStreamUnary
-	}
-	if responseStreaming {
-		c |= CardinalityUnaryStream
-	}
-	return c
-}
-
 // RequestStreaming reports whether the client sends a stream of requests.
 func (c Cardinality) RequestStreaming() bool { return c&CardinalityStreamUnary != 0 }
 

@@ -3,7 +3,6 @@ package runtime
 import (
 	"context"
 	"errors"
-	"time"
 
 	"google.golang.org/grpc/peer"
 
@@ -14,13 +13,15 @@ import (
 // server.
 type contextOfRPC = servicer.Context[Metadata, Compression]
 
-// errNoRPC says that a context is not that of an RPC, nor made from one.
-var errNoRPC = errors.New("gogreeter: the context is not that of an RPC; use the one that the handler was called with")
+// Errors of the functions that take an RPC's context. They carry the status INTERNAL where these return them: errors.Is finds
+// them.
+var (
+	// ErrNoRPC says that a context is not that of an RPC, nor made from one.
+	ErrNoRPC = errors.New("gogreeter: the context is not that of an RPC; use the one that the handler was called with")
 
-// errInitialMetadataSent says that initial metadata comes too late: it has been sent, by itself or with a response.
-//
-//lint:ignore ST1005 these are grpc-python's words
-var errInitialMetadataSent = errors.New("Initial metadata no longer allowed!")
+	// ErrInitialMetadataSent says that it is too late for initial metadata. The words are grpc-python's.
+	ErrInitialMetadataSent = errors.New("Initial metadata no longer allowed!") //lint:ignore ST1005 see above
+)
 
 // servicerContextOf returns the RPC that ctx stands for, or one that knows and does nothing.
 func servicerContextOf(ctx context.Context) contextOfRPC {
@@ -48,9 +49,9 @@ func InvocationMetadata(ctx context.Context) Metadata {
 // know is of the network "unknown".
 func Peer(ctx context.Context) *peer.Peer { return servicerContextOf(ctx).Peer() }
 
-// SendInitialMetadata sends the initial metadata at once, that of SetInitialMetadata included. It fails if md cannot be sent, if initial metadata has gone
-// out already (which the first response does too), and if the RPC is over. Its error carries a status, as grpc-go's does:
-// INTERNAL, or how the RPC has ended.
+// SendInitialMetadata sends the initial metadata at once, that of SetInitialMetadata included. It fails if md cannot be sent, with
+// [ErrInitialMetadataSent] if initial metadata has gone out already (which the first response does too), and if the RPC is over.
+// Its error carries a status, as grpc-go's does: INTERNAL, or how the RPC has ended.
 func SendInitialMetadata(ctx context.Context, md Metadata) error {
 	if err := md.Validate(); err != nil {
 		return internal(err)
@@ -107,30 +108,18 @@ func Cancel(ctx context.Context) error { return servicerContextOf(ctx).Cancel() 
 // theirs in good order. It is nil if ctx is not an RPC's.
 func Stopping(ctx context.Context) <-chan struct{} { return servicerContextOf(ctx).Stopping() }
 
-// TimeRemaining returns how long the RPC may still take, 0 at the least. ok is false if it has no deadline.
-func TimeRemaining(ctx context.Context) (remaining time.Duration, ok bool) {
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		return 0, false
-	}
-	return max(0, time.Until(deadline)), true
-}
-
-// IsActive reports whether the RPC can still be answered: the client has not cancelled it, and no status was sent.
-func IsActive(ctx context.Context) bool { return ctx.Err() == nil }
-
 // noRPC is the contextOfRPC of a context that is not an RPC's.
 type noRPC struct{}
 
 func (noRPC) Method() string                       { return "" }
 func (noRPC) InvocationMetadata() Metadata         { return nil }
 func (noRPC) Peer() *peer.Peer                     { return nil }
-func (noRPC) SendInitialMetadata(Metadata) error   { return errNoRPC }
-func (noRPC) SetInitialMetadata(Metadata) error    { return errNoRPC }
-func (noRPC) SetTrailingMetadata(Metadata) error   { return errNoRPC }
+func (noRPC) SendInitialMetadata(Metadata) error   { return ErrNoRPC }
+func (noRPC) SetInitialMetadata(Metadata) error    { return ErrNoRPC }
+func (noRPC) SetTrailingMetadata(Metadata) error   { return ErrNoRPC }
 func (noRPC) TrailingMetadata() Metadata           { return nil }
-func (noRPC) SetCompression(Compression) error     { return errNoRPC }
-func (noRPC) DisableNextMessageCompression() error { return errNoRPC }
+func (noRPC) SetCompression(Compression) error     { return ErrNoRPC }
+func (noRPC) DisableNextMessageCompression() error { return ErrNoRPC }
 func (noRPC) AddCallback(func()) bool              { return false }
-func (noRPC) Cancel() error                        { return errNoRPC }
+func (noRPC) Cancel() error                        { return ErrNoRPC }
 func (noRPC) Stopping() <-chan struct{}            { return nil }

@@ -243,7 +243,7 @@ func TestContract_Print(t *testing.T) {
 				call.OnRequest(func(context.Context, any) error { return nil })
 				call.OnResponse(func(context.Context, any) error { return nil })
 				call.ShortenDeadline(time.Now().Add(time.Hour))
-				call.SetMethod("/t.S/M")
+				check(t, call.SetMethod("/t.S/M"))
 				return next(ctx, call)
 			}}}, handlers{"M": handler})
 			p.add("server", s.Server)
@@ -370,11 +370,13 @@ func useAfterEnd(t *testing.T, ctx context.Context, call *Call, next Next) {
 	if err := next(ctx, call); err == nil {
 		t.Error("next has called a handler")
 	}
-	call.SetMethod("/t.S/Echo")
+	if err := call.SetMethod("/t.S/Echo"); err == nil {
+		t.Error("SetMethod has set a method")
+	}
 	call.ShortenDeadline(time.Now())
 	call.OnRequest(func(context.Context, any) error { return errors.New("no") })
 	call.OnResponse(func(context.Context, any) error { return errors.New("no") })
-	_, _, _, _, _ = call.Method(), call.Known(), call.Handler(), call.Descriptor(), call.Response()
+	_, _, _, _ = call.Method(), call.Handler(), call.Descriptor(), call.Response()
 	for what, err := range map[string]error{
 		"SendInitialMetadata": SendInitialMetadata(ctx, Pairs("a", "b")),
 		"SetTrailingMetadata": SetTrailingMetadata(ctx, Pairs("a", "b")),
@@ -384,7 +386,7 @@ func useAfterEnd(t *testing.T, ctx context.Context, call *Call, next Next) {
 			t.Errorf("%s has done something", what)
 		}
 	}
-	if AddCallback(ctx, func() {}) || IsActive(ctx) {
+	if AddCallback(ctx, func() {}) || ctx.Err() == nil {
 		t.Error("the RPC goes on")
 	}
 	if err := errors.Join(Cancel(ctx), DisableNextMessageCompression(ctx)); err != nil {
@@ -394,5 +396,5 @@ func useAfterEnd(t *testing.T, ctx context.Context, call *Call, next Next) {
 		t.Error("the RPC has lost what was known of it")
 	}
 	TrailingMetadata(ctx)
-	TimeRemaining(ctx)
+	ctx.Deadline()
 }

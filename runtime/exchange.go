@@ -311,7 +311,7 @@ func (r *rpc) handle(ctx context.Context, m *method, path string) (response any,
 	if bound == nil && !r.state.enter(false) {
 		return nil, false, r.endError()
 	}
-	if r.queued && !m.requestStreaming {
+	if r.queued && !m.cardinality.RequestStreaming() {
 		if r.request, err = r.onlyMessage(path); err != nil {
 			return nil, false, err
 		}

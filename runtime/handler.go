@@ -15,13 +15,12 @@ import (
 // gave it. It is immutable; make one with [UnaryUnary], [UnaryStream], [StreamUnary],
 // [StreamStream] or [NewMethodHandler].
 type MethodHandler struct {
-	requestStreaming  bool
-	responseStreaming bool
-	requests          *codec
-	responses         *codec
-	untyped           bool     // NewMethodHandler has made it
-	executor          Executor // nil: the server's choice
-	maxRequest        int      // octets; 0: the server's choice
+	cardinality Cardinality
+	requests    *codec
+	responses   *codec
+	untyped     bool     // NewMethodHandler has made it
+	executor    Executor // nil: the server's choice
+	maxRequest  int      // octets; 0: the server's choice
 
 	// behavior runs the application's function. A method with one response returns it; any other returns nil.
 	behavior func(ctx context.Context, e exchange) (response any, err error)
@@ -64,15 +63,7 @@ type exchange interface {
 }
 
 // Cardinality returns how many messages the method takes and gives.
-func (h *MethodHandler) Cardinality() Cardinality {
-	return cardinalityOf(h.requestStreaming, h.responseStreaming)
-}
-
-// RequestStreaming reports whether the client sends a stream of requests.
-func (h *MethodHandler) RequestStreaming() bool { return h.requestStreaming }
-
-// ResponseStreaming reports whether the server answers with a stream of responses.
-func (h *MethodHandler) ResponseStreaming() bool { return h.responseStreaming }
+func (h *MethodHandler) Cardinality() Cardinality { return h.cardinality }
 
 // WithExecutor returns a handler that is the same but runs on e: an executor made by [NewExecutor], [Inline] or
 // [Unbounded]. Options.Methods has precedence over it.

@@ -211,6 +211,17 @@ var cardinalities = []cardinality{
 	{name: "UntypedStreamStream", requestStreaming: true, responseStreaming: true, untyped: true},
 }
 
+// cardinalityOf returns the cardinality of a method.
+func cardinalityOf(requestStreaming, responseStreaming bool) (c Cardinality) {
+	if requestStreaming {
+		c |= CardinalityStreamUnary
+	}
+	if responseStreaming {
+		c |= CardinalityUnaryStream
+	}
+	return c
+}
+
 // testCall is a call as a handler of any cardinality sees it, so that one behavior serves all four.
 type testCall struct {
 	ctx  context.Context

@@ -101,23 +101,23 @@ func (c *Call) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "call of %q", c.sent
 // Method returns the full path of the method, "/package.Service/Method".
 func (c *Call) Method() string { return c.path }
 
-// SetMethod has the RPC handled by another method, one that AddService has added. It has to be called before next, and
-// does nothing once a handler has been called.
-func (c *Call) SetMethod(path string) {
+// SetMethod has the RPC handled by another method, one that AddService has added. Without such a method, the RPC is one for a
+// method that is not known, and the error is what next returns for it. Once a handler has been called, SetMethod fails and
+// changes nothing.
+func (c *Call) SetMethod(path string) error {
 	if c.entered || c.ended.Load() {
-		return
+		return outcome{Code: codes.Internal, Message: "an interceptor called SetMethod after next"}.Err()
 	}
 	c.path = path
 	c.method, c.missing = c.rpc.lookUp(path), methodNotFound
-	if c.method != nil {
-		c.rpc.offerRequest(c.method.requestStreaming)
+	if c.method == nil {
+		return c.missing.outcome.Err()
 	}
+	c.rpc.offerRequest(c.method.cardinality.RequestStreaming())
+	return nil
 }
 
-// Known reports whether there is a handler for the method.
-func (c *Call) Known() bool { return c.method != nil }
-
-// Handler returns the method's handler, or nil if there is none.
+// Handler returns the method's handler, or nil if there is none: the method is not known.
 func (c *Call) Handler() *MethodHandler {
 	if c.method == nil {
 		return nil
@@ -172,7 +172,7 @@ func (c *Call) Respond(ctx context.Context, response any) error {
 	if isNil(response) {
 		return c.rpc.unserializable("Respond was called with nil")
 	}
-	if c.method != nil && c.method.responseStreaming {
+	if c.method != nil && c.method.cardinality.ResponseStreaming() {
 		err := c.rpc.send(ctx, codec, response)
 		c.answered = c.answered || err == nil
 		return err
@@ -247,7 +247,7 @@ func (c *Call) judge(err error) error {
 		return end // whatever was returned, it was too late
 	case err != nil:
 		return withStatus(err)
-	case c.encoded.data != nil || c.answered && c.method != nil && c.method.responseStreaming:
+	case c.encoded.data != nil || c.answered && c.method != nil && c.method.cardinality.ResponseStreaming():
 		return nil
 	}
 	c.logger.Error("An interceptor returned nil without an answer", "method", excerpt.Of(c.path), "called_next", c.entered)
@@ -272,7 +272,7 @@ func callHandler(ctx context.Context, call *Call) error {
 	response, ran, err := call.rpc.handle(ctx, call.method, call.path)
 	call.answered = call.answered || ran
 	end, ended := call.rpc.endedWith(err)
-	if err == nil && !call.method.responseStreaming && !ended {
+	if err == nil && !call.method.cardinality.ResponseStreaming() && !ended {
 		err = call.encode(ctx, call.method.responses, response)
 		end, ended = call.rpc.endedWith(err)
 	}

@@ -103,7 +103,7 @@ func TestInterceptor_Inline(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		block := make(chan struct{})
 		toStream := func(ctx context.Context, call *Call, next Next) error {
-			call.SetMethod("/t.S/Stream")
+			check(t, call.SetMethod("/t.S/Stream"))
 			<-block
 			return next(ctx, call)
 		}
@@ -135,9 +135,8 @@ func TestNext_Twice(t *testing.T) {
 				entered := 0
 				s := newTestServer(t, intercept(func(ctx context.Context, call *Call, next Next) error {
 					first := next(ctx, call)
-					call.SetMethod("/t.S/Other")
-					if call.Method() != "/t.S/M" {
-						t.Error("the method has changed behind the handler")
+					if err := call.SetMethod("/t.S/Other"); status.Code(err) != codes.Internal || call.Method() != "/t.S/M" {
+						t.Errorf("the method has changed behind the handler, %v", err)
 					}
 					if st := status.Convert(next(ctx, call)); st.Code() != codes.Internal || !strings.Contains(st.Message(), "next twice") {
 						t.Errorf("the second next returned %v", st.Err())
@@ -169,9 +168,12 @@ func TestCall_SetMethodThereAndBack(t *testing.T) {
 			runInBubble(t, first+"And"+last, func(t *testing.T) {
 				c := newTestServer(t, intercept(func(ctx context.Context, call *Call, next Next) error {
 					for range 2 {
-						call.SetMethod("/t.S/" + first)
-						call.SetMethod("/t.S/Unknown")
-						call.SetMethod("/t.S/" + last)
+						check(t, call.SetMethod("/t.S/"+first))
+						err := call.SetMethod("/t.S/Unknown")
+						if st := status.Convert(err); st.Code() != codes.Unimplemented || st.Message() != "Method not found!" || call.Handler() != nil {
+							t.Errorf("SetMethod to a method that is not known returned %v", err)
+						}
+						check(t, call.SetMethod("/t.S/"+last))
 					}
 					return next(ctx, call)
 				}), methods).dial()

@@ -86,7 +86,7 @@ func TestInterceptor_Behaviors(t *testing.T) {
 		},
 		{
 			"DeniesUnknown", func(_ context.Context, call *Call, _ Next) error {
-				if call.Known() || call.Handler() != nil || call.Descriptor() != nil || call.Method() != "/t.S/Unknown" {
+				if call.Handler() != nil || call.Descriptor() != nil || call.Method() != "/t.S/Unknown" {
 					return errors.New("it is known")
 				}
 				return status.Error(codes.Unauthenticated, "no")
@@ -270,8 +270,8 @@ func TestInterceptor_SetMethod(t *testing.T) {
 
 func testSetMethod(t *testing.T, from, to string, methods handlers) {
 	s := newTestServer(t, intercept(func(ctx context.Context, call *Call, next Next) error {
-		if call.SetMethod(to); !call.Known() || call.Method() != to {
-			t.Errorf("the method is %q", call.Method())
+		if err := call.SetMethod(to); err != nil || call.Handler() == nil || call.Method() != to {
+			t.Errorf("the method is %q, %v", call.Method(), err)
 		}
 		return next(ctx, call)
 	}), methods)
@@ -303,7 +303,9 @@ func TestInterceptor_SetMethodCounts(t *testing.T) {
 			for _, workers := range []int{0, 1} {
 				runInBubble(t, from+name, func(t *testing.T) {
 					options := intercept(func(ctx context.Context, call *Call, next Next) error {
-						call.SetMethod("/t.S/M")
+						if err := call.SetMethod("/t.S/M"); err != nil {
+							return err
+						}
 						return next(ctx, call)
 					})
 					options.Workers = workers

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	goruntime "runtime"
@@ -287,7 +288,7 @@ func TestMetadata_Initial(t *testing.T) {
 		r.want(codes.OK, "", "x")
 		wantMetadata(t, "initial metadata", r.headers, nil)
 		for _, err := range []error{<-second, <-late} {
-			if err == nil || err.Error() != "Initial metadata no longer allowed!" {
+			if !errors.Is(err, ErrInitialMetadataSent) || err.Error() != "Initial metadata no longer allowed!" {
 				t.Errorf("SendInitialMetadata: %v", err)
 			}
 		}

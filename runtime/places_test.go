@@ -70,7 +70,8 @@ func TestRPC_DeadlineCountsGenericHandlers(t *testing.T) {
 		check(t, s.AddGenericHandler(genericFunc(func(HandlerCallDetails) *MethodHandler {
 			time.Sleep(time.Second)
 			return UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
-				if remaining, _ := TimeRemaining(ctx); remaining != 2*time.Second {
+				deadline, _ := ctx.Deadline()
+				if remaining := time.Until(deadline); remaining != 2*time.Second {
 					t.Errorf("%v remain of 3s, of which a second has passed", remaining)
 				}
 				return request, nil

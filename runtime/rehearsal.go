@@ -22,12 +22,12 @@ func rehearse(ctx context.Context, handler any, path string, requests []any, x c
 	if err := h.check(); err != nil {
 		return nil, err
 	}
-	if !h.requestStreaming && len(requests) != 1 {
+	if !h.cardinality.RequestStreaming() && len(requests) != 1 {
 		return nil, notOneRequest(path).Err()
 	}
 	response, err = h.behavior(ctx, &rehearsal{Exchange: x, requests: requests})
 	switch {
-	case err != nil || h.responseStreaming:
+	case err != nil || h.cardinality.ResponseStreaming():
 		return nil, err
 	case response == nil:
 		return nil, outcomeUnserializable.Err()

@@ -216,7 +216,7 @@ func (r *rpc) urgency(waited bool) budget.Urgency {
 	switch {
 	case starves && r.state.hasEntered():
 		return budget.Pressing
-	case (starves && r.method != nil && !r.method.requestStreaming || !r.queued) && waited:
+	case (starves && r.method != nil && !r.method.cardinality.RequestStreaming() || !r.queued) && waited:
 		return budget.Due
 	}
 	return budget.CanWait

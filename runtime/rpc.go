@@ -95,7 +95,7 @@ func (r *rpc) start(began time.Time, endStream bool) {
 		return
 	}
 	r.observe(began)
-	r.queued = r.method == nil || r.method.requestStreaming
+	r.queued = r.method == nil || r.method.cardinality.RequestStreaming()
 	r.session.account.Begin(budget.Handlers)
 	r.session.addHead(r.def)
 	r.state.begin() // before there is a deadline, at which the alarm of another RPC would end this one

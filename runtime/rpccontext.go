@@ -62,7 +62,7 @@ func (r *rpc) Value(key any) any {
 	case peerKey:
 		return (*servicerContext)(r).Peer()
 	case carrier.Unobserved{}:
-		return r.call == nil || r.call.method.responseStreaming && len(r.call.onResponse) == 0
+		return r.call == nil || r.call.method.cardinality.ResponseStreaming() && len(r.call.onResponse) == 0
 	}
 	if r.observed != nil {
 		return r.observed.values.Value(key)
@@ -184,7 +184,7 @@ func (r *rpc) initialAllowedLocked(more Metadata) error {
 	case r.state.isOver():
 		return r.endErrorLocked()
 	case r.reply.headersSent:
-		return errInitialMetadataSent
+		return ErrInitialMetadataSent
 	}
 	size := wire.ResponseHeadersSize + r.reply.initialMemory()/2 + wire.MetadataSize(more)
 	if limit := r.stream.MaxFieldSection(); size > limit {

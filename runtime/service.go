@@ -85,7 +85,7 @@ type ResponseStream[Res any] interface {
 
 // UnaryUnary returns the handler of a method that takes one request and answers with one response.
 func UnaryUnary[Req, Res any](behavior func(ctx context.Context, request *Req) (*Res, error)) *MethodHandler {
-	h := newMethodHandler[Req, Res](behavior == nil)
+	h := newMethodHandler[Req, Res](CardinalityUnaryUnary, behavior == nil)
 	h.behavior = func(ctx context.Context, e exchange) (any, error) {
 		request := new(Req)
 		if err := e.decodeRequest(ctx, h.requests, request); err != nil {
@@ -98,8 +98,7 @@ func UnaryUnary[Req, Res any](behavior func(ctx context.Context, request *Req) (
 
 // UnaryStream returns the handler of a method that takes one request and answers with a stream of responses.
 func UnaryStream[Req, Res any](behavior func(ctx context.Context, request *Req, responses ResponseStream[Res]) error) *MethodHandler {
-	h := newMethodHandler[Req, Res](behavior == nil)
-	h.responseStreaming = true
+	h := newMethodHandler[Req, Res](CardinalityUnaryStream, behavior == nil)
 	h.behavior = func(ctx context.Context, e exchange) (any, error) {
 		request := new(Req)
 		if err := e.decodeRequest(ctx, h.requests, request); err != nil {
@@ -112,8 +111,7 @@ func UnaryStream[Req, Res any](behavior func(ctx context.Context, request *Req, 
 
 // StreamUnary returns the handler of a method that takes a stream of requests and answers with one response.
 func StreamUnary[Req, Res any](behavior func(ctx context.Context, requests RequestIterator[Req]) (*Res, error)) *MethodHandler {
-	h := newMethodHandler[Req, Res](behavior == nil)
-	h.requestStreaming = true
+	h := newMethodHandler[Req, Res](CardinalityStreamUnary, behavior == nil)
 	h.behavior = func(ctx context.Context, e exchange) (any, error) {
 		return orNothing(behavior(ctx, &requestIterator[Req]{ctx, e, h.requests}))
 	}
@@ -122,8 +120,7 @@ func StreamUnary[Req, Res any](behavior func(ctx context.Context, requests Reque
 
 // StreamStream returns the handler of a method that takes a stream of requests and answers with a stream of responses.
 func StreamStream[Req, Res any](behavior func(ctx context.Context, requests RequestIterator[Req], responses ResponseStream[Res]) error) *MethodHandler {
-	h := newMethodHandler[Req, Res](behavior == nil)
-	h.requestStreaming, h.responseStreaming = true, true
+	h := newMethodHandler[Req, Res](CardinalityStreamStream, behavior == nil)
 	h.behavior = func(ctx context.Context, e exchange) (any, error) {
 		return nil, behavior(ctx, &requestIterator[Req]{ctx, e, h.requests}, &responseStream[Res]{ctx, e, h.responses})
 	}
@@ -131,8 +128,8 @@ func StreamStream[Req, Res any](behavior func(ctx context.Context, requests Requ
 }
 
 // newMethodHandler returns a handler without behavior.
-func newMethodHandler[Req, Res any](missing bool) *MethodHandler {
-	h := &MethodHandler{}
+func newMethodHandler[Req, Res any](cardinality Cardinality, missing bool) *MethodHandler {
+	h := &MethodHandler{cardinality: cardinality}
 	if missing {
 		h.err = errNoFunction
 	}

@@ -96,7 +96,7 @@ func (s *shared) setExecutor(m *method) error {
 	case inlineExecutor:
 		// A handler of a stream waits for what only the reader can bring, so it can't run on the reader. Interceptors may block,
 		// and whether a method exists must not show in where they run: with them, a handler that could run there has a worker.
-		inline := !m.requestStreaming && !m.responseStreaming
+		inline := !m.cardinality.RequestStreaming() && !m.cardinality.ResponseStreaming()
 		m.inline.Store(inline && s.chain == nil)
 		m.unbounded = inline && s.chain != nil
 	case unboundedExecutor:

@@ -13,10 +13,7 @@ import (
 // them: one that forwards calls, or that stands on another framework's generated code. In all else it is as the handlers of
 // its cardinality are that [UnaryUnary], [UnaryStream], [StreamUnary] and [StreamStream] make.
 func NewMethodHandler(cardinality Cardinality, behavior func(ctx context.Context, stream *ServerStream) error) *MethodHandler {
-	h := &MethodHandler{
-		requestStreaming: cardinality.RequestStreaming(), responseStreaming: cardinality.ResponseStreaming(),
-		untyped: true, requests: anyCodec, responses: anyCodec,
-	}
+	h := &MethodHandler{cardinality: cardinality, untyped: true, requests: anyCodec, responses: anyCodec}
 	switch {
 	case behavior == nil:
 		h.err = errNoFunction

@@ -271,7 +271,7 @@ func TestTurn_OfAnotherMethod(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		release := make(chan struct{})
 		options := intercept(func(ctx context.Context, call *Call, next Next) error {
-			call.SetMethod("/t.S/To")
+			check(t, call.SetMethod("/t.S/To"))
 			return next(ctx, call)
 		})
 		s := newTestServer(t, options, handlers{

@@ -18,7 +18,7 @@ var companions = []group{
 		{name: "an RPC too many runs at a time", file: "limit.go", old: "if l.running[key] >= l.limit {", new: "if l.running[key] > l.limit {", tests: "TestConcurrencyLimiter_ForgetsIdleKeys"},
 		{name: "keys without RPCs are kept", file: "limit.go", old: "		delete(l.running, key)\n", new: "		_ = key\n", tests: "TestConcurrencyLimiter_ForgetsIdleKeys"},
 		{name: "an RPC counts as running for ever if it panics", file: "limit.go", old: "		defer l.give(key)\n		return next(ctx, call)\n", new: "		err := next(ctx, call)\n		l.give(key)\n		return err\n", tests: "TestConcurrencyLimit_CountsHandlersThatPanic"},
-		{name: "each unknown method has a limit of its own", file: "limit.go", old: "	if !call.Known() {\n", new: "	if false {\n", tests: "TestLimits_UnknownMethods"},
+		{name: "each unknown method has a limit of its own", file: "limit.go", old: "	if call.Handler() == nil {\n", new: "	if false {\n", tests: "TestLimits_UnknownMethods"},
 		{name: "an RPC too many comes at once", file: "buckets.go", old: "	if missing > l.burst-1 {", new: "	if missing > l.burst {", tests: "TestRateLimiter_TooManyKeys"},
 		{name: "an RPC that was refused takes a token", file: "buckets.go", old: "	if missing > l.burst-1 {\n		return false\n	}\n	b.missing, b.at = missing+1, now\n	return true", new: "	b.missing, b.at = missing+1, now\n	return missing <= l.burst-1", tests: "TestRateLimiter_TooManyKeys"},
 		{name: "tokens are saved beyond the burst", file: "buckets.go", old: "	return max(0, b.missing-now.Sub(b.at).Seconds()*l.perSecond)\n", new: "	return b.missing - now.Sub(b.at).Seconds()*l.perSecond\n", tests: "TestRateLimiter_TooManyKeys"},

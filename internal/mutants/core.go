@@ -108,7 +108,7 @@ var core = []group{
 
 		// The dictionary, and where handlers run.
 		{name: "handlers of generic handlers run inline", file: "shared.go", old: "	m.inline.Store(false)\n", new: "", tests: "TestInline_NotOfGenericHandlers"},
-		{name: "handlers of streams run inline", file: "shared.go", old: "inline := !m.requestStreaming && !m.responseStreaming", new: "inline := true", tests: "TestWorkers_Executors"},
+		{name: "handlers of streams run inline", file: "shared.go", old: "inline := !m.cardinality.RequestStreaming() && !m.cardinality.ResponseStreaming()", new: "inline := true", tests: "TestWorkers_Executors"},
 		{name: "handlers run inline behind interceptors", file: "shared.go", old: "	m.inline.Store(inline && s.chain == nil)\n", new: "	m.inline.Store(inline)\n", tests: "TestInterceptor_Inline"},
 		{name: "an inline handler that blocks is not replaced", file: "inline.go", old: "		i.owner.replaceReader(i.method)\n", new: "", tests: "TestInline_ThatBlocks"},
 		{name: "a method that blocks goes on inline", file: "connection.go", old: "	first := blocking.inline.CompareAndSwap(true, false)\n", new: "	first := blocking.inline.Load()\n", tests: "TestInline_ThatBlocks"},

@@ -53,7 +53,9 @@ func interceptorAt(position int) runtime.Interceptor {
 			return status.Error(codes.Unauthenticated, "denied")
 		case "rewrite":
 			path := c.Method()
-			c.SetMethod("/parity.P/" + path[len(path)-2:])
+			if err := c.SetMethod("/parity.P/" + path[len(path)-2:]); err != nil {
+				return err
+			}
 		}
 		return next(ctx, c)
 	}

@@ -264,11 +264,11 @@ func (p *player) tell(s step) error {
 		scheme, _, _ := strings.Cut(authcontext.PeerName(p.ctx), ":")
 		return p.send(&raw{Data: []byte(scheme)})
 	case "tell_active":
-		told = runtime.IsActive(p.ctx)
+		told = p.ctx.Err() == nil
 	case "tell_deadline":
-		remaining, ok := runtime.TimeRemaining(p.ctx)
+		deadline, ok := p.ctx.Deadline()
 		text := "none"
-		if ok {
+		if remaining := time.Until(deadline); ok {
 			text = map[bool]string{true: "some", false: "another"}[remaining > 0 && remaining <= time.Duration(s.N)*time.Second]
 		}
 		return p.send(&raw{Data: []byte(text)})

@@ -17,7 +17,7 @@ type KeyFunc func(ctx context.Context, call *runtime.Call) string
 // byMethod counts all RPCs of unknown methods under one key. Clients choose their paths, and would choose a new one for
 // each RPC.
 func byMethod(_ context.Context, call *runtime.Call) string {
-	if !call.Known() {
+	if call.Handler() == nil {
 		return ""
 	}
 	return call.Method()

@@ -199,7 +199,7 @@ func TestLimits_UnknownMethods(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				leave := make(chan struct{})
 				block := func(ctx context.Context, call *runtime.Call, next runtime.Next) error {
-					if !call.Known() {
+					if call.Handler() == nil {
 						<-leave
 					}
 					return next(ctx, call)

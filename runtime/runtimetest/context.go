@@ -299,8 +299,7 @@ func (r *Recorder) addInitialLocked(md runtime.Metadata) error {
 		return err
 	}
 	if r.headersSent {
-		//lint:ignore ST1005 these are grpc-python's words
-		return errors.New("Initial metadata no longer allowed!")
+		return runtime.ErrInitialMetadataSent
 	}
 	r.waiting = append(r.waiting, md...)
 	return nil

@@ -37,18 +37,19 @@ func TestNewContext_TellsTheFacts(t *testing.T) {
 	if p, _ := peer.FromContext(ctx); p != client || runtime.Peer(ctx) != client {
 		t.Errorf("Peer: got %v and %v", p, runtime.Peer(ctx))
 	}
-	if remaining, ok := runtime.TimeRemaining(ctx); !ok || remaining <= 0 || remaining > time.Hour {
-		t.Errorf("TimeRemaining: got %v, %v", remaining, ok)
+	deadline, ok := ctx.Deadline()
+	if remaining := time.Until(deadline); !ok || remaining <= 0 || remaining > time.Hour {
+		t.Errorf("Deadline: in %v, %v", remaining, ok)
 	}
-	if !runtime.IsActive(ctx) {
-		t.Error("the RPC is not active")
+	if err := ctx.Err(); err != nil {
+		t.Errorf("the RPC is over: %v", err)
 	}
 }
 
 func TestNewContext_OfTheZeroRPC(t *testing.T) {
 	ctx, recorder := runtimetest.NewContext(t.Context(), runtimetest.RPC{})
 	defer recorder.End()
-	if _, ok := runtime.TimeRemaining(ctx); ok {
+	if _, ok := ctx.Deadline(); ok {
 		t.Error("there is a deadline")
 	}
 	if p := runtime.Peer(ctx); p == nil || p.Addr == nil {
@@ -73,7 +74,7 @@ func TestRecorder_RecordsWhatTheHandlerDoes(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if err := runtime.SendInitialMetadata(ctx, nil); err == nil || err.Error() != "Initial metadata no longer allowed!" {
+	if err := runtime.SendInitialMetadata(ctx, nil); !errors.Is(err, runtime.ErrInitialMetadataSent) || err.Error() != "Initial metadata no longer allowed!" {
 		t.Errorf("the second SendInitialMetadata: got %v", err)
 	}
 	if err := runtime.SetCompression(ctx, runtime.Deflate); err == nil {

@@ -74,10 +74,10 @@ var moves = map[byte]struct {
 	'p': {"DisableNextMessageCompression", func(h *handling) []any { return []any{runtime.DisableNextMessageCompression(h.ctx)} }},
 	'a': {"AddCallback", func(h *handling) []any { return []any{runtime.AddCallback(h.ctx, func() {})} }},
 	'c': {"Cancel", func(h *handling) []any { return []any{runtime.Cancel(h.ctx)} }},
-	'e': {"Err", func(h *handling) []any { return []any{h.ctx.Err(), runtime.IsActive(h.ctx)} }},
+	'e': {"Err", func(h *handling) []any { return []any{h.ctx.Err()} }},
 	'm': {"what is known", func(h *handling) []any {
 		md, ok := metadata.FromIncomingContext(h.ctx)
-		_, hasDeadline := runtime.TimeRemaining(h.ctx)
+		_, hasDeadline := h.ctx.Deadline()
 		return []any{runtime.Method(h.ctx), runtime.InvocationMetadata(h.ctx).Values("k"), md["k"], md[":authority"], ok, hasDeadline}
 	}},
 	'f': {"Fields", func(h *handling) (of []any) {

@@ -174,8 +174,8 @@ func (a *answers) finish(ctx context.Context) error {
 func requestInfo(ctx context.Context, requests []proto.Message) (*pb.ConformancePayload_RequestInfo, error) {
 	messages, err := packed(requests)
 	info := &pb.ConformancePayload_RequestInfo{Requests: messages, RequestHeaders: headers(runtime.InvocationMetadata(ctx))}
-	if remaining, ok := runtime.TimeRemaining(ctx); ok {
-		info.TimeoutMs = proto.Int64(remaining.Milliseconds())
+	if deadline, ok := ctx.Deadline(); ok {
+		info.TimeoutMs = proto.Int64(max(0, time.Until(deadline)).Milliseconds())
 	}
 	return info, err
 }
