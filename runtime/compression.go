@@ -7,25 +7,30 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/wire"
 )
 
-// Compression is how messages are compressed.
-type Compression uint8
+// Compression is how messages are compressed: the name that it has in grpc-encoding. "" is the default of where it stands.
+type Compression string
 
 // Messages that do not become smaller by it are sent as they are, and so is everything to clients that do not accept
 // the compression.
 const (
-	NoCompression Compression = iota
-	Gzip
-	Deflate // in the zlib format, as HTTP means it
+	NoCompression Compression = "identity"
+	Gzip          Compression = "gzip"
+	Deflate       Compression = "deflate" // in the zlib format, as HTTP means it
 )
 
-// String returns the name that the compression has in grpc-encoding.
-func (c Compression) String() string { return wire.Encoding(c).String() }
-
 func (c Compression) check() error {
-	if !wire.Encoding(c).Known() {
-		return fmt.Errorf("gogreeter: %d is not a compression; use NoCompression, Gzip or Deflate", uint8(c))
+	if c != "" && !wire.Named(string(c)).Known() {
+		return fmt.Errorf("gogreeter: %q is not a compression; use NoCompression, Gzip or Deflate", string(c))
 	}
 	return nil
+}
+
+// or returns the encoding that a compression is, or another for the default.
+func (c Compression) or(other wire.Encoding) wire.Encoding {
+	if c == "" {
+		return other
+	}
+	return wire.Named(string(c))
 }
 
 // responseEncoding is how the responses of an RPC are compressed. Once one has been, it is fixed: grpc-encoding has to agree.

@@ -6,6 +6,7 @@ import (
 	"compress/zlib"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -51,18 +52,18 @@ func TestCompression_Requests(t *testing.T) {
 			{"AtLimit", lpm(1, compress(t, compression, bomb[:limit])), codes.OK, "", bomb[:limit]},
 			{"OverLimit", lpm(1, compress(t, compression, bomb[:limit+1])), codes.ResourceExhausted, "Received message larger than max (", ""},
 			{"Bomb", lpm(1, compress(t, compression, bomb)), codes.ResourceExhausted, "Received message larger than max (", ""},
-			{"Garbage", lpm(1, "garbage"), codes.Internal, "the request is not valid " + compression.String(), ""},
-			{"NoContent", lpm(1, ""), codes.Internal, "the request is not valid " + compression.String(), ""},
-			{"Truncated", lpm(1, compressed[:len(compressed)-1]), codes.Internal, "the request is not valid " + compression.String(), ""},
-			{"Checksum", lpm(1, string(broken)), codes.Internal, "the request is not valid " + compression.String(), ""},
+			{"Garbage", lpm(1, "garbage"), codes.Internal, "the request is not valid " + string(compression), ""},
+			{"NoContent", lpm(1, ""), codes.Internal, "the request is not valid " + string(compression), ""},
+			{"Truncated", lpm(1, compressed[:len(compressed)-1]), codes.Internal, "the request is not valid " + string(compression), ""},
+			{"Checksum", lpm(1, string(broken)), codes.Internal, "the request is not valid " + string(compression), ""},
 		}
 		for _, c := range cardinalities {
 			for _, tt := range tests {
-				runInBubble(t, compression.String()+"/"+c.name+"/"+tt.name, func(t *testing.T) {
+				runInBubble(t, string(compression)+"/"+c.name+"/"+tt.name, func(t *testing.T) {
 					s := newTestServer(t, Options{MaxReceiveMessageBytes: limit}, handlers{"M": drainAndCount(c)})
 					client := s.dial()
 					for range 2 { // the second meets what the first has left in the pools
-						st := client.open("/t.S/M", "grpc-encoding", compression.String())
+						st := client.open("/t.S/M", "grpc-encoding", string(compression))
 						st.sendPatiently(tt.content)
 						st.halfClose()
 						r := st.result()
@@ -91,7 +92,8 @@ func TestCompression_Responses(t *testing.T) {
 		encoding string // grpc-encoding of the response
 		flags    string // of the long message, and of the short one
 	}{
-		{"Default", NoCompression, "gzip,deflate", nil, "", "\x00\x00"},
+		{"Default", "", "gzip,deflate", nil, "", "\x00\x00"},
+		{"None", NoCompression, "gzip,deflate", nil, "", "\x00\x00"},
 		{"Option", Gzip, "identity, deflate, gzip", nil, "gzip", "\x01\x00"},
 		{"OptionDeflate", Deflate, "identity,deflate,gzip", nil, "deflate", "\x01\x00"},
 		{"NotAccepted", Gzip, "identity,deflate", nil, "", "\x00\x00"},
@@ -106,6 +108,18 @@ func TestCompression_Responses(t *testing.T) {
 		},
 		{
 			"SetNone", Gzip, "gzip", func(ctx context.Context) error { return SetCompression(ctx, NoCompression) },
+			"", "\x00\x00",
+		},
+		{
+			"SetDefault", Gzip, "gzip,deflate", func(ctx context.Context) error {
+				return errors.Join(SetCompression(ctx, Deflate), SetCompression(ctx, ""))
+			},
+			"gzip", "\x01\x00",
+		},
+		{
+			"SetDefaultOfNone", "", "gzip", func(ctx context.Context) error {
+				return errors.Join(SetCompression(ctx, Gzip), SetCompression(ctx, ""))
+			},
 			"", "\x00\x00",
 		},
 		{
@@ -169,11 +183,10 @@ func TestCompression_Responses(t *testing.T) {
 
 // TestCompression_Unknown asks for a compression that there is not.
 func TestCompression_Unknown(t *testing.T) {
-	if err := SetCompression(context.Background(), 17); err == nil || !strings.Contains(err.Error(), "17 is not a compression") {
-		t.Errorf("got %v", err)
-	}
-	if got := Compression(17).String(); got != "unknown" {
-		t.Errorf("its name is %q", got)
+	for _, c := range []Compression{"br", "GZIP", "gzip,deflate", " "} {
+		if err := SetCompression(context.Background(), c); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%q is not a compression", c)) {
+			t.Errorf("got %v", err)
+		}
 	}
 }
 

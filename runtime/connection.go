@@ -114,7 +114,7 @@ func (c *connection) NewStream(request *fields.Section) *http2.Stream {
 	}
 	r := &rpc{session: &c.session, def: def, tab: tab{account: c.account}}
 	r.stream.Handler = r
-	if wanted := c.shared.limits.compression; wanted != NoCompression && def.accepts.Has(wire.Encoding(wanted)) {
+	if wanted := c.shared.limits.compression; wanted != wire.Identity && def.accepts.Has(wanted) {
 		r.reply.encoding.chosen.Store(uint32(wanted))
 	}
 	return &r.stream

@@ -74,7 +74,8 @@ type Options struct {
 	// MaxServerBytes bounds the sum of that over all connections, in the same way. Default no bound.
 	MaxServerBytes int
 
-	// Compression is how responses are compressed, for clients that accept it, unless [SetCompression] says otherwise.
+	// Compression is how responses are compressed, for clients that accept it, unless [SetCompression] says otherwise. Default
+	// NoCompression.
 	Compression Compression
 
 	// MaxConcurrentStreams bounds the RPCs that a client may have open on one connection; it is announced, and clients

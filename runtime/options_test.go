@@ -76,8 +76,8 @@ func testExtremeOptions(t *testing.T, options Options) {
 func TestNewServer_Panics(t *testing.T) {
 	pass := func(ctx context.Context, call *Call, next Next) error { return next(ctx, call) }
 	for want, options := range map[string]Options{
-		"Options.Interceptors[1] is nil":             intercept(pass, nil),
-		"Options.Compression: gogreeter: 3 is not a": {Compression: 3},
+		"Options.Interceptors[1] is nil":                intercept(pass, nil),
+		`Options.Compression: gogreeter: "br" is not a`: {Compression: "br"},
 	} {
 		func() {
 			defer func() {

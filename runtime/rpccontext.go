@@ -220,11 +220,12 @@ func (c *servicerContext) SetCompression(compression Compression) error {
 	if c.reply.headersSent {
 		return errors.New("gogreeter: the compression can no longer be set: initial metadata has been sent")
 	}
-	if !c.def.accepts.Has(wire.Encoding(compression)) {
+	encoding := compression.or(c.session.shared.limits.compression)
+	if !c.def.accepts.Has(encoding) {
 		// gRPC compression.md: a server must not use what the client has not announced.
-		compression = NoCompression
+		encoding = wire.Identity
 	}
-	if !c.reply.encoding.choose(wire.Encoding(compression)) {
+	if !c.reply.encoding.choose(encoding) {
 		return errors.New("gogreeter: the compression can no longer be set: a response has been compressed")
 	}
 	return nil

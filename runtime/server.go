@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
+	"github.com/gogreeter/gogreeter/runtime/internal/wire"
 	"github.com/gogreeter/gogreeter/runtime/internal/work"
 )
 
@@ -55,7 +56,7 @@ func (s *Server) share() {
 		connection:  o.MaxConnectionBytes,
 		received:    o.MaxReceiveMessageBytes,
 		sent:        o.MaxSendMessageBytes,
-		compression: o.Compression,
+		compression: o.Compression.or(wire.Identity),
 	}
 	s.methods = o.Methods
 	if o.MaxServerBytes > 0 {

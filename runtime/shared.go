@@ -11,6 +11,7 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 	"github.com/gogreeter/gogreeter/runtime/internal/http2"
 	"github.com/gogreeter/gogreeter/runtime/internal/logtext"
+	"github.com/gogreeter/gogreeter/runtime/internal/wire"
 	"github.com/gogreeter/gogreeter/runtime/internal/work"
 )
 
@@ -39,12 +40,12 @@ type shared struct {
 
 // limits are those of the Options that RPCs are held to.
 type limits struct {
-	rpcs        int         // at a time; 0: any number
-	streams     int         // of a connection
-	connection  int         // octets that a connection's account has; negative: no bound
-	received    int         // octets of a request; negative: no bound
-	sent        int         // octets of a response; 0: no bound
-	compression Compression // of responses, unless the RPC says otherwise
+	rpcs        int           // at a time; 0: any number
+	streams     int           // of a connection
+	connection  int           // octets that a connection's account has; negative: no bound
+	received    int           // octets of a request; negative: no bound
+	sent        int           // octets of a response; 0: no bound
+	compression wire.Encoding // of responses, unless the RPC says otherwise
 }
 
 // queued returns how many RPCs wait for one of a bounded number of handlers to end: Options.Workers, or an Executor's.

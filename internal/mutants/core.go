@@ -122,7 +122,7 @@ var core = []group{
 		{name: "RPCs share the metadata that one appends to", file: "call.go", old: "	d.metadata = slices.Clip(d.metadata) //", new: "	_ = slices.Clip[Metadata] //", tests: "TestContract_Append"},
 		{name: "any content-type is gRPC's", file: "call.go", old: "	if !wire.IsGRPC(contentType) {", new: "	if false {", tests: "TestCall_ContentType"},
 		{name: "initial metadata may be larger than the client permits", file: "rpccontext.go", old: "r.stream.MaxFieldSection(); size > limit {", new: "r.stream.MaxFieldSection(); size > limit && false {", tests: "TestAccount_MetadataLimits"},
-		{name: "a response is compressed for who does not accept it", file: "rpccontext.go", old: "		compression = NoCompression\n", new: "", tests: "TestCompression_Responses"},
+		{name: "a response is compressed for who does not accept it", file: "rpccontext.go", old: "		encoding = wire.Identity\n", new: "", tests: "TestCompression_Responses"},
 
 		// Interceptors.
 		{name: "an interceptor that returns nil is OK", file: "interceptor.go", old: "	return unanswered.Err()\n", new: "	return nil\n", tests: "TestInterceptor_ReturnsNothing"},

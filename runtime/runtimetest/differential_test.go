@@ -70,7 +70,7 @@ var moves = map[byte]struct {
 	'g': {"SetCompression to gzip", func(h *handling) []any { return []any{runtime.SetCompression(h.ctx, runtime.Gzip)} }},
 	'd': {"SetCompression to deflate", func(h *handling) []any { return []any{runtime.SetCompression(h.ctx, runtime.Deflate)} }},
 	'z': {"SetCompression to none", func(h *handling) []any { return []any{runtime.SetCompression(h.ctx, runtime.NoCompression)} }},
-	'Z': {"SetCompression to what there is not", func(h *handling) []any { return []any{runtime.SetCompression(h.ctx, 9)} }},
+	'Z': {"SetCompression to what there is not", func(h *handling) []any { return []any{runtime.SetCompression(h.ctx, "br")} }},
 	'p': {"DisableNextMessageCompression", func(h *handling) []any { return []any{runtime.DisableNextMessageCompression(h.ctx)} }},
 	'a': {"AddCallback", func(h *handling) []any { return []any{runtime.AddCallback(h.ctx, func() {})} }},
 	'c': {"Cancel", func(h *handling) []any { return []any{runtime.Cancel(h.ctx)} }},

@@ -41,8 +41,8 @@ func (e Encoding) String() string {
 	return encodingNames[e]
 }
 
-// named returns the encoding of a name, or one that is not known.
-func named(name string) Encoding {
+// Named returns the encoding of a name, or one that is not known.
+func Named(name string) Encoding {
 	for i, known := range encodingNames {
 		if name == known {
 			return Encoding(i)
@@ -53,7 +53,7 @@ func named(name string) Encoding {
 
 // ParseEncoding reads the value of grpc-encoding.
 func ParseEncoding(value string) (Encoding, error) {
-	if e := named(value); e.Known() {
+	if e := Named(value); e.Known() {
 		return e, nil
 	}
 	return Identity, Unsupported.errorf("grpc-encoding %q is not supported", excerpt.Of(value))
@@ -74,7 +74,7 @@ const maxAccepted = 32
 func (s *EncodingSet) Read(value string) {
 	n := 0
 	for name := range strings.SplitSeq(value, ",") {
-		if e := named(strings.Trim(name, " ")); e.Known() {
+		if e := Named(strings.Trim(name, " ")); e.Known() {
 			*s |= 1 << e
 		}
 		if n++; n == maxAccepted {
