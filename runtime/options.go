@@ -3,6 +3,7 @@ package runtime
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"maps"
 	"math"
@@ -13,7 +14,8 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/http2"
 )
 
-// Options configures a [Server]. The zero value of each field is a safe default.
+// Options configures a [Server]. The zero value of each field is a safe default. A negative value is none: no bound, no time. Where
+// to have none is not safe, it is an error of [Server.Start] instead, and the comment of the field says so.
 type Options struct {
 	// Logger receives what the server has to report: panics, undecodable requests, failures to accept. It writes
 	// nothing for an RPC that goes as it should. Default slog.Default().
@@ -79,26 +81,27 @@ type Options struct {
 	Compression Compression
 
 	// MaxConcurrentStreams bounds the RPCs that a client may have open on one connection; it is announced, and clients
-	// queue what is beyond. Default 1,000.
+	// queue what is beyond. Default 1,000; a negative value is an error.
 	MaxConcurrentStreams int
 
 	// MaxMetadataBytes bounds the invocation metadata, counted as RFC 9113, Section 6.5.2 says: 32 octets for each
-	// entry beside key and value. More is answered with RESOURCE_EXHAUSTED. Default 16 KiB.
+	// entry beside key and value. More is answered with RESOURCE_EXHAUSTED. Default 16 KiB; a negative value is an error.
 	MaxMetadataBytes int
 
 	// MaxMetadataFields bounds the number of entries of the invocation metadata, pseudo-header fields included, in the same
-	// way. For both limits each value counts of those that a "-bin" field joins by commas. Default 250.
+	// way. For both limits each value counts of those that a "-bin" field joins by commas. Default 250; a
+	// negative value is an error.
 	MaxMetadataFields int
 
 	// Floods bounds what costs the server more than the client.
 	Floods FloodOptions
 
 	// SetupTimeout bounds the time from accepting a connection to the client's first SETTINGS frame, the TLS handshake
-	// included. Default 10 s.
+	// included. Default 10 s; a negative value is an error.
 	SetupTimeout time.Duration
 
 	// WriteTimeout is how long a client may accept nothing of what is sent to it before its connection ends. Default
-	// 30 s.
+	// 30 s; a negative value is an error.
 	WriteTimeout time.Duration
 
 	// Connections says how long connections live, and how it is found out that a client is gone.
@@ -121,7 +124,8 @@ type FloodOptions struct {
 	Empties Rate
 }
 
-// Rate is a token bucket: Burst at once, and PerSecond over time. Zero fields are the default; a negative Burst is no bound.
+// Rate is a token bucket: Burst at once, and PerSecond over time. Zero fields are the default; a negative Burst is no bound, and a
+// negative PerSecond an error.
 type Rate struct {
 	Burst     int
 	PerSecond float64
@@ -137,7 +141,7 @@ type ConnectionOptions struct {
 
 	// KeepaliveTime is how long nothing may come from a client before it is asked by a PING whether it is still there, and
 	// KeepaliveTimeout how long it may take to answer before its connection ends. Defaults 2 h and 20 s; a negative
-	// KeepaliveTime is never.
+	// KeepaliveTime is never, and a negative KeepaliveTimeout an error.
 	KeepaliveTime, KeepaliveTimeout time.Duration
 
 	// MinPingInterval is how long clients have to wait between the PINGs of their own keepalive. Without RPCs that is two
@@ -170,6 +174,27 @@ func (o Options) withDefaults() (Options, *http2.Config) {
 	o.MaxConcurrentStreams, o.SetupTimeout = transport.MaxConcurrentStreams, transport.SetupTimeout
 	o.WriteTimeout = transport.WriteTimeout
 	return o, transport
+}
+
+// check reports an option that is negative although it is not safe to have none of what it bounds.
+func (o *Options) check() error {
+	f := &o.Floods
+	for name, negative := range map[string]bool{
+		"MaxConcurrentStreams":         o.MaxConcurrentStreams < 0,
+		"MaxMetadataBytes":             o.MaxMetadataBytes < 0,
+		"MaxMetadataFields":            o.MaxMetadataFields < 0,
+		"SetupTimeout":                 o.SetupTimeout < 0,
+		"WriteTimeout":                 o.WriteTimeout < 0,
+		"Connections.KeepaliveTimeout": o.Connections.KeepaliveTimeout < 0,
+		"Floods.Resets.PerSecond":      f.Resets.PerSecond < 0,
+		"Floods.Controls.PerSecond":    f.Controls.PerSecond < 0,
+		"Floods.Empties.PerSecond":     f.Empties.PerSecond < 0,
+	} {
+		if negative {
+			return fmt.Errorf("gogreeter: Options.%s is negative, which would be none of it, and not safe; 0 is the default", name)
+		}
+	}
+	return nil
 }
 
 // transport returns what the options say of HTTP/2.

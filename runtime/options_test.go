@@ -33,6 +33,9 @@ func TestOptions_Extreme(t *testing.T) {
 				}
 				for way, value := range map[string]int64{"Largest": largest, "Smallest": smallest} {
 					field.SetInt(value)
+					if way == "Smallest" && options.check() != nil {
+						continue // TestOptions_Negative has what comes of it
+					}
 					runInBubble(t, name+"/"+way, func(t *testing.T) { testExtremeOptions(t, *options) })
 				}
 				field.SetInt(0)
@@ -87,6 +90,52 @@ func TestNewServer_Panics(t *testing.T) {
 			}()
 			NewServer(options)
 		}()
+	}
+}
+
+// TestOptions_Negative has a negative value in each option that is a number. It is none, or an error of Start.
+func TestOptions_Negative(t *testing.T) {
+	unsafe := []string{
+		"MaxConcurrentStreams", "MaxMetadataBytes", "MaxMetadataFields", "SetupTimeout", "WriteTimeout",
+		"Floods.Resets.PerSecond", "Floods.Controls.PerSecond", "Floods.Empties.PerSecond", "Connections.KeepaliveTimeout",
+	}
+	tried := 0
+	var try func(v reflect.Value, options *Options, name string)
+	try = func(v reflect.Value, options *Options, name string) {
+		switch v.Kind() {
+		case reflect.Struct:
+			for i := range v.NumField() {
+				try(v.Field(i), options, strings.TrimPrefix(name+"."+v.Type().Field(i).Name, "."))
+			}
+			return
+		case reflect.Int, reflect.Int64:
+			v.SetInt(-1)
+		case reflect.Float64:
+			v.SetFloat(-1)
+		default:
+			return
+		}
+		defer v.SetZero()
+		tried++
+		runInBubble(t, name, func(t *testing.T) {
+			s := NewServer(*options)
+			want := slices.Contains(unsafe, name)
+			err := s.Start()
+			if (err != nil) != want || want && !strings.Contains(err.Error(), "Options."+name+" is negative") {
+				t.Errorf("Start returned %v", err)
+			}
+			<-s.Stop(0)
+			if want {
+				return
+			}
+			served := newTestServer(t, *options, handlers{"M": echo()})
+			served.dial().call("/t.S/M", "x").result().want(codes.OK, "", "x")
+		})
+	}
+	options := &Options{}
+	try(reflect.ValueOf(options).Elem(), options, "")
+	if tried < 20 {
+		t.Errorf("tried only %d options", tried)
 	}
 }
 

@@ -24,6 +24,7 @@ type Server struct {
 
 	// Immutable after NewServer.
 	options Options
+	invalid error // why the options cannot be used; nil: they can
 	life    *lifecycle
 	clients *clients
 	watched func(*connection) // tests look at each connection; nil: none does
@@ -42,6 +43,7 @@ func NewServer(options Options) *Server {
 	}
 	s := &Server{clients: newClients()}
 	s.life = newLifecycle(s.graceOver)
+	s.invalid = options.check()
 	s.options, s.transport = options.withDefaults()
 	s.share()
 	return s
@@ -115,8 +117,12 @@ func (s *Server) newMethod(path string, h *MethodHandler, descriptor protoreflec
 	return m, s.setExecutor(m)
 }
 
-// Start begins to serve the ports that were added, and returns. It fails with ErrAlreadyStarted or ErrStopped.
+// Start begins to serve the ports that were added, and returns. It fails with ErrAlreadyStarted or ErrStopped, and if one of the
+// Options is negative that must not be.
 func (s *Server) Start() error {
+	if s.invalid != nil {
+		return s.invalid
+	}
 	serve, err := s.life.start()
 	if err != nil {
 		return err
