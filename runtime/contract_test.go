@@ -106,11 +106,11 @@ func TestContract_Copies(t *testing.T) {
 			t.Errorf("the services are %v", again)
 		}
 		stats := s.Stats()
-		clear(stats.Handled["/t.S/M"])
+		clear(stats.Methods["/t.S/M"].Handled)
 		clear(stats.Rejected)
 		call()
 		synctest.Wait()
-		if got := s.Stats().Handled["/t.S/M"][codes.OK]; got != 2 {
+		if got := s.Stats().Methods["/t.S/M"].Handled[codes.OK]; got != 2 {
 			t.Errorf("%d RPCs are counted", got)
 		}
 		if err := s.RemoveService("t.S"); err != nil {

@@ -393,8 +393,8 @@ func serveScript(t *testing.T, how, script []byte) {
 
 // counted is how many requests a server has counted.
 func counted(stats Stats) (n uint64) {
-	for _, byCode := range stats.Handled {
-		for _, count := range byCode {
+	for _, method := range stats.Methods {
+		for _, count := range method.Handled {
 			n += count
 		}
 	}

@@ -320,8 +320,8 @@ func TestInterceptor_SetMethodCounts(t *testing.T) {
 					}
 					synctest.Wait()
 					stats := s.Stats()
-					if stats.Handled["/t.S/M"][tt.code] != 1 || len(stats.Handled) != 1 || len(stats.Rejected) != 0 {
-						t.Errorf("handled %v, rejected %v", stats.Handled, stats.Rejected)
+					if stats.Methods["/t.S/M"].Handled[tt.code] != 1 || len(stats.Methods) != 1 || len(stats.Rejected) != 0 {
+						t.Errorf("handled %v, rejected %v", stats.Methods, stats.Rejected)
 					}
 				})
 			}
@@ -400,11 +400,12 @@ func TestServer_Stats(t *testing.T) {
 			stats.ReceivedBytes == 0 || stats.SentBytes == 0 {
 			t.Errorf("%+v", stats)
 		}
-		want := map[string]map[codes.Code]uint64{
-			"/t.S/ok": {codes.OK: 2}, "/t.S/fails": {codes.Aborted: 1}, "/t.S/odd": {codes.Unknown: 1},
-			"other": {codes.OK: 2}, "/t.S/blocks": {codes.Canceled: 1},
+		want := map[string]MethodStats{
+			"/t.S/ok": {map[codes.Code]uint64{codes.OK: 2}}, "/t.S/fails": {map[codes.Code]uint64{codes.Aborted: 1}},
+			"/t.S/odd": {map[codes.Code]uint64{codes.Unknown: 1}}, "/t.S/blocks": {map[codes.Code]uint64{codes.Canceled: 1}},
+			OtherMethods: {map[codes.Code]uint64{codes.OK: 2}},
 		}
-		if got := stats.Handled; fmt.Sprint(got) != fmt.Sprint(want) {
+		if got := stats.Methods; fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("handled %v, want %v", got, want)
 		}
 		if got := stats.Rejected; got[codes.Unimplemented] != 1 || len(got) != 1 {

@@ -158,8 +158,8 @@ func (l *life) check() {
 		l.account.Sub(budget.Requests, 256<<10)
 	}
 	handled := uint64(0)
-	for _, byCode := range l.s.Stats().Handled {
-		for _, n := range byCode {
+	for _, method := range l.s.Stats().Methods {
+		for _, n := range method.Handled {
 			handled += n
 		}
 	}

@@ -602,8 +602,8 @@ func TestObserver_CountsAsStats(t *testing.T) {
 			byCode[event.Code]++
 		}
 		counts := s.Stats().Rejected
-		for _, handled := range s.Stats().Handled {
-			for code, n := range handled {
+		for _, method := range s.Stats().Methods {
+			for code, n := range method.Handled {
 				counts[code] += n
 			}
 		}

@@ -137,7 +137,7 @@ func TestServer_CountsServiceThatComesBack(t *testing.T) {
 		for i := range 3 {
 			client.call("/t.S/M", "x").result().want(codes.OK, "", "x")
 			synctest.Wait()
-			if n := s.Stats().Handled["/t.S/M"][codes.OK]; n != uint64(i+1) {
+			if n := s.Stats().Methods["/t.S/M"].Handled[codes.OK]; n != uint64(i+1) {
 				t.Errorf("%d RPCs are counted, want %d", n, i+1)
 			}
 			check(t, s.RemoveService("t.S"))

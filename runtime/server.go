@@ -70,7 +70,7 @@ func (s *Server) share() {
 	s.observers = o.Observers
 	s.closing = s.life.closing
 	s.watchStalls = s.lookForStalls
-	s.other = s.handled.of(otherMethods)
+	s.other = s.handled.of(OtherMethods)
 	s.workers = work.NewPool(s.panicked)
 	if o.Workers > 0 {
 		s.bound = work.NewBound(s.workers, o.Workers)
@@ -203,7 +203,7 @@ func (s *Server) Serve(ctx context.Context) error {
 // Stats returns the server's numbers. It may be called while the server serves; the numbers are then those of moments
 // close together.
 func (s *Server) Stats() Stats {
-	stats := Stats{Handled: s.handled.read()}
+	stats := Stats{Methods: s.handled.read()}
 	s.shared.addTo(&stats)
 	s.clients.addTo(&stats)
 	return stats

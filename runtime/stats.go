@@ -16,10 +16,10 @@ type Stats struct {
 	// Queued is the number of RPCs that wait for a worker, or for room to begin in their connection's account.
 	Queued int
 
-	// Handled counts the RPCs that have ended, by full path of their method and by code. Those for which a generic
-	// handler supplied the method handler count under the path "other", whatever their path: what clients choose is not
-	// to occupy memory.
-	Handled map[string]map[codes.Code]uint64
+	// Methods has the numbers of methods by their full path. RPCs for which a generic handler supplied the method handler count
+	// under OtherMethods, whatever their path: what clients choose is not to occupy memory. A method of which no RPC has ended
+	// is not there.
+	Methods map[string]MethodStats
 
 	// Rejected counts the requests that did not become an RPC with a handler, by code: UNIMPLEMENTED for methods that
 	// are not known, RESOURCE_EXHAUSTED for those beyond a limit, INTERNAL for malformed ones, UNKNOWN for those that are
@@ -38,8 +38,14 @@ type Stats struct {
 	ReceivedBytes, SentBytes uint64
 }
 
-// otherMethods is the path under which the methods of generic handlers are counted.
-const otherMethods = "other"
+// MethodStats are the numbers of a method.
+type MethodStats struct {
+	// Handled counts the RPCs that have ended, by code.
+	Handled map[codes.Code]uint64
+}
+
+// OtherMethods is what stands for the path of methods of generic handlers in Stats.Methods.
+const OtherMethods = "other"
 
 // handled counts the RPCs that have ended by path of their method. It remembers a method whose service is removed.
 type handled struct {
@@ -63,13 +69,13 @@ func (h *handled) of(path string) *counters {
 }
 
 // read returns what has been counted.
-func (h *handled) read() map[string]map[codes.Code]uint64 {
+func (h *handled) read() map[string]MethodStats {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	all := make(map[string]map[codes.Code]uint64)
+	all := make(map[string]MethodStats)
 	for path, counted := range h.byPath {
 		if byCode := counted.read(); len(byCode) > 0 {
-			all[path] = byCode
+			all[path] = MethodStats{Handled: byCode}
 		}
 	}
 	return all

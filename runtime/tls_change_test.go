@@ -19,7 +19,7 @@ func TestTLS_UnknownIssuer(t *testing.T) {
 		config := &tls.Config{NextProtos: []string{"h2"}, RootCAs: pool, ServerName: "test"}
 		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &unknown, nil }
 		newTestClient(t, tls.Client(s.listener.dial(), config)).waitEnd()
-		if handled := s.Stats().Handled["/t.S/M"]; len(handled) != 0 {
+		if handled := s.Stats().Methods["/t.S/M"].Handled; len(handled) != 0 {
 			t.Errorf("handled %v", handled)
 		}
 		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &certificate, nil }

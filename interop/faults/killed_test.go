@@ -129,9 +129,9 @@ func TestKilledClients(t *testing.T) {
 		return now.Stats.Active == 0 && now.Stats.Connections == 0 && now.Descriptors <= before.Descriptors+2 &&
 			now.Goroutines <= before.Goroutines+2
 	})
-	handled := load.State(t, server).Stats.Handled
+	handled := load.State(t, server).Stats.Methods
 	for path, n := range open {
-		if got := handled[path][codes.Canceled]; got < n {
+		if got := handled[path].Handled[codes.Canceled]; got < n {
 			t.Errorf("%s: %d RPCs were cancelled, want %d: %v", path, got, n, handled[path])
 		}
 	}

@@ -81,7 +81,7 @@ func TestMillionRPCs_OnOneConnection(t *testing.T) {
 			"-H", "content-type: application/grpc", "-d", body, "http://"+server.Address+"/load.Load/Echo").CombinedOutput()
 		output <- string(all)
 	}()
-	answered := func() uint64 { return load.State(t, server).Stats.Handled["/load.Load/Echo"][0] }
+	answered := func() uint64 { return load.State(t, server).Stats.Methods["/load.Load/Echo"].Handled[0] }
 	load.Eventually(t, "the first hundred thousand RPCs are answered", func() bool { return answered() >= early })
 	before := load.State(t, server)
 	const succeeded = "1000000 total, 1000000 started, 1000000 done, 1000000 succeeded, 0 failed"
@@ -90,7 +90,7 @@ func TestMillionRPCs_OnOneConnection(t *testing.T) {
 	}
 	after := load.State(t, server)
 	t.Logf("1,000,000 RPCs; heap %d KiB after %d, %d KiB at the end; processor time %v", before.Heap>>10,
-		before.Stats.Handled["/load.Load/Echo"][0], after.Heap>>10, after.CPU)
+		before.Stats.Methods["/load.Load/Echo"].Handled[0], after.Heap>>10, after.CPU)
 	if after.Heap > before.Heap+4<<20 {
 		t.Errorf("the heap has grown from %d to %d octets", before.Heap, after.Heap)
 	}
@@ -141,7 +141,7 @@ func TestManyRPCsInFlight(t *testing.T) {
 		t.Errorf("%d RPCs failed, one with %v", len(failures)+1, err)
 		break
 	}
-	if after := load.State(t, server); after.Stats.Active != 0 || after.Stats.Handled["/load.Load/Park"][0] != total {
+	if after := load.State(t, server); after.Stats.Active != 0 || after.Stats.Methods["/load.Load/Park"].Handled[0] != total {
 		t.Errorf("after %d RPCs: %+v", total, after.Stats)
 	}
 	for _, channel := range channels {

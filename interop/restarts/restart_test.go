@@ -36,8 +36,8 @@ func start(t *testing.T, program string, arguments ...string) *peer.Process {
 func wantServing(t *testing.T, server *peer.Process) {
 	t.Helper()
 	load.Eventually(t, "the new server serves", func() bool {
-		for _, byCode := range load.State(t, server).Stats.Handled {
-			if byCode[0] > 0 {
+		for _, method := range load.State(t, server).Stats.Methods {
+			if method.Handled[0] > 0 {
 				return true
 			}
 		}

@@ -14,8 +14,8 @@ import (
 
 // total is how many requests the server has counted.
 func total(stats runtime.Stats) (n uint64) {
-	for _, byCode := range stats.Handled {
-		n += sum(byCode)
+	for _, method := range stats.Methods {
+		n += sum(method.Handled)
 	}
 	return n + sum(stats.Rejected)
 }
@@ -83,7 +83,7 @@ func (s *soaking) compareCodes(stats runtime.Stats) (wrong []string) {
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(table, "\n%d calls\tcode\tclients\tserver\n", s.sent.sent)
 	for _, path := range slices.Sorted(maps.Keys(s.sent.byCode)) {
-		ours, theirs := s.sent.byCode[path], stats.Handled[path]
+		ours, theirs := s.sent.byCode[path], stats.Methods[path].Handled
 		if theirs == nil {
 			theirs = stats.Rejected // of the one method that is not known
 		}
@@ -99,7 +99,7 @@ func (s *soaking) compareCodes(stats runtime.Stats) (wrong []string) {
 	table.Flush()
 	slow := "/soak.Soak/Slow"
 	fmt.Printf("\nsent %d = answered %d; the server counted %d, and did not see %d disturbed ones\n\n", s.sent.sent, answered(s.sent), total(stats),
-		sum(s.sent.byCode[slow])-sum(stats.Handled[slow]))
+		sum(s.sent.byCode[slow])-sum(stats.Methods[slow].Handled))
 	return wrong
 }
 
