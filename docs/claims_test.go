@@ -181,7 +181,7 @@ func TestNames(t *testing.T) {
 					t.Errorf("%s: there is no %s.%s", document, name[1], name[2])
 				}
 			}
-			for _, name := range regexp.MustCompile(`\b(?:Options|Connections|ConnectionOptions|Floods)\.([A-Z]\w*)`).FindAllStringSubmatch(code, -1) {
+			for _, name := range regexp.MustCompile(`\b(?:ServerOptions|Connections|ConnectionOptions|Floods)\.([A-Z]\w*)`).FindAllStringSubmatch(code, -1) {
 				found++
 				if !exported["runtime"][name[1]] {
 					t.Errorf("%s: there is no option %s", document, name[0])
@@ -355,7 +355,7 @@ func TestGeneratedNames(t *testing.T) {
 	}
 }
 
-// TestDefaults compares the defaults in the tables of documents with the comments of runtime.Options, and
+// TestDefaults compares the defaults in the tables of documents with the comments of runtime.ServerOptions, and
 // both with the code.
 func TestDefaults(t *testing.T) {
 	options := read(t, "runtime/options.go")
@@ -383,7 +383,7 @@ func TestDefaults(t *testing.T) {
 			t.Errorf("the default of %s is not %s", tt.option, tt.code)
 		}
 		for document := range strings.FieldsSeq(tt.documents) {
-			if !regexp.MustCompile("(?m)^\\|.*`(?:Options\\.)?" + tt.option + "`.*\\| [^|]*" + tt.value).MatchString(read(t, document)) {
+			if !regexp.MustCompile("(?m)^\\|.*`(?:ServerOptions\\.)?" + tt.option + "`.*\\| [^|]*" + tt.value).MatchString(read(t, document)) {
 				t.Errorf("%s does not say that the default of %s is %s", document, tt.option, tt.value)
 			}
 		}

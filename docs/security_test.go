@@ -25,7 +25,7 @@ func TestSecurity_NamesTestsThatExist(t *testing.T) {
 		}
 	}
 	source := sources(t, "runtime", "options.go")
-	options := regexp.MustCompile("`Options\\.(?:Connections\\.)?(\\w+)`").FindAllStringSubmatch(string(text), -1)
+	options := regexp.MustCompile("`ServerOptions\\.(?:Connections\\.)?(\\w+)`").FindAllStringSubmatch(string(text), -1)
 	if len(options) < 10 {
 		t.Errorf("only %d options are named", len(options))
 	}

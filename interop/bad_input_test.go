@@ -36,7 +36,7 @@ func wantError(t *testing.T, err error, names ...string) {
 
 func TestServer_ReturnsError_ThatNamesTheMistake(t *testing.T) {
 	unimplemented := helloworld.UnimplementedGreeterServicer{}
-	server := runtime.NewServer(runtime.Options{})
+	server := runtime.NewServer(runtime.ServerOptions{})
 	wantError(t, helloworld.AddGreeterToServer(nil, server), "helloworld.Greeter", "nil")
 	if err := helloworld.AddGreeterToServer(unimplemented, server); err != nil {
 		t.Fatal(err)
@@ -62,7 +62,7 @@ func TestServer_ReturnsError_ThatNamesTheMistake(t *testing.T) {
 func TestServer_ReturnsError_ForAddressItCannotBind(t *testing.T) {
 	taken := startServer(t, "greeter_server").address
 	for _, address := range []string{taken, "127.0.0.1:99999", "127.0.0.1", "no.such.host.invalid:0"} {
-		server := runtime.NewServer(runtime.Options{})
+		server := runtime.NewServer(runtime.ServerOptions{})
 		_, err := server.AddInsecurePort(address)
 		wantError(t, err, address)
 	}

@@ -19,7 +19,7 @@ func TestCompression_GoesBothWays(t *testing.T) {
 		for _, method := range []string{"Gzip", "GzipStream"} {
 			t.Run(method, func(t *testing.T) {
 				var wire wireSizes
-				channel := tr.dial(t, serveFacts(t, tr, newFacts(), runtime.Options{}), grpc.WithStatsHandler(&wire))
+				channel := tr.dial(t, serveFacts(t, tr, newFacts(), runtime.ServerOptions{}), grpc.WithStatsHandler(&wire))
 				have, err := call[request, reply](t.Context(), channel, factsPath(method), requests(compressible), grpc.UseCompressor(gzip.Name))
 				if err != nil {
 					t.Fatal(err)
@@ -38,7 +38,7 @@ func TestCompression_GoesBothWays(t *testing.T) {
 
 // A peer that does not say that it accepts gzip gets none.
 func TestCompression_IsIdentity_ForPeerThatDoesNotAcceptGzip(t *testing.T) {
-	peer := dialFrames(t, serveFacts(t, transport{}, newFacts(), runtime.Options{}))
+	peer := dialFrames(t, serveFacts(t, transport{}, newFacts(), runtime.ServerOptions{}))
 	response := peer.call(factsPath("Gzip"), requestBody(strings.Repeat("x", 1000)))
 	if encoding := response.header("grpc-encoding"); encoding != "" && encoding != "identity" {
 		t.Errorf("grpc-encoding is %q", encoding)

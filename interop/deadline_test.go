@@ -17,7 +17,7 @@ func timeout(value string) hpack.HeaderField {
 // The client of these tests has no clock: what ends the RPC is the server.
 func TestDeadline_IsEnforcedByServer(t *testing.T) {
 	f := newFacts()
-	peer := dialFrames(t, serveFacts(t, transport{}, f, runtime.Options{}))
+	peer := dialFrames(t, serveFacts(t, transport{}, f, runtime.ServerOptions{}))
 	t.Run("handler waits for its ctx", func(t *testing.T) {
 		peer.call(factsPath("Wait"), requestBody("?"), timeout("50m")).wantStatus(t, "4", "Deadline Exceeded")
 		if err := <-f.waitEnds; !errors.Is(err, context.DeadlineExceeded) {
@@ -43,7 +43,7 @@ func TestDeadline_IsEnforcedByServer(t *testing.T) {
 
 func TestCancellation_ReachesHandler_OnRSTStream(t *testing.T) {
 	f := newFacts()
-	peer := dialFrames(t, serveFacts(t, transport{}, f, runtime.Options{}))
+	peer := dialFrames(t, serveFacts(t, transport{}, f, runtime.ServerOptions{}))
 	stream := peer.start(factsPath("Wait"), requestBody("?"))
 	<-f.began
 	peer.check(peer.framer.WriteRSTStream(stream, 0x8)) // CANCEL

@@ -19,14 +19,14 @@ import (
 )
 
 // quiet is for servers whose handlers panic on purpose.
-var quiet = runtime.Options{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
+var quiet = runtime.ServerOptions{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
 
 func TestMetadata_GoesBothWays(t *testing.T) {
 	sent := metadata.Pairs(
 		"initial-text", "one", "initial-text", "two, and three", "initial-raw-bin", "\x00\xff\x80,", "initial-empty", "",
 		"trailing-text", "end", "trailing-raw-bin", "\x01", "trailing-raw-bin", "\x02\x03", "trailing-empty-bin", "")
 	overTransports(t, func(t *testing.T, tr transport) {
-		channel := tr.dial(t, serveFacts(t, tr, newFacts(), runtime.Options{}))
+		channel := tr.dial(t, serveFacts(t, tr, newFacts(), runtime.ServerOptions{}))
 		for _, method := range []string{"Metadata", "MetadataStream"} {
 			t.Run(method, func(t *testing.T) {
 				var initial, trailing metadata.MD
@@ -81,7 +81,7 @@ func wantInvocationKeys(t *testing.T, keys string) {
 }
 
 func TestMetadata_IsRefused_TheSecondTime(t *testing.T) {
-	channel := transport{}.dial(t, serveFacts(t, transport{}, newFacts(), runtime.Options{}))
+	channel := transport{}.dial(t, serveFacts(t, transport{}, newFacts(), runtime.ServerOptions{}))
 	var initial metadata.MD
 	answer, err := greet(t.Context(), channel, factsPath("Twice"), "?", grpc.Header(&initial))
 	if err != nil {
@@ -129,7 +129,7 @@ func TestStatus_ReachesGRPCGo(t *testing.T) {
 
 func TestStatus_BringsDetailsAndTrailingMetadata(t *testing.T) {
 	overTransports(t, func(t *testing.T, tr transport) {
-		channel := tr.dial(t, serveFacts(t, tr, newFacts(), runtime.Options{}))
+		channel := tr.dial(t, serveFacts(t, tr, newFacts(), runtime.ServerOptions{}))
 		for method, messages := range map[string][]*reply{"Details": nil, "DetailsStream": replies("before")} {
 			t.Run(method, func(t *testing.T) {
 				var trailing metadata.MD
@@ -155,7 +155,7 @@ func TestStatus_BringsDetailsAndTrailingMetadata(t *testing.T) {
 func TestCancellation_ReachesHandler(t *testing.T) {
 	overTransports(t, func(t *testing.T, tr transport) {
 		f := newFacts()
-		channel := tr.dial(t, serveFacts(t, tr, f, runtime.Options{}))
+		channel := tr.dial(t, serveFacts(t, tr, f, runtime.ServerOptions{}))
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		ended := make(chan error, 1)
@@ -175,7 +175,7 @@ func TestCancellation_ReachesHandler(t *testing.T) {
 // A client that goes away without a word is a cancellation too.
 func TestCancellation_ReachesHandler_WhenChannelCloses(t *testing.T) {
 	f := newFacts()
-	channel := transport{}.dial(t, serveFacts(t, transport{}, f, runtime.Options{}))
+	channel := transport{}.dial(t, serveFacts(t, transport{}, f, runtime.ServerOptions{}))
 	ended := make(chan error, 1)
 	go func() {
 		_, err := greet(t.Context(), channel, factsPath("Wait"), "?")
@@ -191,7 +191,7 @@ func TestCancellation_ReachesHandler_WhenChannelCloses(t *testing.T) {
 
 func TestStop_EndsRPCs_WithUnavailable(t *testing.T) {
 	f := newFacts()
-	server := runtime.NewServer(runtime.Options{})
+	server := runtime.NewServer(runtime.ServerOptions{})
 	if err := server.AddService(f.service()); err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +210,7 @@ func TestStop_EndsRPCs_WithUnavailable(t *testing.T) {
 }
 
 func TestEarlyReturn_DoesNotWaitForFurtherRequests(t *testing.T) {
-	channel := transport{}.dial(t, serveFacts(t, transport{}, newFacts(), runtime.Options{}))
+	channel := transport{}.dial(t, serveFacts(t, transport{}, newFacts(), runtime.ServerOptions{}))
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	stream, err := open[request, reply](ctx, channel, factsPath("EarlyReturn"))

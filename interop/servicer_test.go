@@ -189,7 +189,7 @@ func (f *facts) earlyReturn(_ context.Context, requests incoming) (*reply, error
 
 // serveFacts serves from this process and returns the address. When the test ends, the server stops and must have left
 // no goroutine.
-func serveFacts(t *testing.T, tr transport, f *facts, options runtime.Options) string {
+func serveFacts(t *testing.T, tr transport, f *facts, options runtime.ServerOptions) string {
 	t.Helper()
 	server := runtime.NewServer(options)
 	if err := server.AddService(f.service()); err != nil {

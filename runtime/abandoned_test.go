@@ -16,10 +16,10 @@ func TestServer_BoundsAbandonedHandlers(t *testing.T) {
 	const streams = 3
 	for _, m := range []struct {
 		name    string
-		options Options
+		options ServerOptions
 	}{
-		{"Unbounded", Options{MaxConcurrentStreams: streams}},
-		{"BoundedWorkers", Options{MaxConcurrentStreams: streams, Workers: 2 * streams}},
+		{"Unbounded", ServerOptions{MaxConcurrentStreams: streams}},
+		{"BoundedWorkers", ServerOptions{MaxConcurrentStreams: streams, Workers: 2 * streams}},
 	} {
 		runInBubble(t, m.name, func(t *testing.T) {
 			goOn := make(chan struct{})

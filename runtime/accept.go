@@ -161,7 +161,7 @@ func (s *Server) connect(p *ports.Port, a *arrival, asked shutdown) *connection 
 // What observers are told; the log has more.
 var (
 	errHandshakeBroken = errors.New("gogreeter: the handshake has panicked")
-	errNoContext       = errors.New("gogreeter: Options.ConnContext has panicked, or returned nil")
+	errNoContext       = errors.New("gogreeter: ServerOptions.ConnContext has panicked, or returned nil")
 )
 
 // callConnContext asks for the values of a connection's RPCs. It reports false if there are none, by a mistake of the
@@ -170,7 +170,7 @@ func (s *Server) callConnContext(c *connection) (ok bool) {
 	return safely(func() {
 		c.values = context.WithoutCancel(s.options.ConnContext(context.Background(), ports.Uncontained(c.nc)))
 	}, func(reason any) {
-		s.logger.Error("Exception in Options.ConnContext", "peer", logtext.Address(c.remoteAddr()),
+		s.logger.Error("Exception in ServerOptions.ConnContext", "peer", logtext.Address(c.remoteAddr()),
 			"panic", logtext.Cut(panicText(reason)), "stack", string(debug.Stack()))
 	})
 }

@@ -47,7 +47,7 @@ func TestAccount_EncodingFails(t *testing.T) {
 	for method := range methods {
 		for _, how := range []string{"Panic", "Goexit"} {
 			runInBubble(t, method+"/"+how, func(t *testing.T) {
-				s := newTestServer(t, Options{Interceptors: []Interceptor{func(ctx context.Context, call *Call, next Next) error {
+				s := newTestServer(t, ServerOptions{Interceptors: []ServerInterceptor{func(ctx context.Context, call *ServerCall, next ServerNext) error {
 					if err := next(ctx, call); err != nil || method != "Good" {
 						return err
 					}
@@ -73,7 +73,7 @@ func TestAccount_EncodingFails(t *testing.T) {
 func TestAccount_WindowBehindRequests(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		const response, large = 1_300_000, 3_000_000
-		s := newTestServer(t, Options{MaxConnectionBytes: 4 << 20}, handlers{
+		s := newTestServer(t, ServerOptions{MaxConnectionBytes: 4 << 20}, handlers{
 			"Answer": UnaryUnary(func(context.Context, *raw) (*raw, error) { return &raw{Data: make([]byte, response)}, nil }),
 			"Take":   UnaryUnary(func(context.Context, *raw) (*raw, error) { return rawOf(""), nil }),
 		})
@@ -130,7 +130,7 @@ func TestAccount_WindowBehindRequests(t *testing.T) {
 // wait for window: other large requests do not wait for what nobody will take.
 func TestAccount_EndedRPCReservesNothing(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{MaxConnectionBytes: 4 << 20}, handlers{
+		s := newTestServer(t, ServerOptions{MaxConnectionBytes: 4 << 20}, handlers{
 			"Returns": StreamUnary(func(context.Context, RequestIterator[raw]) (*raw, error) {
 				time.Sleep(time.Second)
 				return rawOf(string(make([]byte, 5000))), nil
@@ -165,7 +165,7 @@ func TestAccount_EndedRPCReservesNothing(t *testing.T) {
 // nothing is reserved for either when the RPC is over.
 func TestAccount_SecondRequestOfAUnaryRPC(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{MaxConnectionBytes: 1 << 20}, handlers{"M": echo(), "Take": UnaryUnary(
+		s := newTestServer(t, ServerOptions{MaxConnectionBytes: 1 << 20}, handlers{"M": echo(), "Take": UnaryUnary(
 			func(context.Context, *raw) (*raw, error) { return rawOf(""), nil })})
 		client := s.dial()
 		message := lpm(0, string(make([]byte, 300_000)))
@@ -189,7 +189,7 @@ func TestAccount_SecondRequestOfAUnaryRPC(t *testing.T) {
 func TestAccount_UrgentAgainAndAgain(t *testing.T) {
 	for _, size := range []int{65_532, 65_536, 70_000} {
 		runInBubble(t, fmt.Sprint(size), func(t *testing.T) {
-			s := newTestServer(t, Options{MaxConnectionBytes: 1 << 20, Workers: 2}, handlers{
+			s := newTestServer(t, ServerOptions{MaxConnectionBytes: 1 << 20, Workers: 2}, handlers{
 				"Stream": StreamUnary(func(_ context.Context, requests RequestIterator[raw]) (*raw, error) {
 					return countRequests(requests)
 				}),
@@ -217,7 +217,7 @@ func TestAccount_UrgentAgainAndAgain(t *testing.T) {
 // requests are taken, slowly, does not.
 func TestAccount_ServerIsFilledLater(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{MaxServerBytes: 4 << 20, MaxConnectionBytes: 4 << 20, Workers: 100}, handlers{
+		s := newTestServer(t, ServerOptions{MaxServerBytes: 4 << 20, MaxConnectionBytes: 4 << 20, Workers: 100}, handlers{
 			"Slow": StreamUnary(func(_ context.Context, requests RequestIterator[raw]) (*raw, error) {
 				for _, err := range requests.All() {
 					if err != nil {

@@ -29,14 +29,14 @@ func gated(proceed <-chan struct{}) *MethodHandler {
 func TestAccount_FullBehindInflation(t *testing.T) {
 	for _, row := range []struct {
 		name     string
-		options  Options
+		options  ServerOptions
 		executor Executor
 		waits    bool
 	}{
-		{"AnyNumberOfWorkers", Options{}, nil, true},
-		{"InlineBehindInterceptors", passing(Options{}), Inline, true},
-		{"OneWorker", Options{Workers: 1}, nil, false},
-		{"Inline", Options{}, Inline, false},
+		{"AnyNumberOfWorkers", ServerOptions{}, nil, true},
+		{"InlineBehindInterceptors", passing(ServerOptions{}), Inline, true},
+		{"OneWorker", ServerOptions{Workers: 1}, nil, false},
+		{"Inline", ServerOptions{}, Inline, false},
 	} {
 		runInBubble(t, row.name, func(t *testing.T) {
 			withPlaces(t, 1)
@@ -87,11 +87,11 @@ func TestAccount_FullBehindInflation(t *testing.T) {
 func TestAccount_FullForLong(t *testing.T) {
 	for _, row := range []struct {
 		name    string
-		options Options
+		options ServerOptions
 		other   bool // the response that waits is another connection's
 	}{
-		{"ItsOwnConnection", Options{MaxConnectionBytes: heldBackLimit}, false},
-		{"AnotherConnection", Options{MaxServerBytes: heldBackLimit}, true},
+		{"ItsOwnConnection", ServerOptions{MaxConnectionBytes: heldBackLimit}, false},
+		{"AnotherConnection", ServerOptions{MaxServerBytes: heldBackLimit}, true},
 	} {
 		runInBubble(t, row.name, func(t *testing.T) {
 			first, second := make(chan struct{}), make(chan struct{})

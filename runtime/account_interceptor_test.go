@@ -18,7 +18,7 @@ func TestAccount_WaitsWithoutPlace(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		const size = 200 << 10
 		full, release := make(chan struct{}), make(chan struct{})
-		options := passing(Options{Workers: 1, MaxConnectionBytes: 1 << 20, Connections: ConnectionOptions{MinPingInterval: -1}})
+		options := passing(ServerOptions{Workers: 1, MaxConnectionBytes: 1 << 20, Connections: ConnectionOptions{MinPingInterval: -1}})
 		s := newTestServer(t, options, handlers{
 			"Unbounded": answering(&raw{Data: make([]byte, size)}).WithExecutor(Unbounded),
 			"Bounded": UnaryUnary(func(context.Context, *raw) (*raw, error) {
@@ -74,7 +74,7 @@ func TestAccount_WaitsWithoutPlace(t *testing.T) {
 // detector looks at it.
 func TestAccount_SenderOutlivesHandler(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, passing(Options{}), handlers{
+		s := newTestServer(t, passing(ServerOptions{}), handlers{
 			"M": UnaryStream(func(_ context.Context, _ *raw, responses ResponseStream[raw]) error {
 				go responses.Send(&raw{Data: make([]byte, 100_000)})
 				time.Sleep(time.Second)
@@ -92,7 +92,7 @@ func TestAccount_SenderOutlivesHandler(t *testing.T) {
 // TestAccount_TakenRequest has handlers take the only request of an RPC, and go on. With interceptors, the request is queued
 // before. What was held for it is given back as the handler takes it, in either case: others may need the room.
 func TestAccount_TakenRequest(t *testing.T) {
-	for name, options := range map[string]Options{"Plain": {}, "Intercepted": passing(Options{})} {
+	for name, options := range map[string]ServerOptions{"Plain": {}, "Intercepted": passing(ServerOptions{})} {
 		runInBubble(t, name, func(t *testing.T) {
 			release := make(chan struct{})
 			s := newTestServer(t, options, handlers{"M": UnaryUnary(func(context.Context, *raw) (*raw, error) {

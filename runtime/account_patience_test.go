@@ -17,7 +17,7 @@ import (
 // their responses little by little. Every RPC ends well in the end: neither side of the account waits for the other for ever.
 func TestAccount_PatientClients(t *testing.T) {
 	for _, seed := range []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 18, 21, 23, 27, 31, 77, 79, 117, 205, 245} { // that have hung
-		options := Options{Connections: ConnectionOptions{MinPingInterval: -1}}
+		options := ServerOptions{Connections: ConnectionOptions{MinPingInterval: -1}}
 		if seed%8 < 4 {
 			options.MaxConnectionBytes = 1 << 19
 		} else {

@@ -44,7 +44,7 @@ func TestAccount_HandlersEndEarly(t *testing.T) {
 		for _, first := range []int{0, 1, 70_000} { // octets of the large request that have come when the handler ends
 			runInBubble(t, fmt.Sprint(name, first), func(t *testing.T) {
 				ended := make(chan struct{})
-				s := newTestServer(t, Options{}, handlers{
+				s := newTestServer(t, ServerOptions{}, handlers{
 					"Ends": StreamUnary(func(ctx context.Context, requests RequestIterator[raw]) (*raw, error) {
 						if _, err := requests.Next(); err != nil {
 							return nil, err
@@ -83,7 +83,7 @@ func TestAccount_HandlersEndEarly(t *testing.T) {
 func TestAccount_ResponseWaits(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		large := lpm(0, string(make([]byte, 4<<20)))
-		s := newTestServer(t, Options{}, handlers{
+		s := newTestServer(t, ServerOptions{}, handlers{
 			"Early": StreamUnary(func(_ context.Context, requests RequestIterator[raw]) (*raw, error) {
 				_, err := requests.Next()
 				return rawOf("early"), err
@@ -126,33 +126,33 @@ func TestAccount_ResponsesWait(t *testing.T) {
 	text := strings.Repeat("all work and no play ", 50_000) // 1 MB, and a few KB compressed
 	tests := []struct {
 		name    string
-		options Options
+		options ServerOptions
 		calls   int
 		handler *MethodHandler
 	}{
-		{"Unary", Options{}, 100, UnaryUnary(func(context.Context, *raw) (*raw, error) { return rawOf(text), nil })},
-		{"UnaryCompressed", Options{Compression: Gzip}, 100, UnaryUnary(func(context.Context, *raw) (*raw, error) { return rawOf(text), nil })},
-		{"Stream", Options{}, 100, UnaryStream(func(_ context.Context, _ *raw, responses ResponseStream[raw]) error {
+		{"Unary", ServerOptions{}, 100, UnaryUnary(func(context.Context, *raw) (*raw, error) { return rawOf(text), nil })},
+		{"UnaryCompressed", ServerOptions{Compression: Gzip}, 100, UnaryUnary(func(context.Context, *raw) (*raw, error) { return rawOf(text), nil })},
+		{"Stream", ServerOptions{}, 100, UnaryStream(func(_ context.Context, _ *raw, responses ResponseStream[raw]) error {
 			for {
 				if err := responses.Send(rawOf(text)); err != nil {
 					return err
 				}
 			}
 		})},
-		{"StreamOfSmallOnes", Options{}, 500, UnaryStream(func(_ context.Context, _ *raw, responses ResponseStream[raw]) error {
+		{"StreamOfSmallOnes", ServerOptions{}, 500, UnaryStream(func(_ context.Context, _ *raw, responses ResponseStream[raw]) error {
 			for {
 				if err := responses.Send(rawOf("x")); err != nil {
 					return err
 				}
 			}
 		})},
-		{"ErrorText", Options{}, 200, UnaryStream(func(_ context.Context, _ *raw, responses ResponseStream[raw]) error {
+		{"ErrorText", ServerOptions{}, 200, UnaryStream(func(_ context.Context, _ *raw, responses ResponseStream[raw]) error {
 			if err := responses.Send(rawOf("x")); err != nil {
 				return err
 			}
 			return errors.New(text[:200_000])
 		})},
-		{"SmallUnary", Options{}, 900, UnaryUnary(func(context.Context, *raw) (*raw, error) { return rawOf("hello"), nil })},
+		{"SmallUnary", ServerOptions{}, 900, UnaryUnary(func(context.Context, *raw) (*raw, error) { return rawOf("hello"), nil })},
 	}
 	for _, tt := range tests {
 		runInBubble(t, tt.name, func(t *testing.T) {
@@ -213,7 +213,7 @@ func TestAccount_StreamsAreNotTaken(t *testing.T) {
 		{"Paused", 2, false},
 	} {
 		runInBubble(t, tt.name, func(t *testing.T) {
-			s := newTestServer(t, Options{MaxConnectionBytes: 4 << 20, Connections: ConnectionOptions{MinPingInterval: -1}}, handlers{"M": stream(500_000), "Echo": echo()})
+			s := newTestServer(t, ServerOptions{MaxConnectionBytes: 4 << 20, Connections: ConnectionOptions{MinPingInterval: -1}}, handlers{"M": stream(500_000), "Echo": echo()})
 			client := newTestClient(t, s.listener.dial(), http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
 			for range tt.calls {
 				client.call("/t.S/M", "")
@@ -241,7 +241,7 @@ func TestAccount_StreamsAreNotTaken(t *testing.T) {
 // windows: they take turns, and all are served.
 func TestAccount_ManyLargeRequests(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{MaxConnectionBytes: 8 << 20}, handlers{"M": UnaryUnary(func(_ context.Context, request *raw) (*raw, error) {
+		s := newTestServer(t, ServerOptions{MaxConnectionBytes: 8 << 20}, handlers{"M": UnaryUnary(func(_ context.Context, request *raw) (*raw, error) {
 			return rawOf(fmt.Sprint(len(request.Data))), nil
 		})})
 		client := s.dial()
@@ -267,7 +267,7 @@ func TestAccount_HandlersWaitForEachOther(t *testing.T) {
 	for _, second := range []string{"Unary", "Stream"} {
 		runInBubble(t, second, func(t *testing.T) {
 			free := make(chan struct{})
-			s := newTestServer(t, Options{MaxConnectionBytes: 2 << 20}, handlers{
+			s := newTestServer(t, ServerOptions{MaxConnectionBytes: 2 << 20}, handlers{
 				"Waits": StreamUnary(func(_ context.Context, requests RequestIterator[raw]) (*raw, error) {
 					<-free
 					return countRequests(requests)
@@ -300,7 +300,7 @@ func TestAccount_HeldRPCsShareWorkers(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		var mu sync.Mutex
 		served := map[string]int{}
-		s := newTestServer(t, Options{Workers: 1, MaxConnectionBytes: heldBackLimit, Connections: ConnectionOptions{MinPingInterval: -1}}, handlers{
+		s := newTestServer(t, ServerOptions{Workers: 1, MaxConnectionBytes: heldBackLimit, Connections: ConnectionOptions{MinPingInterval: -1}}, handlers{
 			"Large": UnaryUnary(func(context.Context, *raw) (*raw, error) { return &raw{Data: make([]byte, heldBackResponse)}, nil }),
 			"Small": UnaryUnary(func(ctx context.Context, _ *raw) (*raw, error) {
 				mu.Lock()
@@ -380,7 +380,7 @@ func TestAccount_HeldRPCsShareWorkers(t *testing.T) {
 // lost its connection.
 func TestAccount_Server(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{MaxServerBytes: 4 << 20}, handlers{
+		s := newTestServer(t, ServerOptions{MaxServerBytes: 4 << 20}, handlers{
 			"Large": UnaryUnary(func(context.Context, *raw) (*raw, error) { return &raw{Data: make([]byte, 900_000)}, nil }),
 			"Echo":  echo(),
 		})
@@ -410,7 +410,7 @@ func TestAccount_Server(t *testing.T) {
 // have done so for WriteTimeout; and as long as nobody waits, they may take their time.
 func TestAccount_StreamPinsNoWorker(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{Workers: 2, Connections: ConnectionOptions{MinPingInterval: -1}}, handlers{
+		s := newTestServer(t, ServerOptions{Workers: 2, Connections: ConnectionOptions{MinPingInterval: -1}}, handlers{
 			"Stream": UnaryStream(func(_ context.Context, _ *raw, responses ResponseStream[raw]) error {
 				for {
 					if err := responses.Send(&raw{Data: make([]byte, 100_000)}); err != nil {
@@ -474,7 +474,7 @@ func TestAccount_MetadataLimits(t *testing.T) {
 	for _, tt := range tests {
 		for _, c := range cardinalities {
 			runInBubble(t, tt.name+c.name, func(t *testing.T) {
-				s := newTestServer(t, Options{}, handlers{"M": handlerOf(c, func(call *testCall) error {
+				s := newTestServer(t, ServerOptions{}, handlers{"M": handlerOf(c, func(call *testCall) error {
 					if c.responseStreaming && tt.name != "InitialMetadata" {
 						check(t, call.send(rawOf("first")))
 					} else if !c.responseStreaming {
@@ -510,7 +510,7 @@ func TestQueue_KeepsOrder(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 7))
 			proceed := make(chan int)
 			var got []string
-			s := newTestServer(t, Options{}, handlers{"M": StreamUnary(func(_ context.Context, requests RequestIterator[raw]) (*raw, error) {
+			s := newTestServer(t, ServerOptions{}, handlers{"M": StreamUnary(func(_ context.Context, requests RequestIterator[raw]) (*raw, error) {
 				for n := range proceed {
 					for range n {
 						r, err := requests.Next()
@@ -601,7 +601,7 @@ func TestAccount_ManySlowHandlers(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		var sum atomic.Int64
 		free := make(chan struct{})
-		s := newTestServer(t, Options{MaxConnectionBytes: 4 << 20}, handlers{"M": StreamUnary(func(_ context.Context, requests RequestIterator[raw]) (*raw, error) {
+		s := newTestServer(t, ServerOptions{MaxConnectionBytes: 4 << 20}, handlers{"M": StreamUnary(func(_ context.Context, requests RequestIterator[raw]) (*raw, error) {
 			<-free
 			for r, err := range requests.All() {
 				if err != nil {
@@ -636,7 +636,7 @@ func TestAccount_ManySlowHandlers(t *testing.T) {
 // TestHandler_WithMaxReceiveMessageBytes bounds the requests of a method, as they come and after inflating.
 func TestHandler_WithMaxReceiveMessageBytes(t *testing.T) {
 	for _, c := range cardinalities {
-		for name, options := range map[string]Options{"Plain": {}, "Behind": passing(Options{})} {
+		for name, options := range map[string]ServerOptions{"Plain": {}, "Behind": passing(ServerOptions{})} {
 			runInBubble(t, c.name+name, func(t *testing.T) {
 				s := newTestServer(t, options, handlers{"M": handlerOf(c, func(call *testCall) error {
 					requests, err := call.drain()
@@ -682,7 +682,7 @@ func TestAccount_InitialMetadataWaits(t *testing.T) {
 		},
 	} {
 		runInBubble(t, name, func(t *testing.T) {
-			s := newTestServer(t, Options{MaxConnectionBytes: 4 << 20}, handlers{"M": UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
+			s := newTestServer(t, ServerOptions{MaxConnectionBytes: 4 << 20}, handlers{"M": UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
 				return request, handler(ctx)
 			})})
 			nc := s.listener.dial()

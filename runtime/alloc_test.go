@@ -109,7 +109,7 @@ func TestRPC_Allocations(t *testing.T) {
 		{"ObservedTwice", UnaryUnary(hello), []Observer{quiet{}, quiet{}}, 8},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := newTestServer(t, Options{Observers: tt.observers}, handlers{"M": tt.handler})
+			s := newTestServer(t, ServerOptions{Observers: tt.observers}, handlers{"M": tt.handler})
 			nc := &cannedConn{in: make(chan []byte), done: make(chan struct{}, 100), frame: make([]byte, 0, 9)}
 			s.listener.conns <- nc
 			defer close(nc.in)

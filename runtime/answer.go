@@ -97,9 +97,9 @@ func (r *rpc) answer(w *work.Worker) (encoded, error) {
 }
 
 // intercepted runs the interceptors, and returns what answer does.
-func (r *rpc) intercepted(w *work.Worker, chain Next) (encoded, error) {
+func (r *rpc) intercepted(w *work.Worker, chain ServerNext) (encoded, error) {
 	path := r.def.path
-	r.call = &Call{rpc: r, sent: path, path: path, method: r.method, missing: r.missing(), worker: w, logger: r.session.shared.logger}
+	r.call = &ServerCall{rpc: r, sent: path, path: path, method: r.method, missing: r.missing(), worker: w, logger: r.session.shared.logger}
 	return r.call.run(r, chain)
 }
 

@@ -39,7 +39,7 @@ func TestCall_ContentType(t *testing.T) {
 		{missing, false},
 	}
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{}, handlers{"M": echo()})
+		s := newTestServer(t, ServerOptions{}, handlers{"M": echo()})
 		c := s.dial()
 		for _, tt := range tests {
 			st := c.open("/t.S/M", "content-type", tt.contentType)
@@ -63,7 +63,7 @@ func TestCall_ContentType(t *testing.T) {
 // TestCall_HTTPMethod is about methods other than POST.
 func TestCall_HTTPMethod(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{}, handlers{"M": echo()})
+		s := newTestServer(t, ServerOptions{}, handlers{"M": echo()})
 		c := s.dial()
 		for _, method := range []string{"GET", "PUT", "post", "OPTIONS", "HEAD"} {
 			r := c.openFields(request("/t.S/M", ":method", method), true).result()
@@ -104,7 +104,7 @@ func TestCall_Definition(t *testing.T) {
 	}
 	for _, tt := range tests {
 		runInBubble(t, tt.name, func(t *testing.T) {
-			s := newTestServer(t, Options{}, handlers{"M": echo()})
+			s := newTestServer(t, ServerOptions{}, handlers{"M": echo()})
 			c := s.dial()
 			st := c.open("/t.S/M", tt.fields...)
 			st.send("x")
@@ -126,7 +126,7 @@ func TestCall_Definition(t *testing.T) {
 // TestCall_EarlyRefusal checks that what will not be served is answered before its end, and then declined.
 func TestCall_EarlyRefusal(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{}, handlers{"M": echo()})
+		s := newTestServer(t, ServerOptions{}, handlers{"M": echo()})
 		c := s.dial()
 		for _, st := range []*testStream{c.open("/t.S/Nope"), c.open("/t.S/M", "grpc-encoding", "snappy"), c.open("/t.S/M", "x-bin", "A")} {
 			r := st.result()
@@ -143,18 +143,18 @@ func TestCall_EarlyRefusal(t *testing.T) {
 	})
 }
 
-// TestCall_OversizeMetadata is about metadata beyond Options.MaxMetadataBytes.
+// TestCall_OversizeMetadata is about metadata beyond ServerOptions.MaxMetadataBytes.
 func TestCall_OversizeMetadata(t *testing.T) {
 	tests := []struct {
 		name    string
-		options Options
+		options ServerOptions
 		size    int
 		ok      bool
 	}{
-		{"Default", Options{}, 15 << 10, true},
-		{"OverDefault", Options{}, 17 << 10, false},
-		{"Set", Options{MaxMetadataBytes: 1 << 20}, 900 << 10, true},
-		{"OverSet", Options{MaxMetadataBytes: 1000}, 1000, false},
+		{"Default", ServerOptions{}, 15 << 10, true},
+		{"OverDefault", ServerOptions{}, 17 << 10, false},
+		{"Set", ServerOptions{MaxMetadataBytes: 1 << 20}, 900 << 10, true},
+		{"OverSet", ServerOptions{MaxMetadataBytes: 1000}, 1000, false},
 	}
 	for _, tt := range tests {
 		runInBubble(t, tt.name, func(t *testing.T) {
@@ -176,7 +176,7 @@ func TestCall_OversizeMetadata(t *testing.T) {
 // TestCall_Remembered checks that a field block that is remembered does not carry a deadline over.
 func TestCall_Remembered(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{}, handlers{"M": echo(), "Wait": blockUntilOver()})
+		s := newTestServer(t, ServerOptions{}, handlers{"M": echo(), "Wait": blockUntilOver()})
 		c := s.dial()
 		for range 5 {
 			before := time.Now()
@@ -206,9 +206,9 @@ func TestCall_HTTPRefusal(t *testing.T) {
 	} {
 		for _, intercepted := range []bool{false, true} {
 			runInBubble(t, fmt.Sprintf("%s/%s/%v", tt.status, tt.value, intercepted), func(t *testing.T) {
-				options := Options{}
+				options := ServerOptions{}
 				if intercepted {
-					options = intercept(func(context.Context, *Call, Next) error {
+					options = intercept(func(context.Context, *ServerCall, ServerNext) error {
 						t.Error("the interceptor was called")
 						return nil
 					})
@@ -241,7 +241,7 @@ func TestCall_HTTPRefusal(t *testing.T) {
 
 // TestCall_HTTPRefusalByNetHTTP has Go's own HTTP/2 client, with a body that stays open, read the answer.
 func TestCall_HTTPRefusalByNetHTTP(t *testing.T) {
-	s, nc := dialTCP(t, Options{}, handlers{"M": echo()})
+	s, nc := dialTCP(t, ServerOptions{}, handlers{"M": echo()})
 	transport := &http.Transport{
 		Protocols:   new(http.Protocols),
 		DialContext: func(context.Context, string, string) (net.Conn, error) { return nc, nil },

@@ -145,7 +145,7 @@ func (c *clients) advance(to shutdown) (arrivals []*arrival, connections []*conn
 }
 
 // addTo adds the numbers of the clients.
-func (c *clients) addTo(stats *Stats) {
+func (c *clients) addTo(stats *ServerStats) {
 	c.mu.Lock()
 	connections := slices.Collect(maps.Keys(c.connections)) // at one moment with the totals of the others
 	stats.Accepted += c.accepted

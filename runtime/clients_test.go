@@ -9,7 +9,7 @@ import (
 // TestClients takes the shutdown from each of its steps to each other, and has a client come then: all are asked for
 // everything once, whether they were there before or come later.
 func TestClients(t *testing.T) {
-	s := NewServer(Options{Logger: slog.New(slog.DiscardHandler)})
+	s := NewServer(ServerOptions{Logger: slog.New(slog.DiscardHandler)})
 	for from := range cutOff + 1 {
 		for to := range cutOff + 1 {
 			c := newClients()

@@ -57,7 +57,7 @@ func TestRPC_CodecFails(t *testing.T) {
 		for _, at := range []string{"Size", "Marshal", "Unmarshal"} {
 			for _, how := range []string{"Panic", "PanicNil", "Goexit"} {
 				runInBubble(t, method+"/"+at+how, func(t *testing.T) {
-					s := newTestServer(t, Options{}, methods)
+					s := newTestServer(t, ServerOptions{}, methods)
 					c := s.dial()
 					want, details, record := codes.Internal, "Failed to serialize response!", "Exception serializing message!"
 					switch {

@@ -91,7 +91,7 @@ func TestRPC_CodecLies(t *testing.T) {
 			"Stream": UnaryStream(func(_ context.Context, _ *raw, responses ResponseStream[liar]) error { return responses.Send(lie()) }),
 		} {
 			runInBubble(t, tt.name+"/"+method, func(t *testing.T) {
-				s := newTestServer(t, Options{}, handlers{"Lie": handler, "M": echo()})
+				s := newTestServer(t, ServerOptions{}, handlers{"Lie": handler, "M": echo()})
 				c := s.dial()
 				secret := strings.Repeat("secret", 100)
 				for range 5 {
@@ -203,7 +203,7 @@ func TestMessage_DepthBombs(t *testing.T) {
 		"Raw": {UnaryUnary(func(context.Context, *raw) (*raw, error) { return rawOf("served"), nil }), codes.OK, ""},
 	} {
 		runInBubble(t, name, func(t *testing.T) {
-			s := newTestServer(t, Options{}, handlers{"M": tt.handler, "Echo": echo()})
+			s := newTestServer(t, ServerOptions{}, handlers{"M": tt.handler, "Echo": echo()})
 			c := s.dial()
 			st := c.open("/t.S/M")
 			st.sendPatiently(lpm(0, bomb))

@@ -60,7 +60,7 @@ func TestCompression_Requests(t *testing.T) {
 		for _, c := range cardinalities {
 			for _, tt := range tests {
 				runInBubble(t, string(compression)+"/"+c.name+"/"+tt.name, func(t *testing.T) {
-					s := newTestServer(t, Options{MaxReceiveMessageBytes: limit}, handlers{"M": drainAndCount(c)})
+					s := newTestServer(t, ServerOptions{MaxReceiveMessageBytes: limit}, handlers{"M": drainAndCount(c)})
 					client := s.dial()
 					for range 2 { // the second meets what the first has left in the pools
 						st := client.open("/t.S/M", "grpc-encoding", string(compression))
@@ -133,7 +133,7 @@ func TestCompression_Responses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		runInBubble(t, tt.name, func(t *testing.T) {
-			s := newTestServer(t, Options{Compression: tt.option}, handlers{"M": UnaryStream(
+			s := newTestServer(t, ServerOptions{Compression: tt.option}, handlers{"M": UnaryStream(
 				func(ctx context.Context, _ *raw, responses ResponseStream[raw]) error {
 					if tt.set != nil {
 						if err := tt.set(ctx); err != nil {
@@ -195,7 +195,7 @@ func TestRPC_SlowReader(t *testing.T) {
 	for _, end := range []string{"Credit", "Cancel", "Deadline", "Stop"} {
 		runInBubble(t, end, func(t *testing.T) {
 			sent := make(chan error, 1000)
-			s := newTestServer(t, Options{}, handlers{
+			s := newTestServer(t, ServerOptions{}, handlers{
 				"M": UnaryStream(func(_ context.Context, _ *raw, responses ResponseStream[raw]) error {
 					for range 100 {
 						err := responses.Send(&raw{Data: make([]byte, 10_000)})
@@ -267,7 +267,7 @@ func TestCompression_SetAfterTheFirst(t *testing.T) {
 	}
 	for _, tt := range tests {
 		runInBubble(t, tt.name, func(t *testing.T) {
-			options := intercept(func(ctx context.Context, call *Call, next Next) error {
+			options := intercept(func(ctx context.Context, call *ServerCall, next ServerNext) error {
 				err := next(ctx, call)
 				if setErr := SetCompression(ctx, tt.set); setErr == nil != tt.ok {
 					t.Errorf("SetCompression returned %v", setErr)

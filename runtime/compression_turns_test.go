@@ -26,7 +26,7 @@ func TestCompression_OverIsNotInflated(t *testing.T) {
 				calls++
 				return call.send(rawOf(""))
 			}
-			s := newTestServer(t, Options{Workers: 3}, handlers{"M": handlerOf(c, count), "Echo": echo()})
+			s := newTestServer(t, ServerOptions{Workers: 3}, handlers{"M": handlerOf(c, count), "Echo": echo()})
 			client := s.dial()
 			places := inflating.Free()
 			for range places { // others are being inflated all the time
@@ -67,7 +67,7 @@ func TestCompression_OverIsNotInflated(t *testing.T) {
 func TestCompression_TakesTurns(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		order := make(chan string, 200)
-		s := newTestServer(t, Options{}, handlers{"M": UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
+		s := newTestServer(t, ServerOptions{}, handlers{"M": UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
 			order <- InvocationMetadata(ctx).Get("who")
 			return request, nil
 		})})
@@ -121,7 +121,7 @@ func TestCompression_AsManyAsCores(t *testing.T) {
 func TestCompression_ResponsesTakeTurns(t *testing.T) {
 	for _, c := range cardinalities {
 		runInBubble(t, c.name, func(t *testing.T) {
-			s := newTestServer(t, Options{Compression: Gzip}, handlers{"M": handlerOf(c, func(call *testCall) error {
+			s := newTestServer(t, ServerOptions{Compression: Gzip}, handlers{"M": handlerOf(c, func(call *testCall) error {
 				if _, err := call.drain(); err != nil {
 					return err
 				}

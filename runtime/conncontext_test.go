@@ -47,7 +47,7 @@ func TestConnContext_Values(t *testing.T) {
 	for _, intercepted := range []bool{false, true} {
 		runInBubble(t, map[bool]string{false: "Handler", true: "Interceptor"}[intercepted], func(t *testing.T) {
 			var calls atomic.Int64
-			options := Options{ConnContext: func(ctx context.Context, nc net.Conn) context.Context {
+			options := ServerOptions{ConnContext: func(ctx context.Context, nc net.Conn) context.Context {
 				calls.Add(1)
 				if own, ok := nc.(*ownConn); ok {
 					return context.WithValue(ctx, testKey{}, string(rune('0'+own.number)))
@@ -56,7 +56,7 @@ func TestConnContext_Values(t *testing.T) {
 				return ctx
 			}}
 			if intercepted {
-				options.Interceptors = []Interceptor{func(ctx context.Context, call *Call, next Next) error {
+				options.Interceptors = []ServerInterceptor{func(ctx context.Context, call *ServerCall, next ServerNext) error {
 					return next(context.WithValue(ctx, seenKey{}, ctx.Value(testKey{})), call)
 				}}
 			}
@@ -108,7 +108,7 @@ func TestConnContext_OnlyValues(t *testing.T) {
 		"RPC":  func(ctx context.Context) context.Context { return context.WithValue(ctx, servicer.Key{}, noRPC{}) },
 	} {
 		runInBubble(t, name, func(t *testing.T) {
-			s := newTestServer(t, Options{ConnContext: func(ctx context.Context, _ net.Conn) context.Context { return of(ctx) }},
+			s := newTestServer(t, ServerOptions{ConnContext: func(ctx context.Context, _ net.Conn) context.Context { return of(ctx) }},
 				handlers{"M": UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
 					_, hasDeadline := ctx.Deadline()
 					if err := ctx.Err(); err != nil || hasDeadline || context.Cause(ctx) != nil {
@@ -140,7 +140,7 @@ func TestConnContext_Fails(t *testing.T) {
 	} {
 		runInBubble(t, name, func(t *testing.T) {
 			var calls atomic.Int64
-			s := newTestServer(t, Options{ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
+			s := newTestServer(t, ServerOptions{ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
 				if calls.Add(1) == 1 {
 					return fails()
 				}
@@ -148,7 +148,7 @@ func TestConnContext_Fails(t *testing.T) {
 			}}, handlers{"M": echo()})
 			s.dial().waitEnd()
 			s.dial().call("/t.S/M", "x").result().want(codes.OK, "", "x")
-			if lines := s.log.lines("Exception in Options.ConnContext"); len(lines) != 1 {
+			if lines := s.log.lines("Exception in ServerOptions.ConnContext"); len(lines) != 1 {
 				t.Errorf("logged %v", s.log)
 			}
 		})
@@ -159,7 +159,7 @@ func TestConnContext_Fails(t *testing.T) {
 func TestConnContext_TLS(t *testing.T) {
 	certificate, pool := testCertificate(t)
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{ConnContext: func(ctx context.Context, nc net.Conn) context.Context {
+		s := newTestServer(t, ServerOptions{ConnContext: func(ctx context.Context, nc net.Conn) context.Context {
 			secure, ok := nc.(*tls.Conn)
 			if !ok {
 				t.Errorf("ConnContext got a %T", nc)

@@ -200,7 +200,7 @@ func (c *connection) expire(streams []uint32, now time.Time) {
 }
 
 // addTo adds the numbers of the connection.
-func (c *connection) addTo(stats *Stats) {
+func (c *connection) addTo(stats *ServerStats) {
 	stats.Connections++
 	stats.Queued += c.queue.Waiting() + c.account.Waiting(budget.ForBeginning)
 	info := c.info()

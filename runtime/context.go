@@ -83,7 +83,7 @@ func TrailingMetadata(ctx context.Context) Metadata { return servicerContextOf(c
 
 // SetCompression chooses how the responses of this RPC are compressed. It has to be called before the first response
 // and before SendInitialMetadata; an error says that it came too late. "" is
-// Options.Compression again. A client that does not accept the compression gets its responses without.
+// ServerOptions.Compression again. A client that does not accept the compression gets its responses without.
 func SetCompression(ctx context.Context, compression Compression) error {
 	if err := compression.check(); err != nil {
 		return internal(err)

@@ -16,7 +16,7 @@ import (
 func TestContext_KeptAfterTheHandler(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		var kept []context.Context
-		s := newTestServer(t, Options{}, handlers{"M": UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
+		s := newTestServer(t, ServerOptions{}, handlers{"M": UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
 			if err := ctx.Err(); err != nil {
 				t.Errorf("the context of a new RPC has the error %v", err)
 			}
@@ -64,7 +64,7 @@ func TestContext_Children(t *testing.T) {
 		runInBubble(t, end, func(t *testing.T) {
 			called := make(chan string, 3)
 			var children []context.Context
-			s := newTestServer(t, Options{}, handlers{"M": UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
+			s := newTestServer(t, ServerOptions{}, handlers{"M": UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
 				withCancel, cancel := context.WithCancel(ctx)
 				withTimeout, cancel2 := context.WithTimeout(context.WithValue(ctx, testKey{}, ""), 2*time.Hour)
 				_, _ = cancel, cancel2 // the RPC's end is what cancels them here
@@ -121,7 +121,7 @@ func TestContext_Children(t *testing.T) {
 func TestContext_Callbacks(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		order := make(chan int, 3)
-		s := newTestServer(t, Options{}, handlers{"M": UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
+		s := newTestServer(t, ServerOptions{}, handlers{"M": UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
 			AddCallback(ctx, func() { order <- 1 })
 			AddCallback(ctx, func() { panic("callback") })
 			AddCallback(ctx, func() { goruntime.Goexit() })
@@ -146,7 +146,7 @@ func TestContext_Callbacks(t *testing.T) {
 // TestContext_Facts checks what a handler can learn of its RPC.
 func TestContext_Facts(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{}, handlers{"M": UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
+		s := newTestServer(t, ServerOptions{}, handlers{"M": UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
 			if Method(ctx) != "/t.S/M" {
 				t.Errorf("Method is %q", Method(ctx))
 			}
@@ -197,7 +197,7 @@ func TestContext_NotAnRPC(t *testing.T) {
 // TestContext_CancelDeliversResponses checks that what was sent before Cancel arrives.
 func TestContext_CancelDeliversResponses(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{}, handlers{"M": UnaryStream(
+		s := newTestServer(t, ServerOptions{}, handlers{"M": UnaryStream(
 			func(ctx context.Context, _ *raw, responses ResponseStream[raw]) error {
 				if err := responses.Send(rawOf("1")); err != nil {
 					t.Errorf("Send: %v", err)

@@ -36,7 +36,7 @@ func TestContract_Append(t *testing.T) {
 				}
 			}
 		}
-		s := newTestServer(t, Options{Interceptors: []Interceptor{func(ctx context.Context, call *Call, next Next) error {
+		s := newTestServer(t, ServerOptions{Interceptors: []ServerInterceptor{func(ctx context.Context, call *ServerCall, next ServerNext) error {
 			check("interceptor", InvocationMetadata(ctx))
 			return next(ctx, call)
 		}}}, handlers{"M": UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
@@ -75,7 +75,7 @@ func (f genericHandler) Service(details HandlerCallDetails) *MethodHandler { ret
 // TestContract_Copies changes what the API hands out, and checks that whoever asks next gets what was there.
 func TestContract_Copies(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{}, handlers{"M": UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
+		s := newTestServer(t, ServerOptions{}, handlers{"M": UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
 			if err := SetTrailingMetadata(ctx, Pairs("a", "1")); err != nil {
 				t.Error(err)
 			}
@@ -123,7 +123,7 @@ func TestContract_Copies(t *testing.T) {
 // TestContract_MethodOptions changes the options of a server that looks at them.
 func TestContract_MethodOptions(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		options := Options{Methods: map[string]MethodOptions{"/t.S/Other": {}}}
+		options := ServerOptions{Methods: map[string]MethodOptions{"/t.S/Other": {}}}
 		s := newTestServer(t, options, nil)
 		if err := s.AddGenericHandler(genericHandler(func(HandlerCallDetails) *MethodHandler { return echo() })); err != nil {
 			t.Fatal(err)
@@ -236,7 +236,7 @@ func TestContract_Print(t *testing.T) {
 					return use(&testCall{ctx, requests.Next, responses.Send})
 				})
 			}
-			s := newTestServer(t, Options{Interceptors: []Interceptor{func(ctx context.Context, call *Call, next Next) error {
+			s := newTestServer(t, ServerOptions{Interceptors: []ServerInterceptor{func(ctx context.Context, call *ServerCall, next ServerNext) error {
 				p.add("call", call)
 				p.add("handler", call.Handler())
 				p.add("descriptor", call.Descriptor())
@@ -295,8 +295,8 @@ func TestContract_UseAfterEnd(t *testing.T) {
 	for _, c := range cardinalities {
 		for _, how := range []string{"Return", "Refused", "Cancel", "Deadline"} {
 			runInBubble(t, c.name+"/"+how, func(t *testing.T) {
-				var call *Call
-				var next Next
+				var call *ServerCall
+				var next ServerNext
 				var ctx context.Context
 				var handled testCall
 				behavior := func(c *testCall) error {
@@ -310,7 +310,7 @@ func TestContract_UseAfterEnd(t *testing.T) {
 					<-c.ctx.Done()
 					return c.ctx.Err()
 				}
-				s := newTestServer(t, Options{Interceptors: []Interceptor{func(itsCtx context.Context, itsCall *Call, itsNext Next) error {
+				s := newTestServer(t, ServerOptions{Interceptors: []ServerInterceptor{func(itsCtx context.Context, itsCall *ServerCall, itsNext ServerNext) error {
 					if itsCall.Method() == "/t.S/Echo" {
 						return itsNext(itsCtx, itsCall)
 					}
@@ -362,7 +362,7 @@ func TestContract_UseAfterEnd(t *testing.T) {
 }
 
 // useAfterEnd uses what an interceptor is given, after its RPC.
-func useAfterEnd(t *testing.T, ctx context.Context, call *Call, next Next) {
+func useAfterEnd(t *testing.T, ctx context.Context, call *ServerCall, next ServerNext) {
 	t.Helper()
 	if err := call.Respond(ctx, rawOf("late")); err == nil {
 		t.Error("Respond has responded")

@@ -25,7 +25,7 @@ func onlyConnection(t *testing.T, s *testServer) *connection {
 // does, and a handler that shortens its deadline: the connection must not be kept until then.
 func TestDeadlines_EndWithTheConnection(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{}, handlers{"M": blockUntilOver()})
+		s := newTestServer(t, ServerOptions{}, handlers{"M": blockUntilOver()})
 		client := s.dial()
 		st := client.open("/t.S/M", "grpc-timeout", "2H")
 		st.send("x")
@@ -61,7 +61,7 @@ func TestDeadlines_AreExact(t *testing.T) {
 		}, 30},
 	} {
 		runInBubble(t, row.name, func(t *testing.T) {
-			s := newTestServer(t, Options{}, handlers{"M": UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
+			s := newTestServer(t, ServerOptions{}, handlers{"M": UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
 				<-ctx.Done()
 				if at, _ := ctx.Deadline(); ctx.Err() != context.Canceled && !time.Now().Equal(at) {
 					t.Errorf("an RPC has ended %v after its deadline", time.Since(at))

@@ -25,7 +25,7 @@ func (f genericFunc) Service(details HandlerCallDetails) *MethodHandler { return
 // TestDispatch_Paths calls paths that are not methods.
 func TestDispatch_Paths(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{}, handlers{"ok": echo(), "absent": nil})
+		s := newTestServer(t, ServerOptions{}, handlers{"ok": echo(), "absent": nil})
 		client := s.dial()
 		for _, path := range []string{
 			"/t.S/nope", "/t.X/ok", "nope", "/", "//", "/a", "/t.S/", "t.S/ok", "/t.S/ok/", "/T.S/ok", "/t.S/OK", "/t.S/ok?x=1",
@@ -45,7 +45,7 @@ func TestDispatch_Paths(t *testing.T) {
 // TestDispatch_NoHandlers is a server without any.
 func TestDispatch_NoHandlers(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		newTestServer(t, Options{}, nil).dial().call("/t.S/M", "x").result().want(codes.Unimplemented, "Method not found!")
+		newTestServer(t, ServerOptions{}, nil).dial().call("/t.S/M", "x").result().want(codes.Unimplemented, "Method not found!")
 	})
 }
 
@@ -77,7 +77,7 @@ func TestDispatch_BadServices(t *testing.T) {
 		},
 	}
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{}, handlers{"ok": echo()})
+		s := newTestServer(t, ServerOptions{}, handlers{"ok": echo()})
 		client := s.dial()
 		for _, tt := range tests {
 			err := s.AddService(tt.service)
@@ -98,7 +98,7 @@ func TestDispatch_BadServices(t *testing.T) {
 // TestDispatch_Generic is about generic handlers: their order, and what they are told.
 func TestDispatch_Generic(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{}, handlers{"M": answer("dictionary"), "absent": nil})
+		s := newTestServer(t, ServerOptions{}, handlers{"M": answer("dictionary"), "absent": nil})
 		var asked []string
 		add := func(name string, paths ...string) {
 			err := s.AddGenericHandler(genericFunc(func(details HandlerCallDetails) *MethodHandler {
@@ -149,7 +149,7 @@ func TestDispatch_GenericFails(t *testing.T) {
 		"NilFunction": func(HandlerCallDetails) *MethodHandler { return UnaryUnary(noFunction) },
 	} {
 		runInBubble(t, name, func(t *testing.T) {
-			s := newTestServer(t, Options{}, handlers{"ok": echo()})
+			s := newTestServer(t, ServerOptions{}, handlers{"ok": echo()})
 			if err := s.AddGenericHandler(fails); err != nil {
 				t.Fatal(err)
 			}
@@ -170,7 +170,7 @@ func TestDispatch_ReaderEnds(t *testing.T) {
 		return nil, nil
 	})
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{Methods: map[string]MethodOptions{"/t.S/Exit": {Executor: Inline}}}, handlers{
+		s := newTestServer(t, ServerOptions{Methods: map[string]MethodOptions{"/t.S/Exit": {Executor: Inline}}}, handlers{
 			"Wait": blockUntilOver(), "ok": echo(), "Exit": exit,
 		})
 		check(t, s.AddGenericHandler(genericFunc(func(HandlerCallDetails) *MethodHandler {
@@ -200,7 +200,7 @@ func TestDispatch_ReaderEnds(t *testing.T) {
 // TestDispatch_WhileServing adds handlers and removes them while a connection repeats the same field block.
 func TestDispatch_WhileServing(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{}, handlers{"M": echo()})
+		s := newTestServer(t, ServerOptions{}, handlers{"M": echo()})
 		client := s.dial()
 		want := func(code codes.Code, details string, messages ...string) {
 			t.Helper()
@@ -237,7 +237,7 @@ func TestServer_MaxConcurrentRPCs(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		release := make(chan struct{})
 		var entered atomic.Int32
-		s := newTestServer(t, Options{MaxConcurrentRPCs: 3}, handlers{"M": UnaryUnary(
+		s := newTestServer(t, ServerOptions{MaxConcurrentRPCs: 3}, handlers{"M": UnaryUnary(
 			func(context.Context, *raw) (*raw, error) {
 				entered.Add(1)
 				<-release
@@ -278,8 +278,8 @@ func TestServer_MaxConcurrentRPCs(t *testing.T) {
 // known or not.
 func TestServer_LimitAndInterceptors(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		pass := func(ctx context.Context, call *Call, next Next) error { return next(ctx, call) }
-		s := newTestServer(t, Options{MaxConcurrentRPCs: 1, Interceptors: []Interceptor{pass}}, handlers{"Wait": blockUntilOver()})
+		pass := func(ctx context.Context, call *ServerCall, next ServerNext) error { return next(ctx, call) }
+		s := newTestServer(t, ServerOptions{MaxConcurrentRPCs: 1, Interceptors: []ServerInterceptor{pass}}, handlers{"Wait": blockUntilOver()})
 		c := s.dial()
 		st := c.call("/t.S/Wait", "")
 		c.ping()

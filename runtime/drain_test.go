@@ -24,7 +24,7 @@ func isClosed(c <-chan struct{}) bool {
 func TestServer_DrainDelay(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		l := newPipeListener()
-		s := NewServer(Options{DrainDelay: time.Minute, Grace: time.Hour})
+		s := NewServer(ServerOptions{DrainDelay: time.Minute, Grace: time.Hour})
 		check(t, s.AddListener(l))
 		var stopping <-chan struct{}
 		check(t, s.AddService(Service{Name: "t.S", Methods: handlers{"Echo": echo(), "Wait": UnaryUnary(
@@ -69,7 +69,7 @@ func TestServer_DrainDelay(t *testing.T) {
 // TestServer_DrainDelayEndsByStop does not let a server that is told to stop dwell in the delay.
 func TestServer_DrainDelayEndsByStop(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := NewServer(Options{DrainDelay: time.Hour})
+		s := NewServer(ServerOptions{DrainDelay: time.Hour})
 		ctx, cancel := context.WithCancel(context.Background())
 		served := make(chan error, 1)
 		go func() { served <- s.Serve(ctx) }()

@@ -96,7 +96,7 @@ type tenantKey struct{}
 
 // The contexts of all RPCs of a connection have what the server knows of it.
 func ExampleOptions_connContext() {
-	options := runtime.Options{ConnContext: func(ctx context.Context, nc net.Conn) context.Context {
+	options := runtime.ServerOptions{ConnContext: func(ctx context.Context, nc net.Conn) context.Context {
 		return context.WithValue(ctx, tenantKey{}, "whoever is at "+nc.LocalAddr().String())
 	}}
 	whoami := runtime.UnaryUnary(func(ctx context.Context, _ *wrapperspb.StringValue) (*wrapperspb.StringValue, error) {

@@ -28,7 +28,7 @@ func TestEchoes_AreCut(t *testing.T) {
 	}
 	for _, tt := range tests {
 		runInBubble(t, tt.name, func(t *testing.T) {
-			s := newTestServer(t, Options{}, handlers{"M": echo()})
+			s := newTestServer(t, ServerOptions{}, handlers{"M": echo()})
 			check(t, s.AddGenericHandler(genericFunc(func(HandlerCallDetails) *MethodHandler { return echo() })))
 			st := s.dial().open(tt.path, tt.fields...)
 			st.send(tt.send...)

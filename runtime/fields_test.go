@@ -57,7 +57,7 @@ func TestFields(t *testing.T) {
 					look("handler", stream.Fields())
 					return stream.Send(new(raw))
 				})
-				s := newTestServer(t, Options{Observers: []Observer{fieldsObserver{look}}}, handlers{"M": handler})
+				s := newTestServer(t, ServerOptions{Observers: []Observer{fieldsObserver{look}}}, handlers{"M": handler})
 				check(t, s.AddGenericHandler(genericFunc(func(details HandlerCallDetails) *MethodHandler {
 					look("generic handler", details.Fields())
 					return handler
@@ -120,26 +120,26 @@ func TestFields_Kept(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		setUp func(s *Server) error
-		of    Options
+		of    ServerOptions
 		want  int64
 	}{
-		{"Typed", func(s *Server) error { return s.AddService(Service{Name: "S", Methods: handlers{"M": echo()}}) }, Options{}, without},
-		{"Untyped", func(s *Server) error { return s.AddService(Service{Name: "S", Methods: handlers{"M": untyped}}) }, Options{}, with},
+		{"Typed", func(s *Server) error { return s.AddService(Service{Name: "S", Methods: handlers{"M": echo()}}) }, ServerOptions{}, without},
+		{"Untyped", func(s *Server) error { return s.AddService(Service{Name: "S", Methods: handlers{"M": untyped}}) }, ServerOptions{}, with},
 		{
 			"UntypedWithExecutor",
 			func(s *Server) error {
 				return s.AddService(Service{Name: "S", Methods: handlers{"M": untyped.WithExecutor(Unbounded)}})
 			},
-			Options{},
+			ServerOptions{},
 			with,
 		},
-		{"Generic", func(s *Server) error { return s.AddGenericHandler(generic) }, Options{}, with},
-		{"Observers", func(*Server) error { return nil }, Options{Observers: []Observer{fieldsObserver{}}}, with},
+		{"Generic", func(s *Server) error { return s.AddGenericHandler(generic) }, ServerOptions{}, with},
+		{"Observers", func(*Server) error { return nil }, ServerOptions{Observers: []Observer{fieldsObserver{}}}, with},
 		{
 			"AddedLater", func(s *Server) error {
 				check(t, s.AddService(Service{Name: "S", Methods: handlers{"M": untyped}}))
 				return s.AddService(Service{Name: "T", Methods: handlers{"M": echo()}})
-			}, Options{}, with,
+			}, ServerOptions{}, with,
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -13,7 +13,7 @@ func TestNext_AfterTheInterceptor(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		later := make(chan func() error, 1)
 		called := false
-		s := newTestServer(t, intercept(func(ctx context.Context, call *Call, next Next) error {
+		s := newTestServer(t, intercept(func(ctx context.Context, call *ServerCall, next ServerNext) error {
 			later <- func() error { return next(ctx, call) }
 			return call.Respond(ctx, rawOf("early"))
 		}), handlers{"M": UnaryUnary(func(_ context.Context, request *raw) (*raw, error) { called = true; return request, nil })})

@@ -160,7 +160,7 @@ func TestForeign_Connections(t *testing.T) {
 			}
 			for _, graceTime := range []time.Duration{0, time.Minute} {
 				runInBubble(t, odd.name+security+"/"+graceTime.String(), func(t *testing.T) {
-					s := newTestServer(t, Options{SetupTimeout: 3 * time.Second}, handlers{"M": UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
+					s := newTestServer(t, ServerOptions{SetupTimeout: 3 * time.Second}, handlers{"M": UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
 						_, _ = Peer(ctx).Addr.String(), Peer(ctx).LocalAddr.Network()
 						return request, nil
 					})})
@@ -269,7 +269,7 @@ func TestForeign_Listeners(t *testing.T) {
 		{"ClosePanics", nil, fine, func() error { panic("odd close") }, "odd close"},
 	} {
 		runInBubble(t, tt.name, func(t *testing.T) {
-			s := newTestServer(t, Options{}, handlers{"M": echo()})
+			s := newTestServer(t, ServerOptions{}, handlers{"M": echo()})
 			l := &oddAccept{newPipeListener(), tt.accept, tt.addr, tt.close}
 			check(t, s.AddListener(l))
 			client := newTestClient(t, l.dial())
@@ -288,7 +288,7 @@ func TestForeign_Listeners(t *testing.T) {
 
 // TestForeign_ListenerHangs has a listener whose Close waits, and asks the server something. Stop returns all the same.
 func TestForeign_ListenerHangs(t *testing.T) {
-	s := newTestServer(t, Options{}, nil)
+	s := newTestServer(t, ServerOptions{}, nil)
 	asked, release := make(chan struct{}), make(chan struct{})
 	l := &oddAccept{newPipeListener(), nil, func() net.Addr { return nil }, func() error {
 		s.Stats()
@@ -338,7 +338,7 @@ func TestForeign_CuriousListeners(t *testing.T) {
 				continue // it ends the caller of Stop
 			}
 			runInBubble(t, fmt.Sprintf("%s/%v", name, starts), func(t *testing.T) {
-				s := NewServer(Options{Logger: slog.New(slog.DiscardHandler)})
+				s := NewServer(ServerOptions{Logger: slog.New(slog.DiscardHandler)})
 				l := curiousListener{newPipeListener(), s, odd}
 				check(t, s.AddListener(l))
 				if starts {
@@ -367,7 +367,7 @@ func TestForeign_CuriousListeners(t *testing.T) {
 func TestForeign_ReadExits(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		var reads atomic.Int32
-		s := NewServer(Options{Logger: slog.New(slog.DiscardHandler)})
+		s := NewServer(ServerOptions{Logger: slog.New(slog.DiscardHandler)})
 		pipe := newPipeListener()
 		check(t, s.AddListener(oddListener{pipe, func(nc net.Conn) net.Conn {
 			return oddConn{Conn: nc, odd: func(method string) error {
@@ -394,7 +394,7 @@ func TestForeign_ReadExits(t *testing.T) {
 func TestForeign_WriteExits(t *testing.T) {
 	for _, exits := range []string{"Write", "SetWriteDeadline"} {
 		runInBubble(t, exits, func(t *testing.T) {
-			s := NewServer(Options{Logger: slog.New(slog.DiscardHandler)})
+			s := NewServer(ServerOptions{Logger: slog.New(slog.DiscardHandler)})
 			pipe := newPipeListener()
 			check(t, s.AddListener(oddListener{pipe, func(nc net.Conn) net.Conn {
 				return oddConn{Conn: nc, odd: func(method string) error {
@@ -427,7 +427,7 @@ func TestForeign_CloseExits(t *testing.T) {
 		for _, secure := range []bool{false, true} {
 			runInBubble(t, fmt.Sprintf("%s/%v", name, secure), func(t *testing.T) {
 				var closes atomic.Int32
-				s := NewServer(Options{Logger: slog.New(slog.DiscardHandler)})
+				s := NewServer(ServerOptions{Logger: slog.New(slog.DiscardHandler)})
 				pipe := newPipeListener()
 				l := oddListener{pipe, func(nc net.Conn) net.Conn {
 					return oddConn{Conn: nc, odd: func(method string) error {

@@ -322,7 +322,7 @@ func FuzzServer(f *testing.F) {
 }
 
 func serveScript(t *testing.T, how, script []byte) {
-	options := Options{MaxReceiveMessageBytes: fuzzLimit, MaxConcurrentStreams: 20, MaxMetadataBytes: 1000}
+	options := ServerOptions{MaxReceiveMessageBytes: fuzzLimit, MaxConcurrentStreams: 20, MaxMetadataBytes: 1000}
 	mode := byte(0)
 	if len(how) > 0 {
 		mode = how[0]
@@ -334,7 +334,7 @@ func serveScript(t *testing.T, how, script []byte) {
 		options.MaxConcurrentRPCs = 5
 	}
 	if mode&4 != 0 {
-		options.Interceptors = []Interceptor{func(ctx context.Context, call *Call, next Next) error { return next(ctx, call) }}
+		options.Interceptors = []ServerInterceptor{func(ctx context.Context, call *ServerCall, next ServerNext) error { return next(ctx, call) }}
 	}
 	if mode&8 != 0 {
 		options.Compression = Deflate
@@ -392,7 +392,7 @@ func serveScript(t *testing.T, how, script []byte) {
 }
 
 // counted is how many requests a server has counted.
-func counted(stats Stats) (n uint64) {
+func counted(stats ServerStats) (n uint64) {
 	for _, method := range stats.Methods {
 		for _, count := range method.Handled {
 			n += count

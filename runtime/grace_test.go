@@ -75,7 +75,7 @@ func (*lateHandshake) ConnectionState() tls.ConnectionState {
 // TestServer_GraceIsOverForHandshakes has a handshake succeed just after the grace has ended. Nobody would end its connection.
 func TestServer_GraceIsOverForHandshakes(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{}, handlers{"M": echo()})
+		s := newTestServer(t, ServerOptions{}, handlers{"M": echo()})
 		client, server := net.Pipe()
 		defer client.Close()
 		nc := &lateHandshake{server, make(chan struct{})}
@@ -118,7 +118,7 @@ func (c *countedConn) Write(b []byte) (int, error) {
 // TestServer_StatsOfEndedConnections counts octets, and goes on counting those of clients that have gone.
 func TestServer_StatsOfEndedConnections(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{}, handlers{"M": UnaryUnary(func(context.Context, *raw) (*raw, error) {
+		s := newTestServer(t, ServerOptions{}, handlers{"M": UnaryUnary(func(context.Context, *raw) (*raw, error) {
 			return &raw{Data: make([]byte, 1000)}, nil
 		})})
 		var received, sent uint64
@@ -162,7 +162,7 @@ func (l *slowListener) Close() error {
 // come back to a port that is about to close.
 func TestServer_GraceBeginsWithTheListeners(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{}, handlers{"M": echo()})
+		s := newTestServer(t, ServerOptions{}, handlers{"M": echo()})
 		slow := &slowListener{newPipeListener(), make(chan struct{})}
 		check(t, s.AddListener(slow))
 		client := s.dial()
@@ -187,7 +187,7 @@ func TestServer_GraceBeginsWithTheListeners(t *testing.T) {
 func TestServer_GraceLimitsLateHandshakes(t *testing.T) {
 	certificate, _ := testCertificate(t)
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{}, handlers{"M": echo()})
+		s := newTestServer(t, ServerOptions{}, handlers{"M": echo()})
 		slow := &slowListener{newPipeListener(), make(chan struct{})}
 		check(t, s.AddSecureListener(slow, &tls.Config{Certificates: []tls.Certificate{certificate}}))
 		terminated := s.Stop(time.Hour)

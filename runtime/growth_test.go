@@ -30,7 +30,7 @@ func TestWorkers_KeepSmallBuffers(t *testing.T) {
 		kept bool
 	}{{1000, true}, {work.MaxBuffer - wire.PrefixLen, true}, {work.MaxBuffer, false}, {1 << 20, false}} {
 		runInBubble(t, fmt.Sprint(tt.size), func(t *testing.T) {
-			s := newTestServer(t, Options{}, handlers{"M": UnaryUnary(func(context.Context, *raw) (*raw, error) {
+			s := newTestServer(t, ServerOptions{}, handlers{"M": UnaryUnary(func(context.Context, *raw) (*raw, error) {
 				return &raw{Data: make([]byte, tt.size)}, nil
 			})})
 			client := s.dial()

@@ -66,7 +66,7 @@ type exchange interface {
 func (h *MethodHandler) Cardinality() Cardinality { return h.cardinality }
 
 // WithExecutor returns a handler that is the same but runs on e: an executor made by [NewExecutor], [Inline] or
-// [Unbounded]. Options.Methods has precedence over it.
+// [Unbounded]. ServerOptions.Methods has precedence over it.
 func (h *MethodHandler) WithExecutor(e Executor) *MethodHandler {
 	with := *h
 	with.executor = e
@@ -74,7 +74,7 @@ func (h *MethodHandler) WithExecutor(e Executor) *MethodHandler {
 }
 
 // WithMaxReceiveMessageBytes returns a handler that is the same but takes requests of at most n octets, before and after
-// inflating, as far as Options.MaxReceiveMessageBytes permits as many. A larger one ends its RPC with RESOURCE_EXHAUSTED. A
+// inflating, as far as ServerOptions.MaxReceiveMessageBytes permits as many. A larger one ends its RPC with RESOURCE_EXHAUSTED. A
 // method that needs small requests only is cheap to protect by it: 4 KiB on the wire may inflate to 4 MiB. n is positive.
 func (h *MethodHandler) WithMaxReceiveMessageBytes(n int) *MethodHandler {
 	with := *h
@@ -84,7 +84,7 @@ func (h *MethodHandler) WithMaxReceiveMessageBytes(n int) *MethodHandler {
 
 // MethodOptions configures a method.
 type MethodOptions struct {
-	// Executor is where the method's handlers run. Default: what the handler itself asks for, or else Options.Workers.
+	// Executor is where the method's handlers run. Default: what the handler itself asks for, or else ServerOptions.Workers.
 	Executor Executor
 }
 
@@ -108,7 +108,7 @@ func (*boundedExecutor) executor()  {}
 func NewExecutor(workers int) Executor { return &boundedExecutor{workers} }
 
 var (
-	// Unbounded runs handlers at once, whatever Options.Workers says.
+	// Unbounded runs handlers at once, whatever ServerOptions.Workers says.
 	Unbounded unboundedExecutor
 
 	// Inline runs handlers on the goroutine that reads their connection, for methods that never block and take a few
@@ -125,7 +125,7 @@ type method struct {
 	path       string
 	descriptor protoreflect.MethodDescriptor // nil if the service was added without
 	bound      *work.Bound                   // nil: the server's choice
-	unbounded  bool                          // not even Options.Workers bounds it
+	unbounded  bool                          // not even ServerOptions.Workers bounds it
 	inline     atomic.Bool
 	counters   *counters
 }

@@ -39,7 +39,7 @@ type testServer struct {
 var observeAll = os.Getenv("GOGREETER_OBSERVE") != ""
 
 // newTestServer starts a server with a service "t.S".
-func newTestServer(t testing.TB, options Options, methods handlers) *testServer {
+func newTestServer(t testing.TB, options ServerOptions, methods handlers) *testServer {
 	t.Helper()
 	s := &testServer{t: t, listener: newPipeListener(), log: &testLog{}}
 	options.Logger = newTestLogger(s.log)

@@ -42,7 +42,7 @@ func TestAccount_HoldsWhatHasCome(t *testing.T) {
 	})
 	for _, end := range []string{"Complete", "Cancel"} {
 		runInBubble(t, "UnderWay"+end, func(t *testing.T) {
-			s := newTestServer(t, Options{}, handlers{"M": echo()})
+			s := newTestServer(t, ServerOptions{}, handlers{"M": echo()})
 			st := s.dial().open("/t.S/M")
 			st.sendData(message[:size/2])
 			s.wantHeld("with half of a request", size/2, 2*size)
@@ -57,7 +57,7 @@ func TestAccount_HoldsWhatHasCome(t *testing.T) {
 		})
 		runInBubble(t, "WaitsForAWorker"+end, func(t *testing.T) {
 			release := make(chan struct{})
-			s := newTestServer(t, Options{Workers: 1}, handlers{"M": echo(), "Occupy": UnaryUnary(func(_ context.Context, request *raw) (*raw, error) {
+			s := newTestServer(t, ServerOptions{Workers: 1}, handlers{"M": echo(), "Occupy": UnaryUnary(func(_ context.Context, request *raw) (*raw, error) {
 				<-release
 				return request, nil
 			})})
@@ -81,7 +81,7 @@ func TestAccount_HoldsWhatHasCome(t *testing.T) {
 		})
 	}
 	runInBubble(t, "TakenFromAStream", func(t *testing.T) {
-		s := newTestServer(t, Options{}, handlers{"M": streaming})
+		s := newTestServer(t, ServerOptions{}, handlers{"M": streaming})
 		st := s.dial().open("/t.S/M")
 		for range 20 {
 			st.sendPatiently(message)
@@ -96,7 +96,7 @@ func TestAccount_HoldsWhatHasCome(t *testing.T) {
 func TestAccount_SharedMetadata(t *testing.T) {
 	const size, rpcs = 3000, 50
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{}, handlers{"M": blockUntilOver()})
+		s := newTestServer(t, ServerOptions{}, handlers{"M": blockUntilOver()})
 		client := s.dial()
 		var all []*testStream
 		for range rpcs {
@@ -118,7 +118,7 @@ func TestAccount_SharedMetadata(t *testing.T) {
 // TestHandler_LimitAboveTheServers has a method permit more than its server: the server's limit holds for what is inflated too.
 func TestHandler_LimitAboveTheServers(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{MaxReceiveMessageBytes: 100}, handlers{"M": echo().WithMaxReceiveMessageBytes(1000)})
+		s := newTestServer(t, ServerOptions{MaxReceiveMessageBytes: 100}, handlers{"M": echo().WithMaxReceiveMessageBytes(1000)})
 		client := s.dial()
 		for size, want := range map[int]codes.Code{100: codes.OK, 101: codes.ResourceExhausted, 500: codes.ResourceExhausted} {
 			st := client.open("/t.S/M", "grpc-encoding", "gzip")
@@ -143,7 +143,7 @@ func TestAccount_QueuedRequests(t *testing.T) {
 		{"LargestInAPack", freeRequest - wire.PrefixLen, 50, freeRequest, freeRequest + 128}, // up to eight to a pack
 	} {
 		runInBubble(t, tt.name, func(t *testing.T) {
-			s := newTestServer(t, Options{}, handlers{"M": StreamUnary(func(ctx context.Context, _ RequestIterator[raw]) (*raw, error) {
+			s := newTestServer(t, ServerOptions{}, handlers{"M": StreamUnary(func(ctx context.Context, _ RequestIterator[raw]) (*raw, error) {
 				<-ctx.Done()
 				return nil, ctx.Err()
 			})})
@@ -184,7 +184,7 @@ func (s *testServer) wantSmallPacks() {
 func TestAccount_HandlerOutlivesRPC(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		release := make(chan struct{})
-		s := newTestServer(t, Options{}, handlers{"M": StreamUnary(func(context.Context, RequestIterator[raw]) (*raw, error) {
+		s := newTestServer(t, ServerOptions{}, handlers{"M": StreamUnary(func(context.Context, RequestIterator[raw]) (*raw, error) {
 			<-release
 			return nil, errors.New("released")
 		})})
@@ -206,7 +206,7 @@ func TestConnection_BoundsHandlersOfResetStreams(t *testing.T) {
 	const streams = 10
 	inBubble(t, func(t *testing.T) {
 		release := make(chan struct{})
-		s := newTestServer(t, Options{MaxConcurrentStreams: streams, Floods: FloodOptions{Resets: Rate{Burst: -1}}}, handlers{
+		s := newTestServer(t, ServerOptions{MaxConcurrentStreams: streams, Floods: FloodOptions{Resets: Rate{Burst: -1}}}, handlers{
 			"M": UnaryUnary(func(_ context.Context, request *raw) (*raw, error) { <-release; return request, nil }),
 		})
 		client := s.dial()
@@ -229,7 +229,7 @@ func TestConnection_BoundsHandlersOfResetStreams(t *testing.T) {
 // window for all of it: it may know no other end of its request than its own.
 func TestCall_RefusedRequestIsReadToItsEnd(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{}, handlers{"M": echo()})
+		s := newTestServer(t, ServerOptions{}, handlers{"M": echo()})
 		client := s.dial()
 		st := client.open("/t.S/M", "content-type", "text/plain")
 		client.wait("the answer", func() bool { return st.ended })
@@ -252,7 +252,7 @@ func TestCall_RefusedRequestIsReadToItsEnd(t *testing.T) {
 func TestAccount_TakenResponses(t *testing.T) {
 	const size, n = 20_000, 20
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{}, handlers{"M": UnaryStream(func(ctx context.Context, _ *raw, responses ResponseStream[raw]) error {
+		s := newTestServer(t, ServerOptions{}, handlers{"M": UnaryStream(func(ctx context.Context, _ *raw, responses ResponseStream[raw]) error {
 			for range n {
 				if err := responses.Send(&raw{Data: make([]byte, size)}); err != nil {
 					return err
@@ -276,7 +276,7 @@ func TestAccount_TakenResponses(t *testing.T) {
 func TestAccount_LargeRequestIsCountedOnce(t *testing.T) {
 	const size = 400_000
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{}, handlers{"M": echo()})
+		s := newTestServer(t, ServerOptions{}, handlers{"M": echo()})
 		st := s.dial().open("/t.S/M")
 		message := lpm(0, strings.Repeat("x", size))
 		for sent := 0; sent < size; sent += 50_000 {
@@ -295,7 +295,7 @@ func TestAccount_MetadataOfHandlersThatGoOn(t *testing.T) {
 	const size = 10_000
 	inBubble(t, func(t *testing.T) {
 		release := make(chan struct{})
-		s := newTestServer(t, Options{}, handlers{"M": UnaryUnary(func(_ context.Context, request *raw) (*raw, error) {
+		s := newTestServer(t, ServerOptions{}, handlers{"M": UnaryUnary(func(_ context.Context, request *raw) (*raw, error) {
 			<-release
 			return request, nil
 		})})

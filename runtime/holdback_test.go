@@ -31,7 +31,7 @@ type heldBack struct {
 	first  []*testStream
 }
 
-func newHeldBack(t *testing.T, options Options, executor Executor, window uint32) *heldBack {
+func newHeldBack(t *testing.T, options ServerOptions, executor Executor, window uint32) *heldBack {
 	t.Helper()
 	h := &heldBack{exact: options.Workers == 1 && executor == nil}
 	options.MaxConnectionBytes, options.Connections.MinPingInterval = heldBackLimit, -1
@@ -86,14 +86,14 @@ func (h *heldBack) take(st *testStream) {
 
 var holdbackRows = []struct {
 	name     string
-	options  Options
+	options  ServerOptions
 	executor Executor
 }{
-	{"Worker", Options{}, nil},
-	{"OneWorker", Options{Workers: 1}, nil},
-	{"Executor", Options{}, NewExecutor(2)},
-	{"Unbounded", Options{Workers: 1}, Unbounded},
-	{"Inline", Options{}, Inline},
+	{"Worker", ServerOptions{}, nil},
+	{"OneWorker", ServerOptions{Workers: 1}, nil},
+	{"Executor", ServerOptions{}, NewExecutor(2)},
+	{"Unbounded", ServerOptions{Workers: 1}, Unbounded},
+	{"Inline", ServerOptions{}, Inline},
 }
 
 // TestHoldback_WaitsForTheClient leaves responses unread: further RPCs wait, and go on in their order when the client
@@ -205,7 +205,7 @@ func TestHoldback_EndsWhileHeld(t *testing.T) {
 // TestHoldback_ClientTakesNothing is about a client that leaves the connection above the limit.
 func TestHoldback_ClientTakesNothing(t *testing.T) {
 	runInBubble(t, "Nothing", func(t *testing.T) {
-		h := newHeldBack(t, Options{}, nil, 0)
+		h := newHeldBack(t, ServerOptions{}, nil, 0)
 		h.client.call("/t.S/M", "") // is held back; otherwise nothing would be wrong
 		h.wantBegun(2)
 		time.Sleep(29 * time.Second)
@@ -218,7 +218,7 @@ func TestHoldback_ClientTakesNothing(t *testing.T) {
 		}
 	})
 	runInBubble(t, "LittleByLittle", func(t *testing.T) {
-		h := newHeldBack(t, Options{}, nil, 0)
+		h := newHeldBack(t, ServerOptions{}, nil, 0)
 		h.client.call("/t.S/M", "")
 		for range 100 {
 			time.Sleep(25 * time.Second)
@@ -227,14 +227,14 @@ func TestHoldback_ClientTakesNothing(t *testing.T) {
 		}
 	})
 	runInBubble(t, "BelowTheLimit", func(t *testing.T) {
-		h := newHeldBack(t, Options{}, nil, 0)
+		h := newHeldBack(t, ServerOptions{}, nil, 0)
 		time.Sleep(25 * time.Second)
 		h.take(h.first[0])
 		time.Sleep(time.Hour)
 		h.take(h.first[1])
 	})
 	runInBubble(t, "NoBound", func(t *testing.T) {
-		s := newTestServer(t, Options{MaxConnectionBytes: -1}, handlers{"M": UnaryUnary(
+		s := newTestServer(t, ServerOptions{MaxConnectionBytes: -1}, handlers{"M": UnaryUnary(
 			func(context.Context, *raw) (*raw, error) { return &raw{Data: make([]byte, 1<<18)}, nil },
 		)})
 		client := newTestClient(t, s.listener.dial(), http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
@@ -252,7 +252,7 @@ func TestHoldback_ClientTakesNothing(t *testing.T) {
 
 // TestHoldback_LargeResponses has handlers that were there before anything was known return large responses at once.
 func TestHoldback_LargeResponses(t *testing.T) {
-	for name, options := range map[string]Options{"AnyNumber": {}, "TenWorkers": {Workers: 10}} {
+	for name, options := range map[string]ServerOptions{"AnyNumber": {}, "TenWorkers": {Workers: 10}} {
 		runInBubble(t, name, func(t *testing.T) {
 			options.MaxConnectionBytes = 1 << 20
 			started := make(chan bool, 100)
@@ -311,9 +311,9 @@ func TestHoldback_LargeResponses(t *testing.T) {
 // limit: it does not wait for itself.
 func TestCall_RespondsWithLargeResponses(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{
+		s := newTestServer(t, ServerOptions{
 			MaxConnectionBytes: 256 << 10,
-			Interceptors: []Interceptor{func(ctx context.Context, call *Call, next Next) error {
+			Interceptors: []ServerInterceptor{func(ctx context.Context, call *ServerCall, next ServerNext) error {
 				if err := next(ctx, call); err != nil {
 					return err
 				}
@@ -333,7 +333,7 @@ func TestHoldback_OtherDispatchers(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		free := make(chan struct{})
 		var begun atomic.Int32
-		s := newTestServer(t, Options{Workers: 1, MaxConnectionBytes: 256 << 10}, handlers{
+		s := newTestServer(t, ServerOptions{Workers: 1, MaxConnectionBytes: 256 << 10}, handlers{
 			"M": UnaryUnary(func(context.Context, *raw) (*raw, error) {
 				begun.Add(1)
 				return &raw{Data: make([]byte, 200_000)}, nil

@@ -52,7 +52,7 @@ func TestCompression_LargeOnesTakeTurns(t *testing.T) {
 	most := map[byte]int32{'a': 1, 'b': 1, 'c': requests}
 	inBubble(t, func(t *testing.T) {
 		withPlaces(t, 3*requests)
-		s := newTestServer(t, Options{}, handlers{"M": UnaryUnary(func(_ context.Context, request *slowMessage) (*raw, error) {
+		s := newTestServer(t, ServerOptions{}, handlers{"M": UnaryUnary(func(_ context.Context, request *slowMessage) (*raw, error) {
 			return &raw{Data: []byte{byte(request.size >> 16), byte(request.size >> 8), byte(request.size)}}, nil
 		})})
 		answers := map[*testStream]string{}
@@ -82,7 +82,7 @@ func TestCompression_LargeOnesTakeTurns(t *testing.T) {
 func TestCompression_LargeOneIsOver(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		withPlaces(t, 1)
-		s := newTestServer(t, Options{}, handlers{"M": UnaryUnary(func(context.Context, *raw) (*raw, error) { return rawOf("x"), nil })})
+		s := newTestServer(t, ServerOptions{}, handlers{"M": UnaryUnary(func(context.Context, *raw) (*raw, error) { return rawOf("x"), nil })})
 		client := s.dial()
 		large := func() *testStream {
 			st := client.open("/t.S/M", "grpc-encoding", "gzip", "grpc-timeout", "1M")

@@ -89,7 +89,7 @@ func TestInitial_Waits(t *testing.T) {
 		for _, c := range cardinalities {
 			runInBubble(t, tt.name+"/"+c.name, func(t *testing.T) {
 				handler := handlerOf(c, func(c *testCall) error { return tt.behavior(t, c) })
-				s := newTestServer(t, Options{}, handlers{"M": handler})
+				s := newTestServer(t, ServerOptions{}, handlers{"M": handler})
 				client := newTestClient(t, s.listener.dial(), http2.Setting{ID: http2.SettingMaxHeaderListSize, Val: 4000})
 				st := client.open("/t.S/M", "grpc-accept-encoding", "gzip", "grpc-timeout", "1S")
 				st.send("x")
@@ -118,7 +118,7 @@ func TestInitial_TooLate(t *testing.T) {
 				t.Errorf("SetInitialMetadata: %v, want %q", err, want)
 			}
 		}
-		s := newTestServer(t, Options{}, handlers{
+		s := newTestServer(t, ServerOptions{}, handlers{
 			"Send": UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
 				kept = ctx
 				check(t, SendInitialMetadata(ctx, nil))
@@ -145,7 +145,7 @@ func TestInitial_TooLate(t *testing.T) {
 // TestInitial_Interceptors has interceptors add to it before the handler and after it.
 func TestInitial_Interceptors(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{Interceptors: []Interceptor{func(ctx context.Context, call *Call, next Next) error {
+		s := newTestServer(t, ServerOptions{Interceptors: []ServerInterceptor{func(ctx context.Context, call *ServerCall, next ServerNext) error {
 			return errors.Join(SetInitialMetadata(ctx, Pairs("k", "before")), next(ctx, call), SetInitialMetadata(ctx, Pairs("k", "after")))
 		}}}, handlers{"M": UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
 			return request, SetInitialMetadata(ctx, Pairs("k", "handler"))
@@ -186,7 +186,7 @@ func (l *noticingListener) Accept() (net.Conn, error) {
 func TestInitial_OneWrite(t *testing.T) {
 	for _, fails := range []bool{false, true} {
 		runInBubble(t, map[bool]string{false: "Response", true: "Status"}[fails], func(t *testing.T) {
-			s := newTestServer(t, Options{}, handlers{"M": UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
+			s := newTestServer(t, ServerOptions{}, handlers{"M": UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
 				err := SetInitialMetadata(ctx, Pairs("k", "waits"))
 				synctest.Wait() // with nothing to do meanwhile
 				if fails {

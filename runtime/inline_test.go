@@ -39,7 +39,7 @@ func (s *testServer) wantBlocking(method string, times int) {
 // TestInline_ThatBlocks is noticed, and happens once.
 func TestInline_ThatBlocks(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{}, handlers{"M": inlineSleep(time.Second), "Fast": echo()})
+		s := newTestServer(t, ServerOptions{}, handlers{"M": inlineSleep(time.Second), "Fast": echo()})
 		client := s.dial()
 		client.call("/t.S/M", "x").result().want(codes.OK, "", "x")
 		s.wantBlocking("/t.S/M", 1)
@@ -57,7 +57,7 @@ func TestInline_ThatBlocks(t *testing.T) {
 // TestInline_QuickOnesStay calls a method that does not quite block, in batches that take much longer together.
 func TestInline_QuickOnesStay(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{}, handlers{"M": inlineSleep(inlineLimit - time.Microsecond)})
+		s := newTestServer(t, ServerOptions{}, handlers{"M": inlineSleep(inlineLimit - time.Microsecond)})
 		client := s.dial()
 		for range 5 {
 			client.cork()
@@ -77,7 +77,7 @@ func TestInline_QuickOnesStay(t *testing.T) {
 // TestInline_ConnectionGoesOn has a handler block for long, in the middle of a batch whose end is cut through a frame.
 func TestInline_ConnectionGoesOn(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{}, handlers{
+		s := newTestServer(t, ServerOptions{}, handlers{
 			"Block": inlineSleep(time.Minute), "Inline": echo().WithExecutor(Inline), "Worker": echo(),
 			"Stream": StreamUnary(func(_ context.Context, requests RequestIterator[raw]) (*raw, error) {
 				all := ""
@@ -131,7 +131,7 @@ func TestInline_WaitsForItsConnection(t *testing.T) {
 			}
 		}).WithExecutor(Inline)
 		ended := make(chan struct{})
-		s := newTestServer(t, Options{}, handlers{
+		s := newTestServer(t, ServerOptions{}, handlers{
 			"Meet": meet, "Other": meet,
 			"Wait": UnaryUnary(func(ctx context.Context, _ *raw) (*raw, error) {
 				<-ctx.Done()
@@ -158,7 +158,7 @@ func TestInline_WaitsForItsConnection(t *testing.T) {
 // TestInline_EndsLate has inline handlers end in all ways there are, after another reader has taken over.
 func TestInline_EndsLate(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{}, handlers{
+		s := newTestServer(t, ServerOptions{}, handlers{
 			"Return": inlineSleep(time.Minute),
 			"Panic": UnaryUnary(func(context.Context, *raw) (*raw, error) {
 				time.Sleep(time.Minute)
@@ -198,7 +198,7 @@ func TestInline_ConnectionEndsFirst(t *testing.T) {
 	} {
 		runInBubble(t, name, func(t *testing.T) {
 			release := make(chan struct{})
-			s := newTestServer(t, Options{}, handlers{"M": UnaryUnary(func(context.Context, *raw) (*raw, error) {
+			s := newTestServer(t, ServerOptions{}, handlers{"M": UnaryUnary(func(context.Context, *raw) (*raw, error) {
 				<-release
 				return rawOf("dropped"), nil
 			}).WithExecutor(Inline)})
@@ -232,7 +232,7 @@ func TestInline_OnSockets(t *testing.T) {
 			return request, nil
 		}).WithExecutor(NewExecutor(1))
 	}
-	s := newTestServer(t, Options{}, all)
+	s := newTestServer(t, ServerOptions{}, all)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	check(t, err)
 	check(t, s.AddListener(l))
@@ -260,7 +260,7 @@ func TestInline_OnSockets(t *testing.T) {
 // not wait for that block any more.
 func TestDispatch_GoexitInContinuation(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{}, handlers{"M": echo()})
+		s := newTestServer(t, ServerOptions{}, handlers{"M": echo()})
 		check(t, s.AddGenericHandler(genericFunc(func(HandlerCallDetails) *MethodHandler {
 			goruntime.Goexit()
 			return nil
@@ -274,7 +274,7 @@ func TestDispatch_GoexitInContinuation(t *testing.T) {
 // TestInline_BlocksInContinuation has a handler block the reader when the last frame of a trailer section has come.
 func TestInline_BlocksInContinuation(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{}, handlers{"M": echo(), "Slow": UnaryUnary(func(context.Context, *raw) (*raw, error) {
+		s := newTestServer(t, ServerOptions{}, handlers{"M": echo(), "Slow": UnaryUnary(func(context.Context, *raw) (*raw, error) {
 			time.Sleep(time.Second)
 			return rawOf("slow"), nil
 		}).WithExecutor(Inline)})
@@ -296,7 +296,7 @@ func (failingOwner) replaceReader(*method) { panic("no reader") }
 // TestInline_WatchPanics has the watch over a handler that blocks panic, by a mistake of ours. The process lives.
 func TestInline_WatchPanics(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{}, nil)
+		s := newTestServer(t, ServerOptions{}, nil)
 		s.dial().ping()
 		runner := &inlineRunner{owner: failingOwner{onlyConnection(t, s)}}
 		runner.current.Store(1)
@@ -313,7 +313,7 @@ func TestInline_WatchPanics(t *testing.T) {
 // Its client gets the status.
 func TestInline_ExitsLast(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{}, handlers{"Exit": UnaryUnary(func(context.Context, *raw) (*raw, error) {
+		s := newTestServer(t, ServerOptions{}, handlers{"Exit": UnaryUnary(func(context.Context, *raw) (*raw, error) {
 			goruntime.Goexit()
 			return nil, nil
 		}).WithExecutor(Inline)})

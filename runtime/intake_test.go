@@ -41,7 +41,7 @@ func TestIntake_TakesTurns(t *testing.T) {
 	for _, c := range cardinalities {
 		runInBubble(t, c.name, func(t *testing.T) {
 			var s *testServer
-			s = newTestServer(t, Options{MaxConnectionBytes: limit}, handlers{"M": handlerOf(c, func(c *testCall) error {
+			s = newTestServer(t, ServerOptions{MaxConnectionBytes: limit}, handlers{"M": handlerOf(c, func(c *testCall) error {
 				if held := accountOf(t, s).Used(budget.Requests); held > most {
 					t.Errorf("%d octets are held", held)
 				}
@@ -127,7 +127,7 @@ func TestIntake_MakesRoom(t *testing.T) {
 					return rawOf(""), f(ctx, requests)
 				})
 			}
-			s := newTestServer(t, Options{MaxConnectionBytes: limit}, handlers{
+			s := newTestServer(t, ServerOptions{MaxConnectionBytes: limit}, handlers{
 				"Unary": UnaryUnary(func(context.Context, *raw) (*raw, error) { return rawOf(""), nil }),
 				"Reads": stream(func(ctx context.Context, requests RequestIterator[raw]) error {
 					_, err := requests.Next()
@@ -183,7 +183,7 @@ func TestIntake_MakesRoom(t *testing.T) {
 // TestIntake_LargerThanItsLimit takes a request that is larger than the whole budget, and a second one after it.
 func TestIntake_LargerThanItsLimit(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{MaxConnectionBytes: 1000}, handlers{"M": echo()}) // is 256 KiB
+		s := newTestServer(t, ServerOptions{MaxConnectionBytes: 1000}, handlers{"M": echo()}) // is 256 KiB
 		client := s.dial()
 		message := string(make([]byte, 500_000))
 		var wg sync.WaitGroup
@@ -203,7 +203,7 @@ func TestIntake_LargerThanItsLimit(t *testing.T) {
 // TestIntake_NoBound reserves nothing.
 func TestIntake_NoBound(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{MaxConnectionBytes: -1}, handlers{"M": echo()})
+		s := newTestServer(t, ServerOptions{MaxConnectionBytes: -1}, handlers{"M": echo()})
 		client := s.dial()
 		part := lpm(0, string(make([]byte, 4<<20)))[:100_000]
 		for range 20 {
@@ -217,7 +217,7 @@ func TestIntake_NoBound(t *testing.T) {
 // TestIntake_ConnectionEnds leaves nothing behind.
 func TestIntake_ConnectionEnds(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{MaxConnectionBytes: 1 << 20}, handlers{"M": echo()})
+		s := newTestServer(t, ServerOptions{MaxConnectionBytes: 1 << 20}, handlers{"M": echo()})
 		client := s.dial()
 		for range 5 {
 			client.open("/t.S/M").sendPatiently(lpm(0, string(make([]byte, 900_000)))[:60_000])
@@ -238,7 +238,7 @@ func TestIntake_ConnectionEnds(t *testing.T) {
 // room meanwhile.
 func TestIntake_StarvingHandler(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{Workers: 1, MaxConnectionBytes: 1 << 20}, handlers{
+		s := newTestServer(t, ServerOptions{Workers: 1, MaxConnectionBytes: 1 << 20}, handlers{
 			"Unary": echo(),
 			"Stream": StreamUnary(func(_ context.Context, requests RequestIterator[raw]) (*raw, error) {
 				for _, err := range requests.All() {
@@ -270,7 +270,7 @@ func TestIntake_StarvingHandler(t *testing.T) {
 // TestIntake_EndedRPCsAreForgotten has RPCs end that wait for a worker, in the middle of large requests: neither is the
 // budget occupied, nor is there memory that it does not know of.
 func TestIntake_EndedRPCsAreForgotten(t *testing.T) {
-	s := newTestServer(t, Options{MaxConnectionBytes: 8 << 20, Workers: 1}, handlers{
+	s := newTestServer(t, ServerOptions{MaxConnectionBytes: 8 << 20, Workers: 1}, handlers{
 		"Block": UnaryUnary(func(ctx context.Context, _ *raw) (*raw, error) { <-ctx.Done(); return rawOf(""), nil }),
 		"Stream": StreamUnary(func(ctx context.Context, requests RequestIterator[raw]) (*raw, error) {
 			return requests.Next()

@@ -17,32 +17,32 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/work"
 )
 
-// Interceptor is called for every RPC, whatever its cardinality, around its handler: also for methods that do not
+// ServerInterceptor is called for every RPC, whatever its cardinality, around its handler: also for methods that do not
 // exist and for requests that cannot be decoded. It calls next, or answers in the handler's place; what it returns is
 // the status of the RPC, as if a handler had returned it. The context that it gives to next is the handler's.
 //
-// An interceptor that returns nil although neither next nor [Call.Respond] has answered ends the RPC with INTERNAL, and is
+// An interceptor that returns nil although neither next nor [ServerCall.Respond] has answered ends the RPC with INTERNAL, and is
 // reported to the log.
 //
 // An interceptor runs on the goroutine of its own RPC, as soon as the field block of the request has come. The request
 // itself may come later, or never: next waits for it, if the method has one. Next waits for the handler's turn too, if
-// Options.Workers or an executor bounds how many run. Neither keeps an interceptor waiting, so that a client that it refuses
+// ServerOptions.Workers or an executor bounds how many run. Neither keeps an interceptor waiting, so that a client that it refuses
 // cannot tell by any answer, nor by when it comes, whether a method exists.
-type Interceptor func(ctx context.Context, call *Call, next Next) error
+type ServerInterceptor func(ctx context.Context, call *ServerCall, next ServerNext) error
 
-// Next is the rest of the chain: the interceptors after this one, and then the handler, whose response has been encoded
+// ServerNext is the rest of the chain: the interceptors after this one, and then the handler, whose response has been encoded
 // when it returns. Its error carries the status that the client gets unless an interceptor changes it: status.FromError
 // tells its code and text, also if the handler's error has no status, and if the RPC has been ended meanwhile, by its
 // deadline for example. The handler's error can be found in it by errors.Is and errors.As. Nil is OK.
 //
-// A handler that panics or calls runtime.Goexit does not return, and neither does Next: only deferred functions run. The
+// A handler that panics or calls runtime.Goexit does not return, and neither does next: only deferred functions run. The
 // RPC then ends with UNKNOWN, unless an interceptor recovers and returns an error of its own.
 //
 // The handler is called once at most, since it consumes the requests. An interceptor that calls next again gets the
 // status INTERNAL.
-type Next func(ctx context.Context, call *Call) error
+type ServerNext func(ctx context.Context, call *ServerCall) error
 
-// intercepted is an RPC, as its Call sees it.
+// intercepted is an RPC, as its ServerCall sees it.
 type intercepted interface {
 	// send sends a response of a stream.
 	send(ctx context.Context, c *codec, response any) error
@@ -73,9 +73,9 @@ type intercepted interface {
 	endedWith(err error) (end error, ended bool)
 }
 
-// Call is an RPC, as an interceptor sees it. It is used by one goroutine at a time, and not after the interceptor has
-// returned: then Respond and Next fail.
-type Call struct {
+// ServerCall is an RPC, as an interceptor sees it. It is used by one goroutine at a time, and not after the interceptor has
+// returned: then Respond and next fail.
+type ServerCall struct {
 	rpc        intercepted
 	sent       string // the path that the client sent
 	path       string
@@ -96,15 +96,15 @@ type Call struct {
 
 // Format implements fmt.Formatter: it prints the path that the client sent. Package fmt would read all fields, while the
 // handler's goroutine writes them.
-func (c *Call) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "call of %q", c.sent) }
+func (c *ServerCall) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "call of %q", c.sent) }
 
 // Method returns the full path of the method, "/package.Service/Method".
-func (c *Call) Method() string { return c.path }
+func (c *ServerCall) Method() string { return c.path }
 
 // SetMethod has the RPC handled by another method, one that AddService has added. Without such a method, the RPC is one for a
 // method that is not known, and the error is what next returns for it. Once a handler has been called, SetMethod fails and
 // changes nothing.
-func (c *Call) SetMethod(path string) error {
+func (c *ServerCall) SetMethod(path string) error {
 	if c.entered || c.ended.Load() {
 		return outcome{Code: codes.Internal, Message: "an interceptor called SetMethod after next"}.Err()
 	}
@@ -118,7 +118,7 @@ func (c *Call) SetMethod(path string) error {
 }
 
 // Handler returns the method's handler, or nil if there is none: the method is not known.
-func (c *Call) Handler() *MethodHandler {
+func (c *ServerCall) Handler() *MethodHandler {
 	if c.method == nil {
 		return nil
 	}
@@ -127,7 +127,7 @@ func (c *Call) Handler() *MethodHandler {
 
 // Descriptor returns the descriptor of the method, which has its options, or nil if the method is not known or was not
 // described.
-func (c *Call) Descriptor() protoreflect.MethodDescriptor {
+func (c *ServerCall) Descriptor() protoreflect.MethodDescriptor {
 	if c.method == nil {
 		return nil
 	}
@@ -136,7 +136,7 @@ func (c *Call) Descriptor() protoreflect.MethodDescriptor {
 
 // ShortenDeadline has the RPC end with DEADLINE_EXCEEDED at a time, whether the handler heeds its context or not. A
 // deadline that is earlier already stays. The zero time is no deadline.
-func (c *Call) ShortenDeadline(deadline time.Time) {
+func (c *ServerCall) ShortenDeadline(deadline time.Time) {
 	if !deadline.IsZero() {
 		c.rpc.shortenDeadline(deadline)
 	}
@@ -144,24 +144,24 @@ func (c *Call) ShortenDeadline(deadline time.Time) {
 
 // OnRequest has f called with each request, a pointer to the message, before the handler sees it. f may change the
 // message; an error ends the RPC with its status. It has to be called before next.
-func (c *Call) OnRequest(f func(ctx context.Context, request any) error) {
+func (c *ServerCall) OnRequest(f func(ctx context.Context, request any) error) {
 	c.onRequest = append(c.onRequest, f)
 }
 
 // OnResponse has f called with each response, a pointer to the message, before it is encoded. f may change the message;
 // an error ends the RPC with its status. It has to be called before next.
-func (c *Call) OnResponse(f func(ctx context.Context, response any) error) {
+func (c *ServerCall) OnResponse(f func(ctx context.Context, response any) error) {
 	c.onResponse = append(c.onResponse, f)
 }
 
 // Response returns the response of a method with one, once next has returned; nil if there is none. It has been encoded:
 // to change it, use OnResponse, or change it and call Respond with it.
-func (c *Call) Response() any { return c.response }
+func (c *ServerCall) Response() any { return c.response }
 
 // Respond answers with a response in the handler's place, or, after next, instead of the handler's response. For a
 // method with a stream of responses, it sends one of them. An error says why the response cannot be sent; returned, it
 // is the status of the RPC.
-func (c *Call) Respond(ctx context.Context, response any) error {
+func (c *ServerCall) Respond(ctx context.Context, response any) error {
 	if c.ended.Load() {
 		return errors.New("gogreeter: Respond: the interceptor has returned")
 	}
@@ -181,7 +181,7 @@ func (c *Call) Respond(ctx context.Context, response any) error {
 }
 
 // encode makes response the only response of the RPC.
-func (c *Call) encode(ctx context.Context, codec *codec, response any) (err error) {
+func (c *ServerCall) encode(ctx context.Context, codec *codec, response any) (err error) {
 	c.drop()
 	if c.encoded, err = c.rpc.encode(ctx, c.worker, codec, response); err == nil {
 		c.response = response
@@ -190,7 +190,7 @@ func (c *Call) encode(ctx context.Context, codec *codec, response any) (err erro
 }
 
 // drop takes the response back.
-func (c *Call) drop() {
+func (c *ServerCall) drop() {
 	if c.encoded.data != nil {
 		c.rpc.drop(c.worker, c.encoded)
 	}
@@ -198,19 +198,19 @@ func (c *Call) drop() {
 }
 
 // Chain composes interceptors to one. The first is outermost. It panics if one of them is nil.
-func Chain(interceptors ...Interceptor) Interceptor {
-	if i := slices.IndexFunc(interceptors, func(i Interceptor) bool { return i == nil }); i >= 0 {
+func Chain(interceptors ...ServerInterceptor) ServerInterceptor {
+	if i := slices.IndexFunc(interceptors, func(i ServerInterceptor) bool { return i == nil }); i >= 0 {
 		panic(fmt.Sprintf("gogreeter: Chain: interceptor %d is nil", i))
 	}
 	return chained(slices.Clone(interceptors)).intercept
 }
 
 // chained is what Chain composes.
-type chained []Interceptor
+type chained []ServerInterceptor
 
 func init() { naming.Mark(chained(nil).intercept) }
 
-func (c chained) intercept(ctx context.Context, call *Call, next Next) error {
+func (c chained) intercept(ctx context.Context, call *ServerCall, next ServerNext) error {
 	if question, ok := ctx.(*naming.Question); ok {
 		ask(question, c)
 		return nil
@@ -219,9 +219,9 @@ func (c chained) intercept(ctx context.Context, call *Call, next Next) error {
 }
 
 // chain composes interceptors, the first of which is outermost, around the handler. It is done once for a server.
-func chain(interceptors []Interceptor) Next {
-	if i := slices.IndexFunc(interceptors, func(i Interceptor) bool { return i == nil }); i >= 0 {
-		panic(fmt.Sprintf("gogreeter: NewServer: Options.Interceptors[%d] is nil", i))
+func chain(interceptors []ServerInterceptor) ServerNext {
+	if i := slices.IndexFunc(interceptors, func(i ServerInterceptor) bool { return i == nil }); i >= 0 {
+		panic(fmt.Sprintf("gogreeter: NewServer: ServerOptions.Interceptors[%d] is nil", i))
 	}
 	if len(interceptors) == 0 {
 		return nil
@@ -230,17 +230,17 @@ func chain(interceptors []Interceptor) Next {
 }
 
 // around returns next behind interceptors.
-func around(interceptors []Interceptor, next Next) Next {
+func around(interceptors []ServerInterceptor, next ServerNext) ServerNext {
 	for i := len(interceptors) - 1; i >= 0; i-- {
 		interceptor, inner := interceptors[i], next
-		next = func(ctx context.Context, call *Call) error { return call.judge(interceptor(ctx, call, inner)) }
+		next = func(ctx context.Context, call *ServerCall) error { return call.judge(interceptor(ctx, call, inner)) }
 	}
 	return next
 }
 
 // judge returns what an interceptor's error means to those further out: the status that the client gets if they change
 // nothing.
-func (c *Call) judge(err error) error {
+func (c *ServerCall) judge(err error) error {
 	end, ended := c.rpc.endedWith(err)
 	switch {
 	case ended:
@@ -257,7 +257,7 @@ func (c *Call) judge(err error) error {
 var unanswered = outcome{Code: codes.Internal, Message: "an interceptor returned neither a response nor an error"}
 
 // callHandler is the innermost part of a chain.
-func callHandler(ctx context.Context, call *Call) error {
+func callHandler(ctx context.Context, call *ServerCall) error {
 	if call.ended.Load() {
 		return outcome{Code: codes.Internal, Message: "an interceptor called next after it had returned"}.Err()
 	}
@@ -286,7 +286,7 @@ func callHandler(ctx context.Context, call *Call) error {
 }
 
 // run calls the interceptors, and returns the response of a method with one, encoded.
-func (c *Call) run(ctx context.Context, chain Next) (response encoded, err error) {
+func (c *ServerCall) run(ctx context.Context, chain ServerNext) (response encoded, err error) {
 	defer func() {
 		if response.data == nil {
 			c.drop() // after a panic too
@@ -311,7 +311,7 @@ func observe(ctx context.Context, hooks []func(context.Context, any) error, mess
 }
 
 // ask asks those interceptors that answer.
-func ask(question *naming.Question, interceptors []Interceptor) {
+func ask(question *naming.Question, interceptors []ServerInterceptor) {
 	for _, interceptor := range interceptors {
 		if naming.Answers(interceptor) {
 			_ = interceptor(question, nil, nil) // the answer is in question

@@ -32,7 +32,7 @@ func TestCall_ShortenDeadline(t *testing.T) {
 		runInBubble(t, tt.name, func(t *testing.T) {
 			begin := time.Now()
 			leave := make(chan struct{})
-			shorten := func(ctx context.Context, call *Call, next Next) error {
+			shorten := func(ctx context.Context, call *ServerCall, next ServerNext) error {
 				call.ShortenDeadline(time.Time{}) // is none
 				for _, d := range tt.shorten {
 					call.ShortenDeadline(begin.Add(d))
@@ -76,7 +76,7 @@ func TestNext_ReturnsHowTheRPCEnded(t *testing.T) {
 	for _, tt := range tests {
 		runInBubble(t, tt.name, func(t *testing.T) {
 			seen := make(chan error, 1)
-			note := func(ctx context.Context, call *Call, next Next) error {
+			note := func(ctx context.Context, call *ServerCall, next ServerNext) error {
 				err := next(ctx, call)
 				seen <- err
 				return err
@@ -102,12 +102,12 @@ func TestNext_ReturnsHowTheRPCEnded(t *testing.T) {
 func TestInterceptor_Inline(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		block := make(chan struct{})
-		toStream := func(ctx context.Context, call *Call, next Next) error {
+		toStream := func(ctx context.Context, call *ServerCall, next ServerNext) error {
 			check(t, call.SetMethod("/t.S/Stream"))
 			<-block
 			return next(ctx, call)
 		}
-		s := newTestServer(t, Options{Workers: 1, Interceptors: []Interceptor{toStream}}, handlers{
+		s := newTestServer(t, ServerOptions{Workers: 1, Interceptors: []ServerInterceptor{toStream}}, handlers{
 			"Inline": echo().WithExecutor(Inline),
 			"Stream": UnaryStream(func(_ context.Context, request *raw, responses ResponseStream[raw]) error {
 				return responses.Send(request)
@@ -133,7 +133,7 @@ func TestNext_Twice(t *testing.T) {
 		for _, size := range []int{1, 10_000} {
 			runInBubble(t, fmt.Sprintf("%s/%d", c.name, size), func(t *testing.T) {
 				entered := 0
-				s := newTestServer(t, intercept(func(ctx context.Context, call *Call, next Next) error {
+				s := newTestServer(t, intercept(func(ctx context.Context, call *ServerCall, next ServerNext) error {
 					first := next(ctx, call)
 					if err := call.SetMethod("/t.S/Other"); status.Code(err) != codes.Internal || call.Method() != "/t.S/M" {
 						t.Errorf("the method has changed behind the handler, %v", err)
@@ -166,7 +166,7 @@ func TestCall_SetMethodThereAndBack(t *testing.T) {
 	for first := range methods {
 		for last := range methods {
 			runInBubble(t, first+"And"+last, func(t *testing.T) {
-				c := newTestServer(t, intercept(func(ctx context.Context, call *Call, next Next) error {
+				c := newTestServer(t, intercept(func(ctx context.Context, call *ServerCall, next ServerNext) error {
 					for range 2 {
 						check(t, call.SetMethod("/t.S/"+first))
 						err := call.SetMethod("/t.S/Unknown")
@@ -195,7 +195,7 @@ func TestNext_ReturnsWhetherTheResponseCanBeSent(t *testing.T) {
 	tests := []struct {
 		name    string
 		handler *MethodHandler
-		after   func(ctx context.Context, call *Call, err error) error // what the interceptor makes of next's error
+		after   func(ctx context.Context, call *ServerCall, err error) error // what the interceptor makes of next's error
 		seen    codes.Code
 		code    codes.Code
 		details string
@@ -206,30 +206,30 @@ func TestNext_ReturnsWhetherTheResponseCanBeSent(t *testing.T) {
 		{"NotUTF8", answering(wrapperspb.String("\xff")), nil, codes.Internal, codes.Internal, "Failed to serialize response!", nil},
 		{
 			"Replaced", answering(rawOf("abcd")),
-			func(ctx context.Context, call *Call, _ error) error { return call.Respond(ctx, rawOf("abc")) },
+			func(ctx context.Context, call *ServerCall, _ error) error { return call.Respond(ctx, rawOf("abc")) },
 			codes.ResourceExhausted, codes.OK, "",
 			[]string{"abc"},
 		},
 		{
 			"ReplacedByTooLarge", answering(rawOf("abc")),
-			func(ctx context.Context, call *Call, _ error) error { return call.Respond(ctx, rawOf("abcd")) },
+			func(ctx context.Context, call *ServerCall, _ error) error { return call.Respond(ctx, rawOf("abcd")) },
 			codes.OK, codes.ResourceExhausted, tooLarge, nil,
 		},
 		{
 			"Withdrawn", answering(rawOf("abc")),
-			func(context.Context, *Call, error) error { return status.Error(codes.Aborted, "changed my mind") },
+			func(context.Context, *ServerCall, error) error { return status.Error(codes.Aborted, "changed my mind") },
 			codes.OK, codes.Aborted, "changed my mind", nil,
 		},
 		{
 			"Forgiven", answering(rawOf("abcd")),
-			func(context.Context, *Call, error) error { return nil },
+			func(context.Context, *ServerCall, error) error { return nil },
 			codes.ResourceExhausted, codes.Internal, unanswered.Message, nil,
 		},
 	}
 	for _, tt := range tests {
 		runInBubble(t, tt.name, func(t *testing.T) {
 			seen := codes.Unknown
-			options := intercept(func(ctx context.Context, call *Call, next Next) error {
+			options := intercept(func(ctx context.Context, call *ServerCall, next ServerNext) error {
 				err := next(ctx, call)
 				if seen = status.Code(err); seen != codes.OK && call.Response() != nil {
 					t.Errorf("the response is %v after %v", call.Response(), err)
@@ -264,7 +264,7 @@ func TestAccount_RespondDoesNotReturn(t *testing.T) {
 		"Goexit":    {goruntime.Goexit, false, codes.Unknown},
 	} {
 		runInBubble(t, name, func(t *testing.T) {
-			s := newTestServer(t, intercept(func(ctx context.Context, call *Call, next Next) (err error) {
+			s := newTestServer(t, intercept(func(ctx context.Context, call *ServerCall, next ServerNext) (err error) {
 				responses := 0
 				call.OnResponse(func(context.Context, any) error {
 					if responses++; responses == 2 {
@@ -309,11 +309,11 @@ func (e asking) GRPCStatus() *status.Status {
 func TestNext_ErrorAsksTheContext(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		var got error
-		intercept := func(ctx context.Context, call *Call, next Next) error {
+		intercept := func(ctx context.Context, call *ServerCall, next ServerNext) error {
 			got = next(ctx, call)
 			return got
 		}
-		s := newTestServer(t, Options{Interceptors: []Interceptor{intercept}}, handlers{
+		s := newTestServer(t, ServerOptions{Interceptors: []ServerInterceptor{intercept}}, handlers{
 			"M": UnaryUnary(func(ctx context.Context, _ *raw) (*raw, error) {
 				<-ctx.Done()
 				return nil, asking{ctx}

@@ -62,7 +62,7 @@ func TestNext_ReturnsTheStatus(t *testing.T) {
 		for _, tt := range tests {
 			runInBubble(t, c.name+"/"+tt.name, func(t *testing.T) {
 				var seen []error
-				note := func(ctx context.Context, call *Call, next Next) error {
+				note := func(ctx context.Context, call *ServerCall, next ServerNext) error {
 					err := next(ctx, call)
 					seen = append(seen, err)
 					return err
@@ -100,8 +100,8 @@ func TestNext_ReturnsTheStatus(t *testing.T) {
 func TestNext_DetailsOfNoCode(t *testing.T) {
 	st, err := status.New(1000, "what").WithDetails(durationpb.New(1))
 	check(t, err)
-	pass := func(ctx context.Context, call *Call, next Next) error { return next(ctx, call) }
-	for name, options := range map[string]Options{"Bare": {}, "Intercepted": intercept(pass, pass)} {
+	pass := func(ctx context.Context, call *ServerCall, next ServerNext) error { return next(ctx, call) }
+	for name, options := range map[string]ServerOptions{"Bare": {}, "Intercepted": intercept(pass, pass)} {
 		runInBubble(t, name, func(t *testing.T) {
 			s := newTestServer(t, options, handlers{"M": UnaryUnary(func(context.Context, *raw) (*raw, error) { return nil, st.Err() })})
 			r := s.dial().call("/t.S/M", "x").result()
@@ -124,15 +124,15 @@ func (s okStatus) Unwrap() error            { return s.error }
 func TestNext_ReturnsOtherInterceptorsStatus(t *testing.T) {
 	tests := []struct {
 		name    string
-		inner   Interceptor
+		inner   ServerInterceptor
 		code    codes.Code
 		details string
 	}{
-		{"Plain", func(context.Context, *Call, Next) error { return errOfTest }, codes.Unknown, "the disk is full"},
-		{"Context", func(context.Context, *Call, Next) error { return context.DeadlineExceeded }, codes.DeadlineExceeded, "context deadline exceeded"},
-		{"Nothing", func(context.Context, *Call, Next) error { return nil }, codes.Internal, unanswered.Message},
+		{"Plain", func(context.Context, *ServerCall, ServerNext) error { return errOfTest }, codes.Unknown, "the disk is full"},
+		{"Context", func(context.Context, *ServerCall, ServerNext) error { return context.DeadlineExceeded }, codes.DeadlineExceeded, "context deadline exceeded"},
+		{"Nothing", func(context.Context, *ServerCall, ServerNext) error { return nil }, codes.Internal, unanswered.Message},
 		{
-			"Late", func(ctx context.Context, call *Call, next Next) error {
+			"Late", func(ctx context.Context, call *ServerCall, next ServerNext) error {
 				err := next(ctx, call)
 				time.Sleep(time.Minute)
 				return err
@@ -143,7 +143,7 @@ func TestNext_ReturnsOtherInterceptorsStatus(t *testing.T) {
 		for _, tt := range tests {
 			runInBubble(t, c.name+"/"+tt.name, func(t *testing.T) {
 				var seen error
-				outer := func(ctx context.Context, call *Call, next Next) error {
+				outer := func(ctx context.Context, call *ServerCall, next ServerNext) error {
 					seen = next(ctx, call)
 					return seen
 				}
@@ -164,13 +164,13 @@ func TestNext_ReturnsOtherInterceptorsStatus(t *testing.T) {
 
 // TestInterceptor_ReturnsNothing has interceptors end an RPC with nil although nobody has answered it.
 func TestInterceptor_ReturnsNothing(t *testing.T) {
-	interceptors := map[string]Interceptor{
-		"Nothing": func(context.Context, *Call, Next) error { return nil },
-		"RespondFails": func(ctx context.Context, call *Call, next Next) error {
+	interceptors := map[string]ServerInterceptor{
+		"Nothing": func(context.Context, *ServerCall, ServerNext) error { return nil },
+		"RespondFails": func(ctx context.Context, call *ServerCall, next ServerNext) error {
 			call.Respond(ctx, 1)
 			return nil
 		},
-		"Recovers": func(ctx context.Context, call *Call, next Next) error {
+		"Recovers": func(ctx context.Context, call *ServerCall, next ServerNext) error {
 			defer func() { recover() }()
 			return next(ctx, call)
 		},
@@ -199,7 +199,7 @@ func TestInterceptor_ReturnsNothing(t *testing.T) {
 // TestInterceptor_AnswersAStreamWithoutAHandler is no mistake, and neither is a stream without messages.
 func TestInterceptor_AnswersAStreamWithoutAHandler(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, intercept(func(ctx context.Context, call *Call, next Next) error {
+		s := newTestServer(t, intercept(func(ctx context.Context, call *ServerCall, next ServerNext) error {
 			if InvocationMetadata(ctx).Get("next") != "" {
 				return next(ctx, call)
 			}

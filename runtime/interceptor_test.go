@@ -15,7 +15,9 @@ import (
 )
 
 // intercept returns options with interceptors.
-func intercept(interceptors ...Interceptor) Options { return Options{Interceptors: interceptors} }
+func intercept(interceptors ...ServerInterceptor) ServerOptions {
+	return ServerOptions{Interceptors: interceptors}
+}
 
 // TestInterceptor_Order checks that the first is outermost, that contexts go inwards, and that the status comes out.
 func TestInterceptor_Order(t *testing.T) {
@@ -23,8 +25,8 @@ func TestInterceptor_Order(t *testing.T) {
 		for _, fails := range []bool{false, true} {
 			runInBubble(t, fmt.Sprintf("%s/%v", c.name, fails), func(t *testing.T) {
 				var order []string
-				note := func(name string) Interceptor {
-					return func(ctx context.Context, call *Call, next Next) error {
+				note := func(name string) ServerInterceptor {
+					return func(ctx context.Context, call *ServerCall, next ServerNext) error {
 						order = append(order, name+" in")
 						before, _ := ctx.Value(testKey{}).(string)
 						err := next(context.WithValue(ctx, testKey{}, before+name), call)
@@ -67,7 +69,7 @@ func TestInterceptor_Order(t *testing.T) {
 func TestInterceptor_Behaviors(t *testing.T) {
 	tests := []struct {
 		name        string
-		interceptor Interceptor
+		interceptor ServerInterceptor
 		path        string
 		requests    []string
 		code        codes.Code
@@ -75,17 +77,17 @@ func TestInterceptor_Behaviors(t *testing.T) {
 		response    []string
 	}{
 		{
-			"Denies", func(context.Context, *Call, Next) error { return status.Error(codes.Unauthenticated, "no") },
+			"Denies", func(context.Context, *ServerCall, ServerNext) error { return status.Error(codes.Unauthenticated, "no") },
 			"/t.S/Unary",
 			[]string{"x"},
 			codes.Unauthenticated, "no", nil,
 		},
 		{
-			"DeniesStreams", func(context.Context, *Call, Next) error { return status.Error(codes.Unauthenticated, "no") },
+			"DeniesStreams", func(context.Context, *ServerCall, ServerNext) error { return status.Error(codes.Unauthenticated, "no") },
 			"/t.S/Stream", nil, codes.Unauthenticated, "no", nil,
 		},
 		{
-			"DeniesUnknown", func(_ context.Context, call *Call, _ Next) error {
+			"DeniesUnknown", func(_ context.Context, call *ServerCall, _ ServerNext) error {
 				if call.Handler() != nil || call.Descriptor() != nil || call.Method() != "/t.S/Unknown" {
 					return errors.New("it is known")
 				}
@@ -96,7 +98,7 @@ func TestInterceptor_Behaviors(t *testing.T) {
 			codes.Unauthenticated, "no", nil,
 		},
 		{
-			"SeesUnknown", func(ctx context.Context, call *Call, next Next) error {
+			"SeesUnknown", func(ctx context.Context, call *ServerCall, next ServerNext) error {
 				err := next(ctx, call)
 				return fmt.Errorf("seen: %w", err)
 			},
@@ -105,21 +107,25 @@ func TestInterceptor_Behaviors(t *testing.T) {
 			codes.Unimplemented, "seen: rpc error: code = Unimplemented desc = Method not found!", nil,
 		},
 		{
-			"AnswersUnknown", func(ctx context.Context, call *Call, _ Next) error { return call.Respond(ctx, rawOf("mine")) },
+			"AnswersUnknown", func(ctx context.Context, call *ServerCall, _ ServerNext) error {
+				return call.Respond(ctx, rawOf("mine"))
+			},
 			"/t.S/Unknown",
 			[]string{"x"},
 			codes.OK, "",
 			[]string{"mine"},
 		},
 		{
-			"Answers", func(ctx context.Context, call *Call, _ Next) error { return call.Respond(ctx, rawOf("mine")) },
+			"Answers", func(ctx context.Context, call *ServerCall, _ ServerNext) error {
+				return call.Respond(ctx, rawOf("mine"))
+			},
 			"/t.S/Unary",
 			[]string{"x"},
 			codes.OK, "",
 			[]string{"mine"},
 		},
 		{
-			"AnswersInstead", func(ctx context.Context, call *Call, next Next) error {
+			"AnswersInstead", func(ctx context.Context, call *ServerCall, next ServerNext) error {
 				if err := next(ctx, call); err != nil || string(call.Response().(*raw).Data) != "x" {
 					return fmt.Errorf("%v, %v", err, call.Response())
 				}
@@ -131,25 +137,25 @@ func TestInterceptor_Behaviors(t *testing.T) {
 			[]string{"mine"},
 		},
 		{
-			"AnswersNothing", func(context.Context, *Call, Next) error { return nil },
+			"AnswersNothing", func(context.Context, *ServerCall, ServerNext) error { return nil },
 			"/t.S/Unary",
 			[]string{"x"},
 			codes.Internal, unanswered.Message, nil,
 		},
 		{
-			"AnswersNoMessage", func(ctx context.Context, call *Call, _ Next) error { return call.Respond(ctx, 17) },
+			"AnswersNoMessage", func(ctx context.Context, call *ServerCall, _ ServerNext) error { return call.Respond(ctx, 17) },
 			"/t.S/Unary",
 			[]string{"x"},
 			codes.Unknown, "gogreeter: Respond: type int is neither a protobuf message nor *runtime.RawMessage", nil,
 		},
 		{
-			"AnswersNil", func(ctx context.Context, call *Call, _ Next) error { return call.Respond(ctx, (*raw)(nil)) },
+			"AnswersNil", func(ctx context.Context, call *ServerCall, _ ServerNext) error { return call.Respond(ctx, (*raw)(nil)) },
 			"/t.S/Unary",
 			[]string{"x"},
 			codes.Internal, "Failed to serialize response!", nil,
 		},
 		{
-			"AnswersStream", func(ctx context.Context, call *Call, next Next) error {
+			"AnswersStream", func(ctx context.Context, call *ServerCall, next ServerNext) error {
 				return errors.Join(call.Respond(ctx, rawOf("before")), next(ctx, call), call.Respond(ctx, rawOf("after")))
 			},
 			"/t.S/Stream",
@@ -158,7 +164,7 @@ func TestInterceptor_Behaviors(t *testing.T) {
 			[]string{"before", "x", "after"},
 		},
 		{
-			"Recovers", func(ctx context.Context, call *Call, next Next) (err error) {
+			"Recovers", func(ctx context.Context, call *ServerCall, next ServerNext) (err error) {
 				defer func() { err = fmt.Errorf("recovered: %v", recover()) }()
 				return next(ctx, call)
 			},
@@ -167,19 +173,19 @@ func TestInterceptor_Behaviors(t *testing.T) {
 			codes.Unknown, "recovered: handler", nil,
 		},
 		{
-			"Panics", func(context.Context, *Call, Next) error { panic("interceptor") },
+			"Panics", func(context.Context, *ServerCall, ServerNext) error { panic("interceptor") },
 			"/t.S/Unary",
 			[]string{"x"},
 			codes.Unknown, "Exception calling application: interceptor", nil,
 		},
 		{
-			"Exits", func(context.Context, *Call, Next) error { goruntime.Goexit(); return nil },
+			"Exits", func(context.Context, *ServerCall, ServerNext) error { goruntime.Goexit(); return nil },
 			"/t.S/Unary",
 			[]string{"x"},
 			codes.Unknown, "Exception calling application: the handler ended its goroutine (runtime.Goexit)", nil,
 		},
 		{
-			"ChangesMessages", func(ctx context.Context, call *Call, next Next) error {
+			"ChangesMessages", func(ctx context.Context, call *ServerCall, next ServerNext) error {
 				change := func(_ context.Context, message any) error {
 					m := message.(*raw)
 					m.Data = append(m.Data, '!')
@@ -195,7 +201,7 @@ func TestInterceptor_Behaviors(t *testing.T) {
 			[]string{"x!!", "y!!"},
 		},
 		{
-			"RefusesRequest", func(ctx context.Context, call *Call, next Next) error {
+			"RefusesRequest", func(ctx context.Context, call *ServerCall, next ServerNext) error {
 				call.OnRequest(func(context.Context, any) error { return status.Error(codes.InvalidArgument, "bad") })
 				return next(ctx, call)
 			},
@@ -204,7 +210,7 @@ func TestInterceptor_Behaviors(t *testing.T) {
 			codes.InvalidArgument, "bad", nil,
 		},
 		{
-			"RefusesResponse", func(ctx context.Context, call *Call, next Next) error {
+			"RefusesResponse", func(ctx context.Context, call *ServerCall, next ServerNext) error {
 				n := 0
 				call.OnResponse(func(context.Context, any) error {
 					if n++; n == 2 {
@@ -222,7 +228,7 @@ func TestInterceptor_Behaviors(t *testing.T) {
 	}
 	for _, tt := range tests {
 		runInBubble(t, tt.name, func(t *testing.T) {
-			s := newTestServer(t, intercept(func(ctx context.Context, call *Call, next Next) error {
+			s := newTestServer(t, intercept(func(ctx context.Context, call *ServerCall, next ServerNext) error {
 				if call.Method() == "/t.S/Plain" {
 					return next(ctx, call)
 				}
@@ -269,7 +275,7 @@ func TestInterceptor_SetMethod(t *testing.T) {
 }
 
 func testSetMethod(t *testing.T, from, to string, methods handlers) {
-	s := newTestServer(t, intercept(func(ctx context.Context, call *Call, next Next) error {
+	s := newTestServer(t, intercept(func(ctx context.Context, call *ServerCall, next ServerNext) error {
 		if err := call.SetMethod(to); err != nil || call.Handler() == nil || call.Method() != to {
 			t.Errorf("the method is %q, %v", call.Method(), err)
 		}
@@ -302,7 +308,7 @@ func TestInterceptor_SetMethodCounts(t *testing.T) {
 		} {
 			for _, workers := range []int{0, 1} {
 				runInBubble(t, from+name, func(t *testing.T) {
-					options := intercept(func(ctx context.Context, call *Call, next Next) error {
+					options := intercept(func(ctx context.Context, call *ServerCall, next ServerNext) error {
 						if err := call.SetMethod("/t.S/M"); err != nil {
 							return err
 						}
@@ -333,7 +339,7 @@ func TestInterceptor_SetMethodCounts(t *testing.T) {
 func TestInterceptor_SeesUndecodable(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		var seen error
-		s := newTestServer(t, intercept(func(ctx context.Context, call *Call, next Next) error {
+		s := newTestServer(t, intercept(func(ctx context.Context, call *ServerCall, next ServerNext) error {
 			seen = next(ctx, call)
 			return seen
 		}), handlers{"M": echo()})
@@ -352,7 +358,7 @@ func TestInterceptor_SeesUndecodable(t *testing.T) {
 // TestInterceptor_BlocksNobody has one RPC's interceptor block; it is cancelled while others are served.
 func TestInterceptor_BlocksNobody(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, intercept(func(ctx context.Context, call *Call, next Next) error {
+		s := newTestServer(t, intercept(func(ctx context.Context, call *ServerCall, next ServerNext) error {
 			if InvocationMetadata(ctx).Get("block") != "" {
 				<-ctx.Done()
 				time.Sleep(time.Hour)
@@ -374,7 +380,7 @@ func TestInterceptor_BlocksNobody(t *testing.T) {
 // TestServer_Stats counts RPCs by method and code.
 func TestServer_Stats(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{}, handlers{
+		s := newTestServer(t, ServerOptions{}, handlers{
 			"ok": echo(), "fails": UnaryUnary(func(context.Context, *raw) (*raw, error) { return nil, status.Error(codes.Aborted, "") }),
 			"odd":    UnaryUnary(func(context.Context, *raw) (*raw, error) { return nil, status.Error(1000, "") }),
 			"blocks": blockUntilOver(),

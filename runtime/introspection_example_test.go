@@ -22,7 +22,7 @@ func ExampleServer_RPCs() {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	})
-	server, err := runtimetest.NewServer(runtime.Options{}, func(r runtime.Registrar) error {
+	server, err := runtimetest.NewServer(runtime.ServerOptions{}, func(r runtime.Registrar) error {
 		return r.AddService(runtime.Service{Name: "example.Wait", Methods: map[string]*runtime.MethodHandler{"Wait": wait}})
 	})
 	if err != nil {

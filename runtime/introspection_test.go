@@ -37,7 +37,7 @@ func TestServer_RPCStates(t *testing.T) {
 		}
 		return nil
 	})
-	passes := []Interceptor{func(ctx context.Context, call *Call, next Next) error { return next(ctx, call) }}
+	passes := []ServerInterceptor{func(ctx context.Context, call *ServerCall, next ServerNext) error { return next(ctx, call) }}
 	call := func(_ *testServer, c *testClient) { c.call("/t.S/M", "ping") }
 	starve := func(_ *testServer, c *testClient) {
 		c.thrifty = true
@@ -50,43 +50,43 @@ func TestServer_RPCStates(t *testing.T) {
 	}
 	tests := []struct {
 		name    string
-		options Options
+		options ServerOptions
 		method  *MethodHandler
 		play    func(s *testServer, c *testClient)
 		want    []RPCState
 	}{
-		{"NoRequest", Options{}, echo(), func(_ *testServer, c *testClient) { c.open("/t.S/M") }, []RPCState{RPCReceiving}},
-		{"NextRequest", Options{}, drainAndCount(cardinalities[2]), func(_ *testServer, c *testClient) { c.open("/t.S/M").send("1") }, []RPCState{RPCReceiving}},
-		{"Intercepted", Options{Interceptors: passes}, echo(), func(_ *testServer, c *testClient) { c.open("/t.S/M") }, []RPCState{RPCReceiving}},
-		{"Queued", Options{Workers: 1}, blockUntilOver(), twice, []RPCState{RPCRunning, RPCQueued}},
-		{"QueuedIntercepted", Options{Workers: 1, Interceptors: passes}, blockUntilOver(), twice, []RPCState{RPCRunning, RPCQueued}},
-		{"HeldBack", Options{}, echo(), func(s *testServer, c *testClient) {
+		{"NoRequest", ServerOptions{}, echo(), func(_ *testServer, c *testClient) { c.open("/t.S/M") }, []RPCState{RPCReceiving}},
+		{"NextRequest", ServerOptions{}, drainAndCount(cardinalities[2]), func(_ *testServer, c *testClient) { c.open("/t.S/M").send("1") }, []RPCState{RPCReceiving}},
+		{"Intercepted", ServerOptions{Interceptors: passes}, echo(), func(_ *testServer, c *testClient) { c.open("/t.S/M") }, []RPCState{RPCReceiving}},
+		{"Queued", ServerOptions{Workers: 1}, blockUntilOver(), twice, []RPCState{RPCRunning, RPCQueued}},
+		{"QueuedIntercepted", ServerOptions{Workers: 1, Interceptors: passes}, blockUntilOver(), twice, []RPCState{RPCRunning, RPCQueued}},
+		{"HeldBack", ServerOptions{}, echo(), func(s *testServer, c *testClient) {
 			c.ping()
 			account := s.clients.all()[0].account
 			account.Add(budget.Responses, account.Limit())
 			s.t.Cleanup(func() { account.Sub(budget.Responses, account.Limit()) })
 			call(s, c)
 		}, []RPCState{RPCHeldBack}},
-		{"Running", Options{}, blockUntilOver(), call, []RPCState{RPCRunning}},
-		{"Blocked", Options{}, stream, starve, []RPCState{RPCBlocked}},
-		{"BlockedAfterHandler", Options{}, large, starve, []RPCState{RPCBlocked}},
-		{"Over", Options{}, UnaryUnary(func(context.Context, *raw) (*raw, error) { <-ignorant; return nil, nil }), func(_ *testServer, c *testClient) {
+		{"Running", ServerOptions{}, blockUntilOver(), call, []RPCState{RPCRunning}},
+		{"Blocked", ServerOptions{}, stream, starve, []RPCState{RPCBlocked}},
+		{"BlockedAfterHandler", ServerOptions{}, large, starve, []RPCState{RPCBlocked}},
+		{"Over", ServerOptions{}, UnaryUnary(func(context.Context, *raw) (*raw, error) { <-ignorant; return nil, nil }), func(_ *testServer, c *testClient) {
 			st := c.call("/t.S/M", "ping")
 			synctest.Wait()
 			st.cancel()
 		}, []RPCState{RPCOver}},
-		{"OverBeforeItsTurn", Options{Workers: 1}, blockUntilOver(), func(_ *testServer, c *testClient) {
+		{"OverBeforeItsTurn", ServerOptions{Workers: 1}, blockUntilOver(), func(_ *testServer, c *testClient) {
 			call(nil, c)
 			synctest.Wait()
 			c.call("/t.S/M", "ping").cancel()
 		}, []RPCState{RPCRunning, RPCOver}},
-		{"Done", Options{}, echo(), call, nil},
-		{"Failed", Options{}, blockUntilOver(), func(_ *testServer, c *testClient) {
+		{"Done", ServerOptions{}, echo(), call, nil},
+		{"Failed", ServerOptions{}, blockUntilOver(), func(_ *testServer, c *testClient) {
 			st := c.call("/t.S/M", "ping")
 			synctest.Wait()
 			st.cancel()
 		}, nil},
-		{"Refused", Options{}, echo(), func(_ *testServer, c *testClient) {
+		{"Refused", ServerOptions{}, echo(), func(_ *testServer, c *testClient) {
 			c.openFields(request("/t.S/M", "!content-type", "text/plain"), false)
 		}, nil},
 	}
@@ -119,7 +119,7 @@ func TestServer_RPCStates(t *testing.T) {
 // TestServer_RPCSending has a client that gives windows, and does not read.
 func TestServer_RPCSending(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{}, handlers{"M": UnaryUnary(func(context.Context, *raw) (*raw, error) {
+		s := newTestServer(t, ServerOptions{}, handlers{"M": UnaryUnary(func(context.Context, *raw) (*raw, error) {
 			return &raw{Data: make([]byte, 3<<20)}, nil
 		})})
 		nc := s.listener.dial()
@@ -141,7 +141,7 @@ func TestServer_RPCSending(t *testing.T) {
 func TestServer_Infos(t *testing.T) {
 	for _, observed := range []bool{false, true} {
 		inBubble(t, func(t *testing.T) {
-			options := Options{}
+			options := ServerOptions{}
 			if observed {
 				options.Observers = []Observer{&recorder{}}
 			}
@@ -197,7 +197,7 @@ func TestServer_Infos(t *testing.T) {
 // TestServer_CancelRPC cancels RPCs by their number.
 func TestServer_CancelRPC(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{}, handlers{"M": blockUntilOver(), "Echo": echo()})
+		s := newTestServer(t, ServerOptions{}, handlers{"M": blockUntilOver(), "Echo": echo()})
 		first, second := s.dial(), s.dial()
 		for _, c := range []*testClient{first, second} {
 			c.call("/t.S/Echo", "x").result()
@@ -224,7 +224,7 @@ func TestServer_CancelRPC(t *testing.T) {
 
 // TestServer_InspectedUnderLoad looks at a server all the time that makes RPCs begin and end in all ways.
 func TestServer_InspectedUnderLoad(t *testing.T) {
-	s := newTestServer(t, Options{Workers: 2}, fuzzMethods())
+	s := newTestServer(t, ServerOptions{Workers: 2}, fuzzMethods())
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {

@@ -42,7 +42,7 @@ const (
 
 func newLife(t *testing.T, method string, workers int, timeout bool) *life {
 	l := &life{t: t, steps: make(chan string, 10), rest: lpm(0, string(make([]byte, lifeRequest)))}
-	l.s = newTestServer(t, Options{MaxConnectionBytes: 256 << 10, Workers: workers}, handlers{
+	l.s = newTestServer(t, ServerOptions{MaxConnectionBytes: 256 << 10, Workers: workers}, handlers{
 		"Unary": UnaryUnary(func(context.Context, *raw) (*raw, error) {
 			err := l.end(<-l.steps)
 			return &raw{Data: make([]byte, lifeResponse)}, err

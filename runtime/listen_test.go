@@ -50,7 +50,7 @@ func TestServer_Addresses(t *testing.T) {
 		{"unix:" + filepath.Join(socket, "missing", "s"), "not a directory"},
 		{"unix-abstract:", "the path of the Unix socket is empty"},
 	}
-	s := newTestServer(t, Options{}, handlers{"M": echo()})
+	s := newTestServer(t, ServerOptions{}, handlers{"M": echo()})
 	for _, tt := range tests {
 		port, err := s.AddInsecurePort(tt.address)
 		if tt.want == "" {
@@ -83,7 +83,7 @@ func TestServer_AbstractSocket(t *testing.T) {
 		t.Skip("abstract sockets are Linux's")
 	}
 	name := filepath.Join(t.TempDir(), "s") // a name that nobody else has
-	s := newTestServer(t, Options{}, handlers{"M": UnaryUnary(func(ctx context.Context, _ *raw) (*raw, error) {
+	s := newTestServer(t, ServerOptions{}, handlers{"M": UnaryUnary(func(ctx context.Context, _ *raw) (*raw, error) {
 		return rawOf(Peer(ctx).LocalAddr.String()), nil
 	})})
 	if port, err := s.AddInsecurePort("unix-abstract:" + name); err != nil || port != 0 {
@@ -105,7 +105,7 @@ func TestServer_AbstractSocket(t *testing.T) {
 func TestServer_PortsAtEveryStage(t *testing.T) {
 	var before string
 	for range 3 {
-		s := NewServer(Options{})
+		s := NewServer(ServerOptions{})
 		check(t, s.AddService(Service{Name: "t.S", Methods: handlers{"M": echo()}}))
 		address := before
 		if address == "" {
@@ -135,12 +135,12 @@ func TestServer_PortsAtEveryStage(t *testing.T) {
 // TestServer_StopBeforeStart closes the ports, and leaves a server that cannot be started any more: whoever was about to
 // learns it.
 func TestServer_StopBeforeStart(t *testing.T) {
-	s := NewServer(Options{})
+	s := NewServer(ServerOptions{})
 	port, err := s.AddInsecurePort("127.0.0.1:0")
 	check(t, err)
 	wantClosed(t, "the end of a server that has not begun", s.Stop(time.Minute))
 	wantClosed(t, "the end once more", s.Stop(0))
-	other := NewServer(Options{})
+	other := NewServer(ServerOptions{})
 	_, err = other.AddInsecurePort(fmt.Sprintf("127.0.0.1:%d", port))
 	check(t, err)
 	other.Stop(0)
@@ -158,7 +158,7 @@ func TestServer_StopBeforeStart(t *testing.T) {
 func TestServer_StopBeforeStart_CloseExits(t *testing.T) { inBubble(t, testStopBeforeStartCloseExits) }
 
 func testStopBeforeStartCloseExits(t *testing.T) {
-	s := NewServer(Options{Logger: slog.New(slog.DiscardHandler)})
+	s := NewServer(ServerOptions{Logger: slog.New(slog.DiscardHandler)})
 	before, after := newPipeListener(), newPipeListener()
 	exits := &oddAccept{newPipeListener(), nil, func() net.Addr { return nil }, func() error { goruntime.Goexit(); return nil }}
 	check(t, errors.Join(s.AddListener(before), s.AddListener(exits), s.AddListener(after)))
@@ -177,7 +177,7 @@ func testStopBeforeStartCloseExits(t *testing.T) {
 
 // TestServer_NilListener is refused.
 func TestServer_NilListener(t *testing.T) {
-	if err := NewServer(Options{}).AddListener(nil); err == nil {
+	if err := NewServer(ServerOptions{}).AddListener(nil); err == nil {
 		t.Error("a nil listener was taken")
 	}
 }
@@ -204,7 +204,7 @@ func TestServer_AcceptErrors(t *testing.T) {
 	for _, errno := range acceptErrors {
 		runInBubble(t, errno.Error(), func(t *testing.T) {
 			l := &failingListener{newPipeListener(), 100, &net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", errno)}, nil}
-			s := newTestServer(t, Options{}, handlers{"M": echo()})
+			s := newTestServer(t, ServerOptions{}, handlers{"M": echo()})
 			check(t, s.AddListener(l))
 			client := newTestClient(t, l.dial()) // waits until it is accepted
 			client.call("/t.S/M", "x").result().want(codes.OK, "", "x")
@@ -225,7 +225,7 @@ func TestServer_AcceptErrors(t *testing.T) {
 func TestServer_StopWhileAcceptFails(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		l := &failingListener{newPipeListener(), 1 << 30, syscall.EMFILE, nil}
-		s := newTestServer(t, Options{}, nil)
+		s := newTestServer(t, ServerOptions{}, nil)
 		check(t, s.AddListener(l))
 		time.Sleep(time.Minute + maxAcceptPause/3)
 		began := time.Now()
@@ -239,7 +239,7 @@ func TestServer_StopWhileAcceptFails(t *testing.T) {
 // TestServer_ListenerCloses has somebody else close the listener. The connections go on, and the log tells.
 func TestServer_ListenerCloses(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{}, handlers{"M": echo()})
+		s := newTestServer(t, ServerOptions{}, handlers{"M": echo()})
 		client := s.dial()
 		s.listener.Close()
 		synctest.Wait()
@@ -257,7 +257,7 @@ func TestServer_ListenerCloses(t *testing.T) {
 
 // TestServer_HTTP1 has net/http ask the server for a page. It is told what the port speaks.
 func TestServer_HTTP1(t *testing.T) {
-	s := NewServer(Options{Logger: slog.New(slog.DiscardHandler)})
+	s := NewServer(ServerOptions{Logger: slog.New(slog.DiscardHandler)})
 	port, err := s.AddInsecurePort("127.0.0.1:0")
 	check(t, err)
 	check(t, s.Start())

@@ -18,13 +18,13 @@ func TestServer_UnderLoad(t *testing.T) {
 	const clients, streams, rounds = 10, 100, 3
 	for _, tt := range []struct {
 		name    string
-		options Options
+		options ServerOptions
 	}{
-		{"Default", Options{}},
-		{"Workers", Options{Workers: 8}},
-		{"Limited", Options{MaxConcurrentRPCs: 300}},
-		{"Interceptors", Options{Interceptors: []Interceptor{
-			func(ctx context.Context, call *Call, next Next) error { return next(ctx, call) },
+		{"Default", ServerOptions{}},
+		{"Workers", ServerOptions{Workers: 8}},
+		{"Limited", ServerOptions{MaxConcurrentRPCs: 300}},
+		{"Interceptors", ServerOptions{Interceptors: []ServerInterceptor{
+			func(ctx context.Context, call *ServerCall, next ServerNext) error { return next(ctx, call) },
 		}}},
 	} {
 		runInBubble(t, tt.name, func(t *testing.T) {

@@ -51,7 +51,7 @@ func TestServer_LogFails(t *testing.T) {
 		for where, l := range map[string]badLog{"Enabled": {f, fine}, "Handle": {fine, f}} {
 			for _, executor := range []Executor{Unbounded, Inline} {
 				runInBubble(t, name+"In"+where, func(t *testing.T) {
-					s := NewServer(Options{Logger: slog.New(l)})
+					s := NewServer(ServerOptions{Logger: slog.New(l)})
 					broken := UnaryUnary(func(context.Context, *raw) (*raw, error) { panic("boom") })
 					check(t, s.AddService(Service{Name: "t.S", Methods: handlers{"M": broken.WithExecutor(executor), "Echo": echo()}}))
 					pipe := newPipeListener()
@@ -139,7 +139,7 @@ func TestLog_TextsOfOthers(t *testing.T) {
 	} {
 		runInBubble(t, tt.name, func(t *testing.T) {
 			log := &records{}
-			s := NewServer(Options{Logger: slog.New(log), MaxMetadataBytes: 1 << 20})
+			s := NewServer(ServerOptions{Logger: slog.New(log), MaxMetadataBytes: 1 << 20})
 			check(t, s.AddService(Service{Name: "t.S", Methods: handlers{"M": tt.method}}))
 			if tt.generic != nil {
 				check(t, s.AddGenericHandler(tt.generic))
@@ -172,7 +172,7 @@ func (m *lyingMessage) UnmarshalVT(b []byte) error                 { return erro
 // TestLog_SmallFieldSections has clients take no status at all. One that is not let in must not fill the log by it; that a
 // handler's trailing metadata is more than clients usually take is worth a line.
 func TestLog_SmallFieldSections(t *testing.T) {
-	refuse := func(context.Context, *Call, Next) error { return status.Error(codes.Unauthenticated, "no") }
+	refuse := func(context.Context, *ServerCall, ServerNext) error { return status.Error(codes.Unauthenticated, "no") }
 	trail := func(size int) *MethodHandler {
 		return UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
 			return request, SetTrailingMetadata(ctx, Pairs("a", strings.Repeat("x", size)))
@@ -180,13 +180,13 @@ func TestLog_SmallFieldSections(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name    string
-		options Options
+		options ServerOptions
 		method  *MethodHandler
 		want    int
 	}{
-		{"Refused", Options{Interceptors: []Interceptor{refuse}}, echo(), 0},
-		{"SomeMetadata", Options{}, trail(1000), 0},
-		{"MuchMetadata", Options{}, trail(10_000), 3},
+		{"Refused", ServerOptions{Interceptors: []ServerInterceptor{refuse}}, echo(), 0},
+		{"SomeMetadata", ServerOptions{}, trail(1000), 0},
+		{"MuchMetadata", ServerOptions{}, trail(10_000), 3},
 	} {
 		runInBubble(t, tt.name, func(t *testing.T) {
 			s := newTestServer(t, tt.options, handlers{"M": tt.method})
@@ -263,7 +263,7 @@ func TestServer_LogExits(t *testing.T) {
 	} {
 		runInBubble(t, name, func(t *testing.T) {
 			logged := 0
-			s := NewServer(Options{Logger: slog.New(badLog{func() {}, func() { logged++; goruntime.Goexit() }})})
+			s := NewServer(ServerOptions{Logger: slog.New(badLog{func() {}, func() { logged++; goruntime.Goexit() }})})
 			check(t, s.AddService(Service{Name: "t.S", Methods: handlers{"Echo": echo(), "Wait": blockUntilOver()}}))
 			l := newPipeListener()
 			check(t, s.AddListener(l))
@@ -297,7 +297,7 @@ func TestServer_LogEndsItsGoroutine(t *testing.T) {
 		{"Unserializable", nil, UnaryUnary(func(context.Context, *raw) (*largeLie, error) { return &largeLie{}, nil }), codes.Unknown},
 	} {
 		runInBubble(t, tt.name, func(t *testing.T) {
-			s := NewServer(Options{Logger: slog.New(badLog{func() {}, goruntime.Goexit})})
+			s := NewServer(ServerOptions{Logger: slog.New(badLog{func() {}, goruntime.Goexit})})
 			check(t, s.AddService(Service{Name: "t.S", Methods: handlers{"M": tt.method, "Echo": echo()}}))
 			if tt.generic != nil {
 				check(t, s.AddGenericHandler(genericFunc(func(HandlerCallDetails) *MethodHandler { return tt.generic() })))
@@ -333,7 +333,7 @@ func (m *largeLie) SizeVT() int { return 1 << 20 }
 func TestServer_CallbackPanicsWithoutLog(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		called := false
-		s := NewServer(Options{Logger: slog.New(badLog{func() {}, goruntime.Goexit})})
+		s := NewServer(ServerOptions{Logger: slog.New(badLog{func() {}, goruntime.Goexit})})
 		check(t, s.AddService(Service{Name: "t.S", Methods: handlers{"M": UnaryUnary(func(ctx context.Context, _ *raw) (*raw, error) {
 			AddCallback(ctx, func() { panic("on purpose") })
 			AddCallback(ctx, func() { called = true })

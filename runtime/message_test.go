@@ -40,7 +40,7 @@ func TestMessage_CutAnywhere(t *testing.T) {
 	for _, c := range cardinalities {
 		for _, size := range []int{0, 1, 20, wire.SmallMessage, wire.SmallMessage + 1} {
 			runInBubble(t, fmt.Sprintf("%s/%d", c.name, size), func(t *testing.T) {
-				s := newTestServer(t, Options{}, handlers{"M": drainAndCount(c)})
+				s := newTestServer(t, ServerOptions{}, handlers{"M": drainAndCount(c)})
 				client := s.dial()
 				message := strings.Repeat("x", size)
 				content := lpm(0, message)
@@ -71,7 +71,7 @@ func TestMessage_CutAnywhere(t *testing.T) {
 // TestMessage_ManyInOneFrame sends many messages in one DATA frame, and across the borders of two.
 func TestMessage_ManyInOneFrame(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{}, handlers{"M": drainAndCount(cardinality{name: "StreamUnary", requestStreaming: true})})
+		s := newTestServer(t, ServerOptions{}, handlers{"M": drainAndCount(cardinality{name: "StreamUnary", requestStreaming: true})})
 		client := s.dial()
 		messages := []string{"", "a", "", "bc", strings.Repeat("d", 300), "", "e"}
 		var content []byte
@@ -95,44 +95,44 @@ func TestMessage_Limits(t *testing.T) {
 	large := strings.Repeat("x", limit)
 	tests := []struct {
 		name    string
-		options Options
+		options ServerOptions
 		content []byte
 		open    bool // the client does not half-close
 		code    codes.Code
 		details string
 	}{
-		{"DefaultAtLimit", Options{}, lpm(0, large), false, codes.OK, ""},
+		{"DefaultAtLimit", ServerOptions{}, lpm(0, large), false, codes.OK, ""},
 		{
 			"DefaultOverLimit",
-			Options{},
+			ServerOptions{},
 			lpm(0, large+"x"), false,
 			codes.ResourceExhausted, "Received message larger than max (4194305 vs. 4194304)",
 		},
 		{
 			"OverLimitFromThePrefixAlone",
-			Options{},
+			ServerOptions{},
 			lpm(0, large+"x")[:5], true,
 			codes.ResourceExhausted, "Received message larger than max (4194305 vs. 4194304)",
 		},
 		{
 			"LargestAnnounced",
-			Options{},
+			ServerOptions{},
 			[]byte{0, 0xff, 0xff, 0xff, 0xff},
 			true,
 			codes.ResourceExhausted, "Received message larger than max (4294967295 vs. 4194304)",
 		},
-		{"AtLimit", Options{MaxReceiveMessageBytes: 100}, lpm(0, large[:100]), false, codes.OK, ""},
+		{"AtLimit", ServerOptions{MaxReceiveMessageBytes: 100}, lpm(0, large[:100]), false, codes.OK, ""},
 		{
 			"OverLimit",
-			Options{MaxReceiveMessageBytes: 100},
+			ServerOptions{MaxReceiveMessageBytes: 100},
 			lpm(0, large[:101]), false,
 			codes.ResourceExhausted, "Received message larger than max (101 vs. 100)",
 		},
-		{"NoLimit", Options{MaxReceiveMessageBytes: -1}, lpm(0, large+large), false, codes.OK, ""},
-		{"SendAtLimit", Options{MaxSendMessageBytes: 1000}, lpm(0, large[:1000]), false, codes.OK, ""},
+		{"NoLimit", ServerOptions{MaxReceiveMessageBytes: -1}, lpm(0, large+large), false, codes.OK, ""},
+		{"SendAtLimit", ServerOptions{MaxSendMessageBytes: 1000}, lpm(0, large[:1000]), false, codes.OK, ""},
 		{
 			"SendOverLimit",
-			Options{MaxSendMessageBytes: 1000},
+			ServerOptions{MaxSendMessageBytes: 1000},
 			lpm(0, large[:1001]), false,
 			codes.ResourceExhausted, "Sent message larger than max (1001 vs. 1000)",
 		},
@@ -163,7 +163,7 @@ func TestMessage_Limits(t *testing.T) {
 func TestMessage_SendLimitAfterResponses(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		var errs []error
-		s := newTestServer(t, Options{MaxSendMessageBytes: 3}, handlers{"M": UnaryStream(
+		s := newTestServer(t, ServerOptions{MaxSendMessageBytes: 3}, handlers{"M": UnaryStream(
 			func(_ context.Context, _ *raw, responses ResponseStream[raw]) error {
 				for _, m := range []string{"one", "four", "two"} {
 					errs = append(errs, responses.Send(rawOf(m)))
@@ -204,7 +204,7 @@ func TestMessage_Broken(t *testing.T) {
 	for _, c := range cardinalities {
 		for _, tt := range tests {
 			runInBubble(t, c.name+"/"+tt.name, func(t *testing.T) {
-				s := newTestServer(t, Options{}, handlers{"M": drainAndCount(c)})
+				s := newTestServer(t, ServerOptions{}, handlers{"M": drainAndCount(c)})
 				client := s.dial()
 				st := client.open("/t.S/M", tt.fields...)
 				st.sendData(tt.content)
@@ -240,7 +240,7 @@ func TestMessage_Undecodable(t *testing.T) {
 	}
 	for name, request := range undecodable {
 		runInBubble(t, name, func(t *testing.T) {
-			s := newTestServer(t, Options{}, methods)
+			s := newTestServer(t, ServerOptions{}, methods)
 			client := s.dial()
 			client.call("/t.S/Unary", request).result().want(codes.Internal, "Exception deserializing request!")
 			st := client.call("/t.S/Stream", "\x0a\x01a", request)

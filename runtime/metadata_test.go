@@ -128,7 +128,7 @@ func TestPairs_Odd(t *testing.T) {
 func TestMetadata_RetryPushback(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		pushback := Pairs("grpc-retry-pushback-ms", "100")
-		s := newTestServer(t, Options{}, handlers{"M": UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
+		s := newTestServer(t, ServerOptions{}, handlers{"M": UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
 			if err := SetTrailingMetadata(ctx, pushback); err != nil {
 				t.Error(err)
 			}
@@ -175,7 +175,7 @@ func TestMetadata_Invalid(t *testing.T) {
 	for _, tt := range invalidMetadata {
 		runInBubble(t, tt.name, func(t *testing.T) {
 			md := Metadata{{"good", "1"}, tt.pair}
-			s := newTestServer(t, Options{}, handlers{"M": UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
+			s := newTestServer(t, ServerOptions{}, handlers{"M": UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
 				for what, err := range map[string]error{
 					"SendInitialMetadata": SendInitialMetadata(ctx, md), "SetTrailingMetadata": SetTrailingMetadata(ctx, md),
 					"SetInitialMetadata": SetInitialMetadata(ctx, md),
@@ -205,7 +205,7 @@ func TestMetadata_Sent(t *testing.T) {
 				name = c.name + "/panic"
 			}
 			runInBubble(t, name, func(t *testing.T) {
-				s := newTestServer(t, Options{}, handlers{"M": handlerOf(c, func(call *testCall) error {
+				s := newTestServer(t, ServerOptions{}, handlers{"M": handlerOf(c, func(call *testCall) error {
 					sent := slices.Clone(md)
 					if err := SetTrailingMetadata(call.ctx, Pairs("lost", "replaced")); err != nil {
 						t.Errorf("SetTrailingMetadata: %v", err)
@@ -261,7 +261,7 @@ func TestMetadata_Initial(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		second, late := make(chan error, 1), make(chan error, 1)
 		proceed := make(chan struct{})
-		s := newTestServer(t, Options{}, handlers{
+		s := newTestServer(t, ServerOptions{}, handlers{
 			"M": UnaryStream(
 				func(ctx context.Context, _ *raw, responses ResponseStream[raw]) error {
 					if err := SendInitialMetadata(ctx, Pairs("n", "1")); err != nil {
@@ -334,7 +334,7 @@ func TestMetadata_Invocation(t *testing.T) {
 		runInBubble(t, tt.name, func(t *testing.T) {
 			var got Metadata
 			var peers metadata.MD
-			s := newTestServer(t, Options{}, handlers{"M": UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
+			s := newTestServer(t, ServerOptions{}, handlers{"M": UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
 				got = InvocationMetadata(ctx)
 				peers, _ = metadata.FromIncomingContext(context.WithValue(ctx, testKey{}, ""))
 				return request, nil
@@ -376,20 +376,20 @@ func TestMetadata_JoinedValuesCount(t *testing.T) {
 	long := strings.Repeat("k", 200) + "-bin"
 	tests := []struct {
 		name    string
-		options Options
+		options ServerOptions
 		fields  []string
 		values  int // 0: the request is refused
 	}{
-		{"DefaultAtLimit", Options{}, joined(250 - others), 250 - others},
-		{"DefaultOverLimit", Options{}, joined(250 - others + 1), 0},
-		{"AtLimit", Options{MaxMetadataFields: 10}, joined(4), 4},
-		{"OverLimit", Options{MaxMetadataFields: 10}, joined(5), 0},
-		{"InSeveralFields", Options{MaxMetadataFields: 10}, slices.Concat(joined(2), joined(2)), 4},
-		{"InSeveralFieldsOverLimit", Options{MaxMetadataFields: 10}, slices.Concat(joined(2), joined(2), joined(1)), 0},
-		{"AtOctets", Options{MaxMetadataBytes: 1000}, []string{long, "AAE,AAI,AAM"}, 3}, // 720 of them
-		{"OverOctets", Options{MaxMetadataBytes: 1000}, []string{long, "AAE,AAI,AAM,AAQ"}, 0},
-		{"NotBinary", Options{MaxMetadataFields: 10}, []string{"x", strings.Repeat(",", 100)}, 1},
-		{"ReferencesToCommas", Options{}, slices.Repeat([]string{"x-bin", strings.Repeat(",", 3700)}, 4), 0},
+		{"DefaultAtLimit", ServerOptions{}, joined(250 - others), 250 - others},
+		{"DefaultOverLimit", ServerOptions{}, joined(250 - others + 1), 0},
+		{"AtLimit", ServerOptions{MaxMetadataFields: 10}, joined(4), 4},
+		{"OverLimit", ServerOptions{MaxMetadataFields: 10}, joined(5), 0},
+		{"InSeveralFields", ServerOptions{MaxMetadataFields: 10}, slices.Concat(joined(2), joined(2)), 4},
+		{"InSeveralFieldsOverLimit", ServerOptions{MaxMetadataFields: 10}, slices.Concat(joined(2), joined(2), joined(1)), 0},
+		{"AtOctets", ServerOptions{MaxMetadataBytes: 1000}, []string{long, "AAE,AAI,AAM"}, 3}, // 720 of them
+		{"OverOctets", ServerOptions{MaxMetadataBytes: 1000}, []string{long, "AAE,AAI,AAM,AAQ"}, 0},
+		{"NotBinary", ServerOptions{MaxMetadataFields: 10}, []string{"x", strings.Repeat(",", 100)}, 1},
+		{"ReferencesToCommas", ServerOptions{}, slices.Repeat([]string{"x-bin", strings.Repeat(",", 3700)}, 4), 0},
 	}
 	for _, tt := range tests {
 		runInBubble(t, tt.name, func(t *testing.T) {

@@ -10,13 +10,13 @@ import (
 
 // checkNames, which Start calls, reports methods and services that the options name and that are not there. That may be a mistake, and with an
 // interceptor one that lets everybody in; it may also be for services that come later.
-func (t *dictionary) checkNames(options *Options, logger *slog.Logger) {
+func (t *dictionary) checkNames(options *ServerOptions, logger *slog.Logger) {
 	if len(t.generic) > 0 {
 		return // which may know them
 	}
 	for _, path := range slices.Sorted(maps.Keys(options.Methods)) {
 		if !t.matches(path) {
-			logger.Warn("Options.Methods names a method that no service has; paths are \"/package.Service/Method\"", "method", path)
+			logger.Warn("ServerOptions.Methods names a method that no service has; paths are \"/package.Service/Method\"", "method", path)
 		}
 	}
 	for _, pattern := range namedBy(options.Interceptors) {
@@ -27,7 +27,7 @@ func (t *dictionary) checkNames(options *Options, logger *slog.Logger) {
 }
 
 // namedBy returns what interceptors name, each once.
-func namedBy(interceptors []Interceptor) []string {
+func namedBy(interceptors []ServerInterceptor) []string {
 	question := naming.Ask()
 	ask(question, interceptors)
 	slices.Sort(question.Patterns)

@@ -12,7 +12,7 @@ import (
 )
 
 // Observer is told what happens to a server's connections and RPCs, for metrics, traces, logs and pages that show them; see
-// Options.Observers. It sees what interceptors cannot: when the header of a request came and when its handler began, sizes on the
+// ServerOptions.Observers. It sees what interceptors cannot: when the header of a request came and when its handler began, sizes on the
 // wire, requests that were refused, RPCs that ended before their turn, and connections.
 //
 // All of its methods, and those of the observers that it returns, are called on the goroutine to which something happens, mostly
@@ -73,13 +73,13 @@ type ConnectionInfo struct {
 	// Opened is when the connection was accepted.
 	Opened time.Time
 
-	// Active is the number of its RPCs that are not finished, as in Stats.Active.
+	// Active is the number of its RPCs that are not finished, as in ServerStats.Active.
 	Active int
 
 	// ReceivedBytes and SentBytes count octets on the network, after TLS.
 	ReceivedBytes, SentBytes uint64
 
-	// HeldRequestBytes and HeldResponseBytes are what the client makes the server hold: see Options.MaxConnectionBytes.
+	// HeldRequestBytes and HeldResponseBytes are what the client makes the server hold: see ServerOptions.MaxConnectionBytes.
 	HeldRequestBytes, HeldResponseBytes int64
 }
 
@@ -131,7 +131,7 @@ type RPCState string
 const (
 	RPCReceiving RPCState = "receiving"         // its request has not come, or its handler waits for the next
 	RPCQueued    RPCState = "queued"            // it waits for its turn, or is with its interceptors
-	RPCHeldBack  RPCState = "held back"         // it waits for room to begin: see Options.MaxConnectionBytes
+	RPCHeldBack  RPCState = "held back"         // it waits for room to begin: see ServerOptions.MaxConnectionBytes
 	RPCRunning   RPCState = "running"           // its handler runs
 	RPCSending   RPCState = "sending"           // some of its response waits to be written to the network
 	RPCBlocked   RPCState = "blocked on window" // some of its response waits for the client to take what it has
@@ -193,9 +193,9 @@ type RefusalReason string
 const (
 	RefusedMalformed   RefusalReason = "malformed"   // the request breaks a rule of HTTP/2 or gRPC
 	RefusedNotGRPC     RefusalReason = "not_grpc"    // it is another HTTP request
-	RefusedMetadata    RefusalReason = "metadata"    // its metadata is beyond Options.MaxMetadataBytes or MaxMetadataFields
+	RefusedMetadata    RefusalReason = "metadata"    // its metadata is beyond ServerOptions.MaxMetadataBytes or MaxMetadataFields
 	RefusedCompression RefusalReason = "compression" // it is compressed in a way that the server does not know
-	RefusedConcurrency RefusalReason = "concurrency" // Options.MaxConcurrentRPCs are there
+	RefusedConcurrency RefusalReason = "concurrency" // ServerOptions.MaxConcurrentRPCs are there
 	RefusedStream      RefusalReason = "stream"      // REFUSED_STREAM: the client makes the server hold too much, or has too many streams
 )
 

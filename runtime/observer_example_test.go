@@ -55,7 +55,7 @@ func (r *measured) ObserveRPCEvent(event runtime.RPCEvent) {
 
 // An observer learns of each RPC how it ended and what it cost, also of those that no interceptor sees.
 func ExampleObserver() {
-	server, err := runtimetest.NewServer(runtime.Options{Observers: []runtime.Observer{&meter{}}}, func(r runtime.Registrar) error {
+	server, err := runtimetest.NewServer(runtime.ServerOptions{Observers: []runtime.Observer{&meter{}}}, func(r runtime.Registrar) error {
 		return r.AddService(runtime.Service{Name: "example.Echo", Methods: map[string]*runtime.MethodHandler{
 			"Echo": runtime.UnaryUnary(func(_ context.Context, request *runtime.RawMessage) (*runtime.RawMessage, error) { return request, nil }),
 		}})

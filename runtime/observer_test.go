@@ -166,7 +166,7 @@ func (o *recorder) rpcs() (all []string) {
 }
 
 // observedServer starts a server that a recorder observes, and checks what that has noted when the test is over.
-func observedServer(t testing.TB, options Options, methods handlers) (*testServer, *recorder) {
+func observedServer(t testing.TB, options ServerOptions, methods handlers) (*testServer, *recorder) {
 	t.Helper()
 	o := &recorder{}
 	t.Cleanup(func() { o.check(t) })
@@ -189,7 +189,7 @@ func TestObserver_EachEnd(t *testing.T) {
 		}
 		return nil
 	})}
-	passes := []Interceptor{func(ctx context.Context, call *Call, next Next) error { return next(ctx, call) }}
+	passes := []ServerInterceptor{func(ctx context.Context, call *ServerCall, next ServerNext) error { return next(ctx, call) }}
 	call := func(_ *testServer, c *testClient) { c.call("/t.S/M", "ping") }
 	open := func(fields ...string) func(*testServer, *testClient) {
 		return func(_ *testServer, c *testClient) { c.open("/t.S/M", fields...) }
@@ -204,114 +204,116 @@ func TestObserver_EachEnd(t *testing.T) {
 	const began = "Dispatched HandlerEntered MessageReceived(4,9) "
 	tests := []struct {
 		name    string
-		options Options
+		options ServerOptions
 		methods handlers
 		play    func(s *testServer, c *testClient)
 		want    string // "~": in any order, since handler and end are on goroutines of their own; empty: it is refused
 	}{
-		{"Ok", Options{}, handlers{"M": echo()}, call, began + "HandlerLeft HeadersSent MessageSent(4,9) Ended(OK)"},
-		{"Inline", Options{}, handlers{"M": echo().WithExecutor(Inline)}, call, began + "HandlerLeft HeadersSent MessageSent(4,9) Ended(OK)"},
-		{"Workers", Options{Workers: 1}, handlers{"M": echo()}, call, began + "HandlerLeft HeadersSent MessageSent(4,9) Ended(OK)"},
-		{"Intercepted", Options{Interceptors: passes}, handlers{"M": echo()}, call, began + "HandlerLeft HeadersSent MessageSent(4,9) Ended(OK)"},
-		{"Stream", Options{}, sends, call, began + "HeadersSent MessageSent(4,9) MessageSent(4,9) HandlerLeft Ended(OK)"},
+		{"Ok", ServerOptions{}, handlers{"M": echo()}, call, began + "HandlerLeft HeadersSent MessageSent(4,9) Ended(OK)"},
+		{"Inline", ServerOptions{}, handlers{"M": echo().WithExecutor(Inline)}, call, began + "HandlerLeft HeadersSent MessageSent(4,9) Ended(OK)"},
+		{"Workers", ServerOptions{Workers: 1}, handlers{"M": echo()}, call, began + "HandlerLeft HeadersSent MessageSent(4,9) Ended(OK)"},
+		{"Intercepted", ServerOptions{Interceptors: passes}, handlers{"M": echo()}, call, began + "HandlerLeft HeadersSent MessageSent(4,9) Ended(OK)"},
+		{"Stream", ServerOptions{}, sends, call, began + "HeadersSent MessageSent(4,9) MessageSent(4,9) HandlerLeft Ended(OK)"},
 		{
-			"Metadata", Options{}, unary(func(ctx context.Context) (*raw, error) {
+			"Metadata", ServerOptions{}, unary(func(ctx context.Context) (*raw, error) {
 				return rawOf("pong"), SendInitialMetadata(ctx, Pairs("a", "b"))
 			}), call, began + "HeadersSent HandlerLeft MessageSent(4,9) Ended(OK)",
 		},
 		{
-			"WaitingMetadata", Options{}, unary(func(ctx context.Context) (*raw, error) {
+			"WaitingMetadata", ServerOptions{}, unary(func(ctx context.Context) (*raw, error) {
 				return rawOf("pong"), SetInitialMetadata(ctx, Pairs("a", "b"))
 			}), call, began + "HandlerLeft HeadersSent MessageSent(4,9) Ended(OK)",
 		},
 		{
-			"WaitingMetadataAndStatus", Options{}, unary(func(ctx context.Context) (*raw, error) {
+			"WaitingMetadataAndStatus", ServerOptions{}, unary(func(ctx context.Context) (*raw, error) {
 				check(t, SetInitialMetadata(ctx, Pairs("a", "b")))
 				return nil, status.Error(codes.NotFound, "")
 			}), call, began + "HandlerLeft HeadersSent Ended(NotFound)",
 		},
-		{"Empty", Options{}, handlers{"M": handlerOf(cardinality{name: "StreamStream", requestStreaming: true, responseStreaming: true}, func(c *testCall) error {
+		{"Empty", ServerOptions{}, handlers{"M": handlerOf(cardinality{name: "StreamStream", requestStreaming: true, responseStreaming: true}, func(c *testCall) error {
 			_, err := c.drain()
 			return err
 		})}, func(_ *testServer, c *testClient) { c.call("/t.S/M") }, "Dispatched HandlerEntered HandlerLeft Ended(OK)"},
-		{"Error", Options{}, unary(func(context.Context) (*raw, error) { return nil, status.Error(codes.NotFound, "") }), call, began + "HandlerLeft Ended(NotFound)"},
-		{"Nothing", Options{}, unary(func(context.Context) (*raw, error) { return nil, nil }), call, began + "HandlerLeft Ended(Internal)"},
-		{"Panic", Options{}, unary(func(context.Context) (*raw, error) { panic("on purpose") }), call, began + "HandlerLeft Ended(Unknown)"},
-		{"Goexit", Options{}, unary(func(context.Context) (*raw, error) { goruntime.Goexit(); return nil, nil }), call, began + "HandlerLeft Ended(Unknown)"},
+		{"Error", ServerOptions{}, unary(func(context.Context) (*raw, error) { return nil, status.Error(codes.NotFound, "") }), call, began + "HandlerLeft Ended(NotFound)"},
+		{"Nothing", ServerOptions{}, unary(func(context.Context) (*raw, error) { return nil, nil }), call, began + "HandlerLeft Ended(Internal)"},
+		{"Panic", ServerOptions{}, unary(func(context.Context) (*raw, error) { panic("on purpose") }), call, began + "HandlerLeft Ended(Unknown)"},
+		{"Goexit", ServerOptions{}, unary(func(context.Context) (*raw, error) { goruntime.Goexit(); return nil, nil }), call, began + "HandlerLeft Ended(Unknown)"},
 		{
 			"InlineGoexit",
-			Options{},
+			ServerOptions{},
 			handlers{"M": UnaryUnary(func(context.Context, *raw) (*raw, error) { goruntime.Goexit(); return nil, nil }).WithExecutor(Inline)},
 			call, began + "HandlerLeft Ended(Unknown)",
 		},
 		{
 			"InterceptorRefuses",
-			Options{Interceptors: []Interceptor{func(context.Context, *Call, Next) error { return status.Error(codes.PermissionDenied, "") }}},
+			ServerOptions{Interceptors: []ServerInterceptor{func(context.Context, *ServerCall, ServerNext) error { return status.Error(codes.PermissionDenied, "") }}},
 			handlers{"M": echo()},
 			call, "Dispatched Ended(PermissionDenied)",
 		},
 		{
 			"InterceptorPanics",
-			Options{Interceptors: []Interceptor{func(context.Context, *Call, Next) error { panic("on purpose") }}},
+			ServerOptions{Interceptors: []ServerInterceptor{func(context.Context, *ServerCall, ServerNext) error { panic("on purpose") }}},
 			handlers{"M": echo()},
 			call, "Dispatched Ended(Unknown)",
 		},
 		{
 			"InterceptorResponds",
-			Options{Interceptors: []Interceptor{func(ctx context.Context, call *Call, _ Next) error { return call.Respond(ctx, rawOf("instead")) }}},
+			ServerOptions{Interceptors: []ServerInterceptor{func(ctx context.Context, call *ServerCall, _ ServerNext) error {
+				return call.Respond(ctx, rawOf("instead"))
+			}}},
 			handlers{"M": echo()},
 			call, "Dispatched HeadersSent MessageSent(7,12) Ended(OK)",
 		},
-		{"Unknown", Options{}, handlers{}, call, "Ended(Unimplemented)"},
-		{"UnknownIntercepted", Options{Interceptors: passes}, handlers{}, call, "Dispatched Ended(Unimplemented)"},
-		{"TimeoutIsZero", Options{}, handlers{"M": echo()}, open("grpc-timeout", "0n"), "Ended(DeadlineExceeded)"},
-		{"Deadline", Options{}, waits, func(_ *testServer, c *testClient) {
+		{"Unknown", ServerOptions{}, handlers{}, call, "Ended(Unimplemented)"},
+		{"UnknownIntercepted", ServerOptions{Interceptors: passes}, handlers{}, call, "Dispatched Ended(Unimplemented)"},
+		{"TimeoutIsZero", ServerOptions{}, handlers{"M": echo()}, open("grpc-timeout", "0n"), "Ended(DeadlineExceeded)"},
+		{"Deadline", ServerOptions{}, waits, func(_ *testServer, c *testClient) {
 			st := c.open("/t.S/M", "grpc-timeout", "1S")
 			st.send("ping")
 			st.halfClose()
 			time.Sleep(2 * time.Second)
 		}, "~" + began + "HandlerLeft Ended(DeadlineExceeded)"},
-		{"DeadlineBeforeRequest", Options{}, handlers{"M": echo()}, func(_ *testServer, c *testClient) {
+		{"DeadlineBeforeRequest", ServerOptions{}, handlers{"M": echo()}, func(_ *testServer, c *testClient) {
 			c.open("/t.S/M", "grpc-timeout", "1S")
 			time.Sleep(2 * time.Second)
 		}, "Ended(DeadlineExceeded)"},
-		{"Reset", Options{}, waits, func(_ *testServer, c *testClient) {
+		{"Reset", ServerOptions{}, waits, func(_ *testServer, c *testClient) {
 			st := c.call("/t.S/M", "ping")
 			synctest.Wait()
 			st.cancel()
 		}, "~" + began + "HandlerLeft Ended(Canceled)"},
-		{"ResetBeforeRequest", Options{}, handlers{"M": echo()}, func(_ *testServer, c *testClient) { c.open("/t.S/M").cancel() }, "Ended(Canceled)"},
-		{"ConnectionLost", Options{}, waits, func(_ *testServer, c *testClient) {
+		{"ResetBeforeRequest", ServerOptions{}, handlers{"M": echo()}, func(_ *testServer, c *testClient) { c.open("/t.S/M").cancel() }, "Ended(Canceled)"},
+		{"ConnectionLost", ServerOptions{}, waits, func(_ *testServer, c *testClient) {
 			c.call("/t.S/M", "ping")
 			synctest.Wait()
 			c.close()
 		}, "~" + began + "HandlerLeft Ended(Canceled)"},
-		{"Stop", Options{}, waits, func(s *testServer, c *testClient) {
+		{"Stop", ServerOptions{}, waits, func(s *testServer, c *testClient) {
 			c.call("/t.S/M", "ping")
 			synctest.Wait()
 			s.Stop(0)
 		}, "~" + began + "HandlerLeft Ended(Unavailable)"},
-		{"Grace", Options{}, waits, func(s *testServer, c *testClient) {
+		{"Grace", ServerOptions{}, waits, func(s *testServer, c *testClient) {
 			c.call("/t.S/M", "ping")
 			synctest.Wait()
 			<-s.Stop(time.Second)
 		}, "~" + began + "HandlerLeft Ended(Unavailable)"},
-		{"Cancel", Options{}, unary(func(ctx context.Context) (*raw, error) { return rawOf("late"), Cancel(ctx) }), call, began + "Ended(Canceled) HandlerLeft"},
-		{"BadFlag", Options{}, handlers{"M": echo()}, data(lpm(9, "ping")...), "Ended(Internal)"},
-		{"HalfMessage", Options{}, handlers{"M": echo()}, data(lpm(0, "ping")[:6]...), "Ended(Internal)"},
-		{"NoMessage", Options{}, handlers{"M": echo()}, data(), "Ended(Unimplemented)"},
-		{"TwoMessages", Options{}, handlers{"M": echo()}, data(append(lpm(0, "a"), lpm(0, "b")...)...), "Ended(Unimplemented)"},
-		{"TooLarge", Options{MaxReceiveMessageBytes: 3}, handlers{"M": echo()}, call, "Ended(ResourceExhausted)"},
-		{"Undecodable", Options{}, handlers{"M": UnaryUnary(func(context.Context, *undecodableRequest) (*raw, error) { return nil, nil })}, call, began + "HandlerLeft Ended(Internal)"},
-		{"TooLong", Options{MaxSendMessageBytes: 3}, handlers{"M": echo()}, call, began + "HandlerLeft Ended(ResourceExhausted)"},
-		{"Limit", Options{MaxConcurrentRPCs: 1}, waits, func(_ *testServer, c *testClient) {
+		{"Cancel", ServerOptions{}, unary(func(ctx context.Context) (*raw, error) { return rawOf("late"), Cancel(ctx) }), call, began + "Ended(Canceled) HandlerLeft"},
+		{"BadFlag", ServerOptions{}, handlers{"M": echo()}, data(lpm(9, "ping")...), "Ended(Internal)"},
+		{"HalfMessage", ServerOptions{}, handlers{"M": echo()}, data(lpm(0, "ping")[:6]...), "Ended(Internal)"},
+		{"NoMessage", ServerOptions{}, handlers{"M": echo()}, data(), "Ended(Unimplemented)"},
+		{"TwoMessages", ServerOptions{}, handlers{"M": echo()}, data(append(lpm(0, "a"), lpm(0, "b")...)...), "Ended(Unimplemented)"},
+		{"TooLarge", ServerOptions{MaxReceiveMessageBytes: 3}, handlers{"M": echo()}, call, "Ended(ResourceExhausted)"},
+		{"Undecodable", ServerOptions{}, handlers{"M": UnaryUnary(func(context.Context, *undecodableRequest) (*raw, error) { return nil, nil })}, call, began + "HandlerLeft Ended(Internal)"},
+		{"TooLong", ServerOptions{MaxSendMessageBytes: 3}, handlers{"M": echo()}, call, began + "HandlerLeft Ended(ResourceExhausted)"},
+		{"Limit", ServerOptions{MaxConcurrentRPCs: 1}, waits, func(_ *testServer, c *testClient) {
 			st := c.call("/t.S/M", "ping")
 			c.call("/t.S/M", "ping").result()
 			st.cancel()
 		}, "~" + began + "HandlerLeft Ended(Canceled)"},
-		{"NotGRPC", Options{}, handlers{"M": echo()}, open("!content-type", "text/plain"), ""},
-		{"BadTimeout", Options{}, handlers{"M": echo()}, open("grpc-timeout", "1"), ""},
-		{"Malformed", Options{}, handlers{"M": echo()}, open("Upper", "case"), ""},
+		{"NotGRPC", ServerOptions{}, handlers{"M": echo()}, open("!content-type", "text/plain"), ""},
+		{"BadTimeout", ServerOptions{}, handlers{"M": echo()}, open("grpc-timeout", "1"), ""},
+		{"Malformed", ServerOptions{}, handlers{"M": echo()}, open("Upper", "case"), ""},
 	}
 	for _, tt := range tests {
 		runInBubble(t, tt.name, func(t *testing.T) {
@@ -362,7 +364,7 @@ func TestObserver_Refusals(t *testing.T) {
 	}
 	for _, tt := range tests {
 		runInBubble(t, tt.name, func(t *testing.T) {
-			options := Options{MaxMetadataBytes: 1000, MaxConcurrentStreams: 2}
+			options := ServerOptions{MaxMetadataBytes: 1000, MaxConcurrentStreams: 2}
 			if tt.name == "Limit" {
 				options.MaxConcurrentRPCs = 2
 			}
@@ -390,7 +392,7 @@ func TestObserver_Refusals(t *testing.T) {
 // TestObserver_Events is about what events have beside their kind.
 func TestObserver_Events(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s, o := observedServer(t, Options{}, handlers{"M": UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
+		s, o := observedServer(t, ServerOptions{}, handlers{"M": UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
 			time.Sleep(time.Second)
 			SetCompression(ctx, Gzip)
 			SetInitialMetadata(ctx, Pairs("waited", "0"))
@@ -457,9 +459,9 @@ func TestObserver_Values(t *testing.T) {
 					return ctx
 				})
 			}
-			options := Options{Observers: []Observer{adds(1), adds(2), observerFunc(func(context.Context) context.Context { return nil })}}
+			options := ServerOptions{Observers: []Observer{adds(1), adds(2), observerFunc(func(context.Context) context.Context { return nil })}}
 			if intercepted {
-				options.Interceptors = []Interceptor{func(ctx context.Context, call *Call, next Next) error {
+				options.Interceptors = []ServerInterceptor{func(ctx context.Context, call *ServerCall, next ServerNext) error {
 					if ctx.Value(key(1)) != "1" {
 						t.Error("an interceptor does not see the value")
 					}
@@ -514,7 +516,7 @@ func (f failing) BeginRPC(ctx context.Context, info *RPCInfo) (context.Context, 
 // TestObserver_Panics has an observer panic at each call. RPCs and the other observer know nothing of it.
 func TestObserver_Panics(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s, o := observedServer(t, Options{Observers: []Observer{failing{func() { panic("on purpose") }}}}, handlers{"M": echo(), "Begin": echo()})
+		s, o := observedServer(t, ServerOptions{Observers: []Observer{failing{func() { panic("on purpose") }}}}, handlers{"M": echo(), "Begin": echo()})
 		client := s.dial()
 		client.call("/t.S/M", "ping").result().want(codes.OK, "", "ping")
 		client.call("/t.S/Begin", "ping").result().want(codes.OK, "", "ping")
@@ -533,7 +535,7 @@ func TestObserver_Panics(t *testing.T) {
 // TestObserver_Connections is about connections, from their handshake to their end.
 func TestObserver_Connections(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s, o := observedServer(t, Options{}, handlers{"M": echo()})
+		s, o := observedServer(t, ServerOptions{}, handlers{"M": echo()})
 		client := s.dial()
 		client.call("/t.S/M", "ping").result()
 		client.close()
@@ -559,7 +561,7 @@ func TestObserver_Connections(t *testing.T) {
 func TestObserver_Handshakes(t *testing.T) {
 	certificate, pool := testCertificate(t)
 	inBubble(t, func(t *testing.T) {
-		s, o := observedServer(t, Options{}, handlers{"M": echo()})
+		s, o := observedServer(t, ServerOptions{}, handlers{"M": echo()})
 		s.listener = newPipeListener()
 		check(t, s.AddSecureListener(s.listener, &tls.Config{Certificates: []tls.Certificate{certificate}}))
 		newTestClient(t, s.listener.dial()).waitEnd() // speaks no TLS
@@ -578,7 +580,7 @@ func TestObserver_Handshakes(t *testing.T) {
 // TestObserver_CountsAsStats compares what an observer is told with what Stats counts.
 func TestObserver_CountsAsStats(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s, o := observedServer(t, Options{}, fuzzMethods())
+		s, o := observedServer(t, ServerOptions{}, fuzzMethods())
 		client := s.dial()
 		for _, path := range fuzzPaths {
 			for i := range len(fuzzFields) {
@@ -616,7 +618,7 @@ func TestObserver_CountsAsStats(t *testing.T) {
 // TestObserver_Uninterested is about observers that do not care.
 func TestObserver_Uninterested(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{Observers: []Observer{uninterested{}}}, handlers{"M": echo()})
+		s := newTestServer(t, ServerOptions{Observers: []Observer{uninterested{}}}, handlers{"M": echo()})
 		client := s.dial()
 		client.call("/t.S/M", "ping").result().want(codes.OK, "", "ping")
 		client.call("/t.S/Unknown", "ping").result().want(codes.Unimplemented, "Method not found!")
@@ -626,7 +628,7 @@ func TestObserver_Uninterested(t *testing.T) {
 			t.Error("NewServer takes a nil observer")
 		}
 	}()
-	NewServer(Options{Observers: []Observer{nil}})
+	NewServer(ServerOptions{Observers: []Observer{nil}})
 }
 
 type uninterested struct{}
@@ -645,7 +647,7 @@ func TestEventKinds_String(t *testing.T) {
 // can stop.
 func TestObserver_PanicsWithoutLog(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := NewServer(Options{Logger: slogOf(badLog{func() {}, goruntime.Goexit}), Observers: []Observer{failing{func() { panic("on purpose") }}}})
+		s := NewServer(ServerOptions{Logger: slogOf(badLog{func() {}, goruntime.Goexit}), Observers: []Observer{failing{func() { panic("on purpose") }}}})
 		check(t, s.AddService(Service{Name: "t.S", Methods: handlers{"M": echo(), "Wait": blockUntilOver()}}))
 		l := newPipeListener()
 		check(t, s.AddListener(l))
@@ -666,7 +668,7 @@ func TestObserver_PanicsWithoutLog(t *testing.T) {
 func TestObserver_ClosedWithoutLog(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		o := &recorder{}
-		s := NewServer(Options{Logger: slogOf(badLog{func() {}, goruntime.Goexit}), Observers: []Observer{o}})
+		s := NewServer(ServerOptions{Logger: slogOf(badLog{func() {}, goruntime.Goexit}), Observers: []Observer{o}})
 		l := newPipeListener()
 		check(t, s.AddListener(l))
 		check(t, s.Start())
@@ -696,7 +698,7 @@ func (c *forgetful) ConnectionState() tls.ConnectionState {
 func TestObserver_PeerPanics(t *testing.T) {
 	certificate, pool := testCertificate(t)
 	inBubble(t, func(t *testing.T) {
-		s, _ := observedServer(t, Options{}, handlers{"M": echo()})
+		s, _ := observedServer(t, ServerOptions{}, handlers{"M": echo()})
 		config := &tls.Config{Certificates: []tls.Certificate{certificate}, NextProtos: []string{"h2"}}
 		l := oddListener{newPipeListener(), func(nc net.Conn) net.Conn { return &forgetful{Conn: tls.Server(nc, config)} }}
 		check(t, s.AddListener(l))
@@ -720,7 +722,7 @@ func (f observerOfRPCs) BeginRPC(ctx context.Context, _ *RPCInfo) (context.Conte
 func TestObserver_ExitsAtEnd(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		const size = 200_000
-		s := newTestServer(t, Options{Observers: []Observer{observerOfRPCs(func(event RPCEvent) {
+		s := newTestServer(t, ServerOptions{Observers: []Observer{observerOfRPCs(func(event RPCEvent) {
 			if event.Kind == RPCEnded {
 				goruntime.Goexit()
 			}
@@ -733,7 +735,7 @@ func TestObserver_ExitsAtEnd(t *testing.T) {
 // TestObserver_InitialMetadata has a handler use the metadata again that it has sent. An observer may have kept what it was told.
 func TestObserver_InitialMetadata(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s, o := observedServer(t, Options{}, handlers{"M": UnaryUnary(func(ctx context.Context, _ *raw) (*raw, error) {
+		s, o := observedServer(t, ServerOptions{}, handlers{"M": UnaryUnary(func(ctx context.Context, _ *raw) (*raw, error) {
 			md := Metadata{{Key: "k", Value: "sent"}}
 			err := SendInitialMetadata(ctx, md)
 			md[0].Value = "not sent"

@@ -21,7 +21,7 @@ import (
 func checkObservers(observers []Observer) {
 	for i, o := range observers {
 		if o == nil {
-			panic(fmt.Sprintf("gogreeter: NewServer: Options.Observers[%d] is nil", i))
+			panic(fmt.Sprintf("gogreeter: NewServer: ServerOptions.Observers[%d] is nil", i))
 		}
 	}
 }

@@ -14,9 +14,9 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/http2"
 )
 
-// Options configures a [Server]. The zero value of each field is a safe default. A negative value is none: no bound, no time. Where
+// ServerOptions configures a [Server]. The zero value of each field is a safe default. A negative value is none: no bound, no time. Where
 // to have none is not safe, it is an error of [Server.Start] instead, and the comment of the field says so.
-type Options struct {
+type ServerOptions struct {
 	// Logger receives what the server has to report: panics, undecodable requests, failures to accept. It writes
 	// nothing for an RPC that goes as it should. Default slog.Default().
 	Logger *slog.Logger
@@ -30,7 +30,7 @@ type Options struct {
 	DrainDelay time.Duration
 
 	// Interceptors are called around every RPC; the first is outermost.
-	Interceptors []Interceptor
+	Interceptors []ServerInterceptor
 
 	// Observers are told what happens to connections and RPCs, each in this order.
 	Observers []Observer
@@ -160,7 +160,7 @@ const (
 
 // withDefaults returns the options with those filled in that are zero, and what they say of HTTP/2. The defaults of that are
 // the transport's own.
-func (o Options) withDefaults() (Options, *http2.Config) {
+func (o ServerOptions) withDefaults() (ServerOptions, *http2.Config) {
 	o.Methods, o.Interceptors, o.Observers = maps.Clone(o.Methods), slices.Clone(o.Interceptors), slices.Clone(o.Observers) // the caller's may change
 	o.Logger = cmp.Or(o.Logger, slog.Default())
 	o.Grace = cmp.Or(o.Grace, defaultGrace)
@@ -177,7 +177,7 @@ func (o Options) withDefaults() (Options, *http2.Config) {
 }
 
 // check reports an option that is negative although it is not safe to have none of what it bounds.
-func (o *Options) check() error {
+func (o *ServerOptions) check() error {
 	f := &o.Floods
 	for name, negative := range map[string]bool{
 		"MaxConcurrentStreams":         o.MaxConcurrentStreams < 0,
@@ -191,14 +191,14 @@ func (o *Options) check() error {
 		"Floods.Empties.PerSecond":     f.Empties.PerSecond < 0,
 	} {
 		if negative {
-			return fmt.Errorf("gogreeter: Options.%s is negative, which would be none of it, and not safe; 0 is the default", name)
+			return fmt.Errorf("gogreeter: ServerOptions.%s is negative, which would be none of it, and not safe; 0 is the default", name)
 		}
 	}
 	return nil
 }
 
 // transport returns what the options say of HTTP/2.
-func (o *Options) transport() http2.Config {
+func (o *ServerOptions) transport() http2.Config {
 	c := o.Connections
 	return http2.Config{
 		MaxConcurrentStreams: o.MaxConcurrentStreams,

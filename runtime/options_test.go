@@ -19,8 +19,8 @@ import (
 // TestOptions_Extreme sets every option that is a number or a time to the largest and the smallest value there is. None
 // of them means that messages arrive empty, that connections end at once, or that something hangs.
 func TestOptions_Extreme(t *testing.T) {
-	var test func(name string, options *Options, v reflect.Value)
-	test = func(name string, options *Options, v reflect.Value) {
+	var test func(name string, options *ServerOptions, v reflect.Value)
+	test = func(name string, options *ServerOptions, v reflect.Value) {
 		for i := range v.NumField() {
 			field, name := v.Field(i), name+v.Type().Field(i).Name
 			switch field.Kind() {
@@ -42,11 +42,11 @@ func TestOptions_Extreme(t *testing.T) {
 			}
 		}
 	}
-	var options Options
+	var options ServerOptions
 	test("", &options, reflect.ValueOf(&options).Elem())
 }
 
-func testExtremeOptions(t *testing.T, options Options) {
+func testExtremeOptions(t *testing.T, options ServerOptions) {
 	options.Compression = Gzip
 	methods := drainAndCountAll()
 	s := newTestServer(t, options, methods)
@@ -77,10 +77,10 @@ func testExtremeOptions(t *testing.T, options Options) {
 
 // TestNewServer_Panics is about mistakes that the server can neither serve with nor leave out.
 func TestNewServer_Panics(t *testing.T) {
-	pass := func(ctx context.Context, call *Call, next Next) error { return next(ctx, call) }
-	for want, options := range map[string]Options{
-		"Options.Interceptors[1] is nil":                intercept(pass, nil),
-		`Options.Compression: gogreeter: "br" is not a`: {Compression: "br"},
+	pass := func(ctx context.Context, call *ServerCall, next ServerNext) error { return next(ctx, call) }
+	for want, options := range map[string]ServerOptions{
+		"ServerOptions.Interceptors[1] is nil":                intercept(pass, nil),
+		`ServerOptions.Compression: gogreeter: "br" is not a`: {Compression: "br"},
 	} {
 		func() {
 			defer func() {
@@ -100,8 +100,8 @@ func TestOptions_Negative(t *testing.T) {
 		"Floods.Resets.PerSecond", "Floods.Controls.PerSecond", "Floods.Empties.PerSecond", "Connections.KeepaliveTimeout",
 	}
 	tried := 0
-	var try func(v reflect.Value, options *Options, name string)
-	try = func(v reflect.Value, options *Options, name string) {
+	var try func(v reflect.Value, options *ServerOptions, name string)
+	try = func(v reflect.Value, options *ServerOptions, name string) {
 		switch v.Kind() {
 		case reflect.Struct:
 			for i := range v.NumField() {
@@ -121,7 +121,7 @@ func TestOptions_Negative(t *testing.T) {
 			s := NewServer(*options)
 			want := slices.Contains(unsafe, name)
 			err := s.Start()
-			if (err != nil) != want || want && !strings.Contains(err.Error(), "Options."+name+" is negative") {
+			if (err != nil) != want || want && !strings.Contains(err.Error(), "ServerOptions."+name+" is negative") {
 				t.Errorf("Start returned %v", err)
 			}
 			<-s.Stop(0)
@@ -132,7 +132,7 @@ func TestOptions_Negative(t *testing.T) {
 			served.dial().call("/t.S/M", "x").result().want(codes.OK, "", "x")
 		})
 	}
-	options := &Options{}
+	options := &ServerOptions{}
 	try(reflect.ValueOf(options).Elem(), options, "")
 	if tried < 20 {
 		t.Errorf("tried only %d options", tried)
@@ -153,7 +153,7 @@ func TestServer_MethodOptions(t *testing.T) {
 				s.Stats() // as a log may that says what the server does
 				return log.Write(b)
 			})
-			s = NewServer(Options{Logger: slog.New(slog.NewTextHandler(asking, nil)), Methods: map[string]MethodOptions{
+			s = NewServer(ServerOptions{Logger: slog.New(slog.NewTextHandler(asking, nil)), Methods: map[string]MethodOptions{
 				"/t.S/M": {Executor: Inline}, "/t.S/*": {}, "/t.S/Misspelled": {}, "/t.Misspelled/*": {}, "t.S/M": {},
 			}})
 			check(t, s.AddService(Service{Name: "t.S", Methods: handlers{"M": echo()}}))
@@ -162,7 +162,7 @@ func TestServer_MethodOptions(t *testing.T) {
 			}
 			check(t, s.Start())
 			<-s.Stop(0)
-			lines := log.lines("Options.Methods names a method that no service has")
+			lines := log.lines("ServerOptions.Methods names a method that no service has")
 			if generic && len(lines) != 0 || !generic && (len(lines) != 3 || !strings.Contains(lines[0], "method=/t.Misspelled/*") ||
 				!strings.Contains(lines[1], "method=/t.S/Misspelled")) {
 				t.Errorf("generic handler %v: logged %q", generic, lines)
@@ -201,7 +201,7 @@ func TestOptions_Floods(t *testing.T) {
 	} {
 		for way, rate := range map[string]Rate{"Bounded": {Burst: 10, PerSecond: 1}, "Larger": {Burst: sent + 10}, "NoBound": {Burst: -1}} {
 			runInBubble(t, name+"/"+way, func(t *testing.T) {
-				options := Options{Connections: ConnectionOptions{MinPingInterval: -1}}
+				options := ServerOptions{Connections: ConnectionOptions{MinPingInterval: -1}}
 				*flood.bound(&options.Floods) = rate
 				s := newTestServer(t, options, handlers{"M": echo()})
 				c := s.dial()
@@ -225,7 +225,7 @@ func TestOptions_Floods(t *testing.T) {
 // TestOptions_MaxMetadataFields has requests with more entries than the option allows, and with as many.
 func TestOptions_MaxMetadataFields(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		c := newTestServer(t, Options{MaxMetadataFields: 10}, handlers{"M": echo()}).dial()
+		c := newTestServer(t, ServerOptions{MaxMetadataFields: 10}, handlers{"M": echo()}).dial()
 		for _, tt := range []struct {
 			more int
 			code codes.Code

@@ -200,34 +200,34 @@ func oracleShapes() []oracleShape {
 // oracleLimit is an option that has RPCs wait, or refuses them, and may do so for some methods.
 type oracleLimit struct {
 	name     string
-	options  Options
+	options  ServerOptions
 	executor Executor // of all methods
 	occupy   bool     // a client with authority occupies what there is
 }
 
 var oracleLimits = []oracleLimit{
 	{name: "none"},
-	{name: "MaxConcurrentRPCs", options: Options{MaxConcurrentRPCs: 1}, occupy: true},
-	{name: "Workers", options: Options{Workers: 1}, occupy: true},
+	{name: "MaxConcurrentRPCs", options: ServerOptions{MaxConcurrentRPCs: 1}, occupy: true},
+	{name: "Workers", options: ServerOptions{Workers: 1}, occupy: true},
 	{name: "Executor", executor: NewExecutor(1), occupy: true},
-	{name: "Unbounded", options: Options{Workers: 1}, executor: Unbounded, occupy: true},
+	{name: "Unbounded", options: ServerOptions{Workers: 1}, executor: Unbounded, occupy: true},
 	{name: "Inline", executor: Inline},
-	{name: "InlineAndWorkers", options: Options{Workers: 1}, executor: Inline, occupy: true},
-	{name: "MaxMetadata", options: Options{MaxMetadataBytes: 400}},
+	{name: "InlineAndWorkers", options: ServerOptions{Workers: 1}, executor: Inline, occupy: true},
+	{name: "MaxMetadata", options: ServerOptions{MaxMetadataBytes: 400}},
 }
 
 // refusals are interceptors for clients without authority.
-var refusals = map[string]Interceptor{
-	"AtOnce": func(context.Context, *Call, Next) error {
+var refusals = map[string]ServerInterceptor{
+	"AtOnce": func(context.Context, *ServerCall, ServerNext) error {
 		return status.Error(codes.Unauthenticated, "not authenticated")
 	},
-	"Later": func(context.Context, *Call, Next) error {
+	"Later": func(context.Context, *ServerCall, ServerNext) error {
 		time.Sleep(time.Second) // it asks somebody
 		return status.Error(codes.PermissionDenied, "you may not")
 	},
-	"Panics": func(context.Context, *Call, Next) error { panic("unforeseen") },
-	"Exits":  func(context.Context, *Call, Next) error { goruntime.Goexit(); return nil },
-	"Nil":    func(context.Context, *Call, Next) error { return nil },
+	"Panics": func(context.Context, *ServerCall, ServerNext) error { panic("unforeseen") },
+	"Exits":  func(context.Context, *ServerCall, ServerNext) error { goruntime.Goexit(); return nil },
+	"Nil":    func(context.Context, *ServerCall, ServerNext) error { return nil },
 }
 
 // TestOracle asks servers whether methods exist, without authority, in every shape that a request can have.
@@ -258,13 +258,13 @@ var oraclePaths = []string{
 	"/g/Known", "/g/Panics", "/g/Exits", "/g/Broken",
 }
 
-func newOracleServer(t *testing.T, limit oracleLimit, refuse Interceptor) *testServer {
+func newOracleServer(t *testing.T, limit oracleLimit, refuse ServerInterceptor) *testServer {
 	options := limit.options
-	options.Interceptors = []Interceptor{func(ctx context.Context, call *Call, next Next) error {
+	options.Interceptors = []ServerInterceptor{func(ctx context.Context, call *ServerCall, next ServerNext) error {
 		if InvocationMetadata(ctx).Get("authority") != "" {
 			return next(ctx, call)
 		}
-		return refuse(ctx, call, func(context.Context, *Call) error { panic("not reached") })
+		return refuse(ctx, call, func(context.Context, *ServerCall) error { panic("not reached") })
 	}}
 	methods := handlers{"Occupy": blockUntilOver()}
 	for _, c := range cardinalities {

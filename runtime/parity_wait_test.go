@@ -31,7 +31,7 @@ func TestServer_Waiters(t *testing.T) {
 	}
 	for _, tt := range tests {
 		runInBubble(t, tt.name, func(t *testing.T) {
-			s := NewServer(Options{})
+			s := NewServer(ServerOptions{})
 			check(t, s.AddListener(newPipeListener()))
 			var waiters []<-chan error
 			for i := range tt.want {
@@ -55,7 +55,7 @@ func TestServer_Waiters(t *testing.T) {
 func TestServer_ManyThatDoNotServe(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		for i := range 1000 {
-			s := NewServer(Options{})
+			s := NewServer(ServerOptions{})
 			if i%2 == 0 {
 				check(t, s.AddListener(newPipeListener()))
 				check(t, s.Start())

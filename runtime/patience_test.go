@@ -19,13 +19,13 @@ func TestConnection_BoundsMetadata(t *testing.T) {
 	const rpcs = 60
 	for _, tt := range []struct {
 		name        string
-		options     Options
+		options     ServerOptions
 		size        int
 		least, most int // RPCs that are served
 	}{
-		{"AQuarter", Options{MaxConnectionBytes: 4 << 20, MaxMetadataBytes: 64 << 10}, 50_000, 18, 21},
-		{"WithWindows", Options{MaxConnectionBytes: 1 << 20}, 10_000, 13, 16},
-		{"Enough", Options{MaxMetadataBytes: 64 << 10}, 50_000, rpcs, rpcs},
+		{"AQuarter", ServerOptions{MaxConnectionBytes: 4 << 20, MaxMetadataBytes: 64 << 10}, 50_000, 18, 21},
+		{"WithWindows", ServerOptions{MaxConnectionBytes: 1 << 20}, 10_000, 13, 16},
+		{"Enough", ServerOptions{MaxMetadataBytes: 64 << 10}, 50_000, rpcs, rpcs},
 	} {
 		runInBubble(t, tt.name, func(t *testing.T) {
 			s := newTestServer(t, tt.options, handlers{"M": blockUntilOver()})
@@ -58,7 +58,7 @@ func TestWorkers_WaitForWhoTakes(t *testing.T) {
 	const timeout = 10 * time.Second
 	inBubble(t, func(t *testing.T) {
 		var ended atomic.Pointer[time.Time]
-		s := newTestServer(t, Options{Workers: 1, WriteTimeout: timeout}, handlers{
+		s := newTestServer(t, ServerOptions{Workers: 1, WriteTimeout: timeout}, handlers{
 			"M": UnaryStream(func(_ context.Context, _ *raw, responses ResponseStream[raw]) error {
 				defer func() { now := time.Now(); ended.Store(&now) }()
 				for {
@@ -100,7 +100,7 @@ func TestWorkers_WaitForWhoTakes(t *testing.T) {
 func TestRPC_ManySmallRequests(t *testing.T) {
 	const n = 3000
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{}, handlers{"M": StreamUnary(func(_ context.Context, requests RequestIterator[raw]) (*raw, error) {
+		s := newTestServer(t, ServerOptions{}, handlers{"M": StreamUnary(func(_ context.Context, requests RequestIterator[raw]) (*raw, error) {
 			return countRequests(requests)
 		})})
 		st := s.dial().open("/t.S/M")

@@ -13,7 +13,7 @@ import (
 // worker: that the method blocks could not be remembered, and each RPC would hold up its connection anew.
 func TestInline_NotOfGenericHandlers(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{}, handlers{"Fast": echo()})
+		s := newTestServer(t, ServerOptions{}, handlers{"Fast": echo()})
 		check(t, s.AddGenericHandler(genericFunc(func(HandlerCallDetails) *MethodHandler { return inlineSleep(time.Second) })))
 		client := s.dial()
 		for range 2 {
@@ -37,7 +37,7 @@ func TestRPC_DeadlineBeforeTheAlarm(t *testing.T) {
 	for _, c := range cardinalities {
 		runInBubble(t, c.name, func(t *testing.T) {
 			release, called := make(chan struct{}), false
-			s := newTestServer(t, Options{Workers: 1}, handlers{
+			s := newTestServer(t, ServerOptions{Workers: 1}, handlers{
 				"Occupy": UnaryUnary(func(_ context.Context, request *raw) (*raw, error) { <-release; return request, nil }),
 				"M":      handlerOf(c, func(*testCall) error { called = true; return nil }),
 			})
@@ -66,7 +66,7 @@ func TestRPC_DeadlineBeforeTheAlarm(t *testing.T) {
 // TestRPC_DeadlineCountsGenericHandlers has a generic handler take its time, which is the client's.
 func TestRPC_DeadlineCountsGenericHandlers(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{}, nil)
+		s := newTestServer(t, ServerOptions{}, nil)
 		check(t, s.AddGenericHandler(genericFunc(func(HandlerCallDetails) *MethodHandler {
 			time.Sleep(time.Second)
 			return UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
@@ -87,7 +87,7 @@ func TestRPC_DeadlineCountsGenericHandlers(t *testing.T) {
 // TestConnection_AlarmGoesOn has RPCs with deadlines one after another, in any order. Each ends at its own.
 func TestConnection_AlarmGoesOn(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{}, handlers{"M": blockUntilOver()})
+		s := newTestServer(t, ServerOptions{}, handlers{"M": blockUntilOver()})
 		client, began := s.dial(), time.Now()
 		calls := map[string]*testStream{}
 		for _, timeout := range []string{"3", "1", "4", "2"} {
@@ -115,7 +115,7 @@ func (errorThatPanics) Error() string { panic("no text") }
 func TestRPC_ErrorThatPanics(t *testing.T) {
 	for _, c := range cardinalities {
 		runInBubble(t, c.name, func(t *testing.T) {
-			s := newTestServer(t, Options{}, handlers{"M": handlerOf(c, func(*testCall) error { return errorThatPanics{} }), "Echo": echo()})
+			s := newTestServer(t, ServerOptions{}, handlers{"M": handlerOf(c, func(*testCall) error { return errorThatPanics{} }), "Echo": echo()})
 			client := s.dial()
 			for range 3 {
 				client.call("/t.S/M", "x").result().want(codes.Unknown, "Exception calling application: no text")
@@ -132,7 +132,7 @@ func TestRPC_ErrorThatPanics(t *testing.T) {
 // TestServer_CountsServiceThatComesBack removes a service and adds it again. What it has handled before counts still.
 func TestServer_CountsServiceThatComesBack(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{}, handlers{"M": echo()})
+		s := newTestServer(t, ServerOptions{}, handlers{"M": echo()})
 		client := s.dial()
 		for i := range 3 {
 			client.call("/t.S/M", "x").result().want(codes.OK, "", "x")

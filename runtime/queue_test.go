@@ -24,7 +24,7 @@ func TestServer_StopServesTheQueue(t *testing.T) {
 	}
 	const clients = 20
 	for range 20 {
-		s := newTestServer(t, Options{}, handlers{"M": echo()})
+		s := newTestServer(t, ServerOptions{}, handlers{"M": echo()})
 		port, err := s.AddInsecurePort("127.0.0.1:0")
 		check(t, err)
 		connected := make([]net.Conn, clients)
@@ -99,7 +99,7 @@ func TestServer_StopsWithClientsInTheQueue(t *testing.T) {
 			t.Run(network+"/"+graceTime.String(), func(t *testing.T) {
 				t.Cleanup(func() { wantNoGoroutines(t) })
 				for range 5 {
-					s := NewServer(Options{Logger: newTestLogger(&testLog{})})
+					s := NewServer(ServerOptions{Logger: newTestLogger(&testLog{})})
 					check(t, s.AddService(Service{Name: "t.S", Methods: handlers{"M": UnaryUnary(func(ctx context.Context, r *raw) (*raw, error) {
 						_, _ = Peer(ctx).Addr.String(), Peer(ctx).LocalAddr.String()
 						return r, nil
@@ -168,7 +168,7 @@ func TestServer_QueueIsBounded(t *testing.T) {
 		"Grace":  {100, 10, 11},
 	} {
 		runInBubble(t, name, func(t *testing.T) {
-			s := newTestServer(t, Options{}, nil)
+			s := newTestServer(t, ServerOptions{}, nil)
 			client := newTestClient(t, s.listener.dial()) // keeps the server from terminating
 			client.ping()
 			s.Stop(time.Hour)

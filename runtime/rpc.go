@@ -38,7 +38,7 @@ type rpc struct {
 	method   *method       // nil: not known, and left to the interceptors; they change it with mu held
 	observed *rpcObservers // nil: there are none
 	request  message
-	call     *Call // nil without interceptors
+	call     *ServerCall // nil without interceptors
 
 	in incoming // owned by the reader
 

@@ -108,7 +108,7 @@ func TestRPC_EndsFromOutside(t *testing.T) {
 			}
 			runInBubble(t, c.name+"/"+tt.name, func(t *testing.T) {
 				w := newWaiting(t)
-				s := newTestServer(t, Options{}, handlers{"M": handlerOf(c, w.behavior(c)), "Echo": echo()})
+				s := newTestServer(t, ServerOptions{}, handlers{"M": handlerOf(c, w.behavior(c)), "Echo": echo()})
 				client := s.dial()
 				began := time.Now()
 				st := client.open("/t.S/M", "grpc-timeout", tt.timeout)
@@ -150,7 +150,7 @@ func TestRPC_EarlyReturn(t *testing.T) {
 	for _, c := range cardinalities[4:] {
 		for _, fails := range []bool{false, true} {
 			runInBubble(t, c.name, func(t *testing.T) {
-				s := newTestServer(t, Options{}, handlers{"M": handlerOf(c, func(call *testCall) error {
+				s := newTestServer(t, ServerOptions{}, handlers{"M": handlerOf(c, func(call *testCall) error {
 					if _, err := call.next(); err != nil {
 						t.Errorf("Next: %v", err)
 					}
@@ -192,7 +192,7 @@ func TestRPC_DeadlineInTheQueue(t *testing.T) {
 			runInBubble(t, end+"/"+c.name, func(t *testing.T) {
 				var called atomic.Bool
 				release := make(chan struct{})
-				s := newTestServer(t, Options{Workers: 1}, handlers{
+				s := newTestServer(t, ServerOptions{Workers: 1}, handlers{
 					"Occupy": UnaryUnary(func(_ context.Context, request *raw) (*raw, error) { <-release; return request, nil }),
 					"M":      handlerOf(c, func(*testCall) error { called.Store(true); return nil }),
 					"Echo":   echo(),
@@ -232,7 +232,7 @@ func TestRPC_DeadlineInTheQueue(t *testing.T) {
 func TestRPC_DeadlineBeforeTheRequest(t *testing.T) {
 	for _, timeout := range []string{"0S", "1n", "1S"} {
 		runInBubble(t, timeout, func(t *testing.T) {
-			s := newTestServer(t, Options{}, handlers{"M": echo()})
+			s := newTestServer(t, ServerOptions{}, handlers{"M": echo()})
 			client := s.dial()
 			st := client.open("/t.S/M", "grpc-timeout", timeout)
 			st.result().want(codes.DeadlineExceeded, "Deadline Exceeded")
@@ -263,7 +263,7 @@ func (g slowGeneric) Service(HandlerCallDetails) *MethodHandler {
 func TestRPC_DeadlineBeforeAdmission(t *testing.T) {
 	for name, handler := range map[string]*MethodHandler{"Found": echo(), "NotFound": nil} {
 		runInBubble(t, name, func(t *testing.T) {
-			s := newTestServer(t, Options{MaxConcurrentRPCs: 10}, handlers{"Wait": blockUntilOver()})
+			s := newTestServer(t, ServerOptions{MaxConcurrentRPCs: 10}, handlers{"Wait": blockUntilOver()})
 			if err := s.AddGenericHandler(slowGeneric{3 * time.Second, handler}); err != nil {
 				t.Fatal(err)
 			}
@@ -292,7 +292,7 @@ func TestRPC_AfterTheEnd(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		var requests RequestIterator[raw]
 		var responses ResponseStream[raw]
-		s := newTestServer(t, Options{}, handlers{"M": StreamStream(
+		s := newTestServer(t, ServerOptions{}, handlers{"M": StreamStream(
 			func(_ context.Context, req RequestIterator[raw], res ResponseStream[raw]) error {
 				requests, responses = req, res
 				return res.Send(rawOf("1"))
@@ -312,7 +312,7 @@ func TestRPC_AfterTheEnd(t *testing.T) {
 func TestRPC_ConcurrentSend(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		const senders, each = 8, 50
-		s := newTestServer(t, Options{}, handlers{"M": UnaryStream(
+		s := newTestServer(t, ServerOptions{}, handlers{"M": UnaryStream(
 			func(_ context.Context, _ *raw, responses ResponseStream[raw]) error {
 				errs := make(chan error, senders)
 				for i := range senders {
@@ -353,7 +353,7 @@ func TestRPC_TwoReaders(t *testing.T) {
 	for _, end := range []string{"HalfClose", "Cancel"} {
 		runInBubble(t, end, func(t *testing.T) {
 			done := make(chan struct{}, 2)
-			s := newTestServer(t, Options{}, handlers{"M": StreamUnary(
+			s := newTestServer(t, ServerOptions{}, handlers{"M": StreamUnary(
 				func(_ context.Context, requests RequestIterator[raw]) (*raw, error) {
 					for range 2 {
 						go func() {
@@ -382,7 +382,7 @@ func TestRPC_TwoReaders(t *testing.T) {
 func TestRPC_DeadlineOfAnUnreadResponse(t *testing.T) {
 	for _, c := range cardinalities {
 		runInBubble(t, c.name, func(t *testing.T) {
-			s := newTestServer(t, Options{}, handlers{"M": handlerOf(c, func(call *testCall) error {
+			s := newTestServer(t, ServerOptions{}, handlers{"M": handlerOf(c, func(call *testCall) error {
 				return call.send(&raw{Data: make([]byte, 100_000)})
 			})})
 			client := s.dial()
@@ -406,7 +406,7 @@ func TestRPC_DeadlineOfAnUnreadResponse(t *testing.T) {
 func TestRPC_DeadlineThatHasPassed(t *testing.T) {
 	for _, workers := range []int{0, 1} {
 		runInBubble(t, fmt.Sprintf("Workers=%d", workers), func(t *testing.T) {
-			s := newTestServer(t, Options{Workers: workers}, handlers{
+			s := newTestServer(t, ServerOptions{Workers: workers}, handlers{
 				"M": UnaryUnary(func(context.Context, *raw) (*raw, error) {
 					t.Error("the handler was called")
 					return rawOf(""), nil

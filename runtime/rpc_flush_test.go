@@ -17,7 +17,7 @@ func TestRPC_FailureIsToldAtOnce(t *testing.T) {
 	} {
 		t.Run(method, func(t *testing.T) {
 			release := make(chan struct{})
-			s := newTestServer(t, Options{}, handlers{
+			s := newTestServer(t, ServerOptions{}, handlers{
 				"Next": StreamStream(func(_ context.Context, requests RequestIterator[text], _ ResponseStream[text]) error {
 					_, err := requests.Next()
 					<-release
@@ -45,7 +45,7 @@ func TestRPC_InlineExitIsToldAtOnce(t *testing.T) {
 			goruntime.Goexit()
 			return nil, nil
 		})
-		s := newTestServer(t, Options{}, handlers{"Exit": exit.WithExecutor(Inline)})
+		s := newTestServer(t, ServerOptions{}, handlers{"Exit": exit.WithExecutor(Inline)})
 		client := s.dial()
 		for range 2 {
 			client.call("/t.S/Exit", "").result().want(codes.Unknown,

@@ -71,7 +71,7 @@ func TestRPC_Outcomes(t *testing.T) {
 		for _, c := range cardinalities {
 			for _, tt := range tests {
 				runInBubble(t, fmt.Sprintf("Workers=%d/%s/%s", workers, c.name, tt.name), func(t *testing.T) {
-					s := newTestServer(t, Options{Workers: workers}, handlers{"M": handlerOf(c, tt.behavior), "Echo": echo()})
+					s := newTestServer(t, ServerOptions{Workers: workers}, handlers{"M": handlerOf(c, tt.behavior), "Echo": echo()})
 					client := s.dial()
 					r := client.call("/t.S/M", "ping").result()
 					var messages []string
@@ -123,7 +123,7 @@ func TestRPC_FailsAfterResponses(t *testing.T) {
 	for _, c := range cardinalities {
 		for _, tt := range tests {
 			runInBubble(t, c.name+"/"+tt.name, func(t *testing.T) {
-				s := newTestServer(t, Options{}, handlers{"M": handlerOf(c, func(call *testCall) error {
+				s := newTestServer(t, ServerOptions{}, handlers{"M": handlerOf(c, func(call *testCall) error {
 					for _, m := range []string{"1", "2"} {
 						if err := call.send(rawOf(m)); err != nil {
 							t.Errorf("Send: %v", err)
@@ -174,7 +174,7 @@ func TestRPC_Responses(t *testing.T) {
 	for _, c := range cardinalities {
 		for _, tt := range tests {
 			runInBubble(t, c.name+"/"+tt.name, func(t *testing.T) {
-				s := newTestServer(t, Options{}, handlers{"M": handlerOf(c, tt.behavior)})
+				s := newTestServer(t, ServerOptions{}, handlers{"M": handlerOf(c, tt.behavior)})
 				r := s.dial().call("/t.S/M", "").result()
 				if c.responseStreaming {
 					r.want(tt.stream, tt.streamText, tt.streamed...)
@@ -200,7 +200,7 @@ func TestRPC_Requests(t *testing.T) {
 		for _, requests := range [][]string{nil, {"1"}, {""}, {"1", "2"}, {"1", "", "3"}} {
 			runInBubble(t, fmt.Sprintf("%s/%q", c.name, requests), func(t *testing.T) {
 				called := false
-				s := newTestServer(t, Options{}, handlers{"M": handlerOf(c, func(call *testCall) error {
+				s := newTestServer(t, ServerOptions{}, handlers{"M": handlerOf(c, func(call *testCall) error {
 					called = true
 					got, err := call.drain()
 					if err != nil || !slices.Equal(got, requests) {
@@ -230,7 +230,7 @@ func TestRPC_Requests(t *testing.T) {
 func TestRPC_SecondRequest(t *testing.T) {
 	for _, c := range cardinalities[:4] {
 		runInBubble(t, c.name, func(t *testing.T) {
-			s := newTestServer(t, Options{}, handlers{"M": handlerOf(c, func(*testCall) error { return nil }), "Echo": echo()})
+			s := newTestServer(t, ServerOptions{}, handlers{"M": handlerOf(c, func(*testCall) error { return nil }), "Echo": echo()})
 			client := s.dial()
 			st := client.open("/t.S/M")
 			st.send("1", "2")

@@ -23,7 +23,7 @@ type Server struct {
 	shared
 
 	// Immutable after NewServer.
-	options Options
+	options ServerOptions
 	invalid error // why the options cannot be used; nil: they can
 	life    *lifecycle
 	clients *clients
@@ -36,10 +36,10 @@ type Server struct {
 }
 
 // NewServer returns a server without ports and services. It panics if an interceptor is nil: that may have been
-// a check of permissions, and the server must not leave it out. It panics also if Options.Compression is not one.
-func NewServer(options Options) *Server {
+// a check of permissions, and the server must not leave it out. It panics also if ServerOptions.Compression is not one.
+func NewServer(options ServerOptions) *Server {
 	if err := options.Compression.check(); err != nil {
-		panic(fmt.Sprintf("gogreeter: NewServer: Options.Compression: %v", err))
+		panic(fmt.Sprintf("gogreeter: NewServer: ServerOptions.Compression: %v", err))
 	}
 	s := &Server{clients: newClients()}
 	s.life = newLifecycle(s.graceOver)
@@ -118,7 +118,7 @@ func (s *Server) newMethod(path string, h *MethodHandler, descriptor protoreflec
 }
 
 // Start begins to serve the ports that were added, and returns. It fails with ErrAlreadyStarted or ErrStopped, and if one of the
-// Options is negative that must not be.
+// ServerOptions is negative that must not be.
 func (s *Server) Start() error {
 	if s.invalid != nil {
 		return s.invalid
@@ -152,11 +152,11 @@ func (s *Server) Stop(graceTime time.Duration) (terminatedCh <-chan struct{}) {
 }
 
 // Draining returns a channel that is closed when the server begins to stop: when the context of Serve is done, or when
-// Stop is called. From then on it should be reported as not ready. It still serves, for Options.DrainDelay as if nothing
+// Stop is called. From then on it should be reported as not ready. It still serves, for ServerOptions.DrainDelay as if nothing
 // had happened; when handlers should come to an end, [Stopping] tells them.
 func (s *Server) Draining() <-chan struct{} { return s.life.draining }
 
-// drain has a server that is about to stop go on as before, until Options.DrainDelay is over or Stop is called.
+// drain has a server that is about to stop go on as before, until ServerOptions.DrainDelay is over or Stop is called.
 func (s *Server) drain() {
 	s.life.drain()
 	if s.options.DrainDelay > 0 {
@@ -187,7 +187,7 @@ func (s *Server) WaitForTermination(ctx context.Context) error {
 }
 
 // Serve is the whole life of a server: it starts it, serves until ctx is done or Stop is called, drains it for
-// Options.DrainDelay, stops it with Options.Grace, and returns when it has terminated.
+// ServerOptions.DrainDelay, stops it with ServerOptions.Grace, and returns when it has terminated.
 func (s *Server) Serve(ctx context.Context) error {
 	if err := s.Start(); err != nil {
 		return err
@@ -202,8 +202,8 @@ func (s *Server) Serve(ctx context.Context) error {
 
 // Stats returns the server's numbers. It may be called while the server serves; the numbers are then those of moments
 // close together.
-func (s *Server) Stats() Stats {
-	stats := Stats{Methods: s.handled.read()}
+func (s *Server) Stats() ServerStats {
+	stats := ServerStats{Methods: s.handled.read()}
 	s.shared.addTo(&stats)
 	s.clients.addTo(&stats)
 	return stats

@@ -92,7 +92,7 @@ func serverAt(t *testing.T, at stage) *testServer {
 	t.Helper()
 	methods := handlers{"Wait": blockUntilOver(), "Echo": echo()}
 	if at == stopped {
-		s := &testServer{t: t, Server: NewServer(Options{Grace: -1}), listener: newPipeListener()}
+		s := &testServer{t: t, Server: NewServer(ServerOptions{Grace: -1}), listener: newPipeListener()}
 		check(t, s.AddListener(s.listener))
 		t.Cleanup(func() {
 			<-s.Stop(0)
@@ -102,7 +102,7 @@ func serverAt(t *testing.T, at stage) *testServer {
 		})
 		return s
 	}
-	s := newTestServer(t, Options{}, methods)
+	s := newTestServer(t, ServerOptions{}, methods)
 	switch at {
 	case draining:
 		s.drain()
@@ -136,7 +136,7 @@ func TestServer_Grace(t *testing.T) {
 	}
 	for _, tt := range tests {
 		runInBubble(t, tt.name, func(t *testing.T) {
-			s := newTestServer(t, Options{}, handlers{"M": UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
+			s := newTestServer(t, ServerOptions{}, handlers{"M": UnaryUnary(func(ctx context.Context, request *raw) (*raw, error) {
 				select {
 				case <-time.After(5 * time.Second):
 				case <-ctx.Done():
@@ -174,7 +174,7 @@ func TestServer_Grace(t *testing.T) {
 // TestServer_GraceRefuses checks that nothing new begins once the connection knows.
 func TestServer_GraceRefuses(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{}, handlers{"Wait": blockUntilOver(), "Echo": echo()})
+		s := newTestServer(t, ServerOptions{}, handlers{"Wait": blockUntilOver(), "Echo": echo()})
 		client, idle := s.dial(), s.dial()
 		st := client.call("/t.S/Wait", "")
 		client.ping()
@@ -202,7 +202,7 @@ func TestServer_GraceRefuses(t *testing.T) {
 func TestServer_GraceEndsWithCancelledRPC(t *testing.T) {
 	for _, path := range []string{"/t.S/Wait", "/t.S/Unfinished"} {
 		runInBubble(t, path, func(t *testing.T) {
-			s := newTestServer(t, Options{}, handlers{"Wait": blockUntilOver(), "Unfinished": echo()})
+			s := newTestServer(t, ServerOptions{}, handlers{"Wait": blockUntilOver(), "Unfinished": echo()})
 			client := s.dial()
 			var st *testStream
 			if path == "/t.S/Wait" {
@@ -236,7 +236,7 @@ func TestServer_StopInHandler(t *testing.T) {
 				if inline {
 					stop = stop.WithExecutor(Inline)
 				}
-				s = newTestServer(t, Options{}, handlers{"Stop": stop})
+				s = newTestServer(t, ServerOptions{}, handlers{"Stop": stop})
 				client := s.dial()
 				r := client.call("/t.S/Stop", "x").result()
 				if grace > 0 {
@@ -257,7 +257,7 @@ func TestServer_StopInHandler(t *testing.T) {
 func TestServer_StopDespiteHandler(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		release := make(chan struct{})
-		s := newTestServer(t, Options{}, handlers{"M": UnaryUnary(func(context.Context, *raw) (*raw, error) {
+		s := newTestServer(t, ServerOptions{}, handlers{"M": UnaryUnary(func(context.Context, *raw) (*raw, error) {
 			<-release
 			return nil, errors.New("dropped")
 		})})
@@ -283,7 +283,7 @@ func TestServer_StopWithSilentClients(t *testing.T) {
 	for _, grace := range []time.Duration{0, time.Hour} {
 		for _, says := range []string{"", "PRI", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "GET / HTTP/1.1\r\n"} {
 			runInBubble(t, grace.String()+"/"+strings.ReplaceAll(says, "/", ""), func(t *testing.T) {
-				s := newTestServer(t, Options{}, nil)
+				s := newTestServer(t, ServerOptions{}, nil)
 				nc := s.listener.dial()
 				defer nc.Close()
 				go func() { // reads, but never closes
@@ -309,7 +309,7 @@ func TestServer_StopWithSilentClients(t *testing.T) {
 // TestServer_SetupTimeout closes connections that do not begin.
 func TestServer_SetupTimeout(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{SetupTimeout: 3 * time.Second}, nil)
+		s := newTestServer(t, ServerOptions{SetupTimeout: 3 * time.Second}, nil)
 		nc := s.listener.dial()
 		began := time.Now()
 		if _, err := nc.Read(make([]byte, 1000)); err == nil {
@@ -329,7 +329,7 @@ func TestServer_SetupTimeout(t *testing.T) {
 func TestServer_Serve(t *testing.T) {
 	for _, grace := range []time.Duration{0, -1, time.Minute} {
 		runInBubble(t, grace.String(), func(t *testing.T) {
-			s := NewServer(Options{Grace: grace})
+			s := NewServer(ServerOptions{Grace: grace})
 			l := newPipeListener()
 			check(t, s.AddListener(l))
 			check(t, s.AddService(Service{Name: "t.S", Methods: handlers{"Wait": blockUntilOver()}}))
@@ -355,7 +355,7 @@ func TestServer_Serve(t *testing.T) {
 // TestServer_ServeEndsByStop calls Stop while Serve runs.
 func TestServer_ServeEndsByStop(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := NewServer(Options{})
+		s := NewServer(ServerOptions{})
 		served := make(chan error, 1)
 		go func() { served <- s.Serve(context.Background()) }()
 		synctest.Wait()

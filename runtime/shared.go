@@ -24,7 +24,7 @@ type shared struct {
 	transport   *http2.Config
 	account     *budget.Budget // of all connections; nil: no bound
 	logger      *slog.Logger
-	chain       Next // nil: no interceptors
+	chain       ServerNext // nil: no interceptors
 	observers   []Observer
 	bound       *work.Bound // of the handlers of all connections; nil: any number of them run
 	workers     *work.Pool
@@ -38,7 +38,7 @@ type shared struct {
 	other     *counters // of the methods of generic handlers
 }
 
-// limits are those of the Options that RPCs are held to.
+// limits are those of the ServerOptions that RPCs are held to.
 type limits struct {
 	rpcs        int           // at a time; 0: any number
 	streams     int           // of a connection
@@ -48,7 +48,7 @@ type limits struct {
 	compression wire.Encoding // of responses, unless the RPC says otherwise
 }
 
-// queued returns how many RPCs wait for one of a bounded number of handlers to end: Options.Workers, or an Executor's.
+// queued returns how many RPCs wait for one of a bounded number of handlers to end: ServerOptions.Workers, or an Executor's.
 func (s *shared) queued() (n int) {
 	if s.bound != nil {
 		n = s.bound.Waiting()
@@ -60,7 +60,7 @@ func (s *shared) queued() (n int) {
 }
 
 // addTo adds the numbers that are not a connection's.
-func (s *shared) addTo(stats *Stats) {
+func (s *shared) addTo(stats *ServerStats) {
 	stats.Active += int(s.active.Load())
 	stats.Queued += s.queued()
 	stats.Rejected = s.rejected.read()

@@ -13,7 +13,7 @@ import (
 )
 
 // dialTCP starts a server on a loopback port and connects to it.
-func dialTCP(t *testing.T, options Options, methods handlers) (*testServer, *net.TCPConn) {
+func dialTCP(t *testing.T, options ServerOptions, methods handlers) (*testServer, *net.TCPConn) {
 	t.Helper()
 	t.Cleanup(func() { wantNoGoroutines(t) }) // last of all
 	s := newTestServer(t, options, methods)
@@ -57,7 +57,7 @@ func wantStopped(t *testing.T, s *testServer) {
 // TestServer_EndsAConnectionThatIsNotRead has the reader itself in a write that times out.
 func TestServer_EndsAConnectionThatIsNotRead(t *testing.T) {
 	over := make(chan struct{})
-	s, nc := dialTCP(t, Options{WriteTimeout: 50 * time.Millisecond}, handlers{
+	s, nc := dialTCP(t, ServerOptions{WriteTimeout: 50 * time.Millisecond}, handlers{
 		"Large": UnaryUnary(func(context.Context, *raw) (*raw, error) { return &raw{Data: make([]byte, 32<<20)}, nil }),
 		"Wait": UnaryUnary(func(ctx context.Context, _ *raw) (*raw, error) {
 			<-ctx.Done()
@@ -78,7 +78,7 @@ func TestServer_EndsAConnectionThatIsNotRead(t *testing.T) {
 
 // TestServer_StopsDespiteAFlood has a peer that keeps on sending after the connection has ended.
 func TestServer_StopsDespiteAFlood(t *testing.T) {
-	s, nc := dialTCP(t, Options{}, handlers{"Echo": echo()})
+	s, nc := dialTCP(t, ServerOptions{}, handlers{"Echo": echo()})
 	w := newFramePeer(t, nc)
 	w.Preface()
 	w.call(1, "/t.S/Echo")
@@ -99,7 +99,7 @@ func TestServer_StopsDespiteAFlood(t *testing.T) {
 
 // TestServer_SurvivesResets has clients vanish while the server writes to them.
 func TestServer_SurvivesResets(t *testing.T) {
-	s, first := dialTCP(t, Options{}, handlers{"Echo": echo()})
+	s, first := dialTCP(t, ServerOptions{}, handlers{"Echo": echo()})
 	first.Close()
 	addr := first.RemoteAddr().(*net.TCPAddr)
 	for range 100 {
@@ -125,7 +125,7 @@ func TestServer_SurvivesResets(t *testing.T) {
 // TestServer_ClientThatDoesNotReadPinsNoWorker has as many clients that do not read as there are workers.
 func TestServer_ClientThatDoesNotReadPinsNoWorker(t *testing.T) {
 	const workers = 2
-	s, reader := dialTCP(t, Options{Workers: workers}, handlers{
+	s, reader := dialTCP(t, ServerOptions{Workers: workers}, handlers{
 		"Large": UnaryUnary(func(context.Context, *raw) (*raw, error) { return &raw{Data: make([]byte, 32<<20)}, nil }),
 		"M":     echo(),
 	})
@@ -164,7 +164,7 @@ func (l wrappedListener) Accept() (net.Conn, error) {
 func TestServer_WrappedListener_ClientThatDoesNotReadPinsNoWorker(t *testing.T) {
 	t.Cleanup(func() { wantNoGoroutines(t) }) // last of all
 	const workers = 2
-	s := newTestServer(t, Options{Workers: workers, WriteTimeout: time.Hour}, handlers{
+	s := newTestServer(t, ServerOptions{Workers: workers, WriteTimeout: time.Hour}, handlers{
 		"Large": UnaryUnary(func(context.Context, *raw) (*raw, error) { return &raw{Data: make([]byte, 32<<20)}, nil }),
 		"M":     echo(),
 	})

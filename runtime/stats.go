@@ -7,8 +7,8 @@ import (
 	"google.golang.org/grpc/codes"
 )
 
-// Stats are the numbers of a server. Those of RPCs and octets grow from its start; the others are of the moment.
-type Stats struct {
+// ServerStats are the numbers of a server. Those of RPCs and octets grow from its start; the others are of the moment.
+type ServerStats struct {
 	// Active is the number of RPCs that are not finished, waiting ones and those included whose client has given up
 	// and whose handler has not returned.
 	Active int
@@ -30,7 +30,7 @@ type Stats struct {
 	Connections int
 	Accepted    uint64
 
-	// HeldRequestBytes and HeldResponseBytes are what clients make the server hold: see Options.MaxConnectionBytes. Both are
+	// HeldRequestBytes and HeldResponseBytes are what clients make the server hold: see ServerOptions.MaxConnectionBytes. Both are
 	// 0 when there is no RPC.
 	HeldRequestBytes, HeldResponseBytes int64
 
@@ -44,7 +44,7 @@ type MethodStats struct {
 	Handled map[codes.Code]uint64
 }
 
-// OtherMethods is what stands for the path of methods of generic handlers in Stats.Methods.
+// OtherMethods is what stands for the path of methods of generic handlers in ServerStats.Methods.
 const OtherMethods = "other"
 
 // handled counts the RPCs that have ended by path of their method. It remembers a method whose service is removed.

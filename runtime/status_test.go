@@ -48,7 +48,7 @@ func TestOutcomeOf(t *testing.T) {
 func TestRPC_LongDetails(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		details := strings.Repeat("é%", 20_000)
-		s := newTestServer(t, Options{}, handlers{"M": UnaryUnary(func(context.Context, *raw) (*raw, error) {
+		s := newTestServer(t, ServerOptions{}, handlers{"M": UnaryUnary(func(context.Context, *raw) (*raw, error) {
 			return nil, status.Error(codes.Aborted, details)
 		})})
 		s.dial().call("/t.S/M", "").result().want(codes.Aborted, details)

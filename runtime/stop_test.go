@@ -20,7 +20,7 @@ import (
 // the other connections go on, and the server can stop.
 func TestServer_ReaderPanics(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{}, handlers{"Wait": blockUntilOver(), "M": echo()})
+		s := newTestServer(t, ServerOptions{}, handlers{"Wait": blockUntilOver(), "M": echo()})
 		other, client := s.dial(), s.dial()
 		other.ping()
 		client.call("/t.S/Wait", "")
@@ -45,7 +45,7 @@ func TestServer_ReaderPanics(t *testing.T) {
 // TestServer_WorkerPanics has a mistake of ours end a worker. Another does what it would have done.
 func TestServer_WorkerPanics(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{Workers: 1}, handlers{"M": echo()})
+		s := newTestServer(t, ServerOptions{Workers: 1}, handlers{"M": echo()})
 		broken := &rpc{}
 		s.bound.Push(broken)
 		s.dial().call("/t.S/M", "x").result().want(codes.OK, "", "x")
@@ -72,7 +72,7 @@ func TestServer_ShutsDownOnce(t *testing.T) {
 	certificate, pool := testCertificate(t)
 	config := &tls.Config{NextProtos: []string{"h2"}, RootCAs: pool, ServerName: "test"}
 	inBubble(t, func(t *testing.T) {
-		plain := newTestServer(t, Options{}, handlers{"Wait": blockUntilOver()})
+		plain := newTestServer(t, ServerOptions{}, handlers{"Wait": blockUntilOver()})
 		secure := newPipeListener()
 		check(t, plain.AddSecureListener(secure, &tls.Config{Certificates: []tls.Certificate{certificate}}))
 		var there []*testClient
@@ -128,7 +128,7 @@ func TestServer_SaysWhatItCutsOff(t *testing.T) {
 					time.Sleep(20 * time.Millisecond) // it tidies up
 					return nil, ctx.Err()
 				})
-				s := newTestServer(t, Options{Workers: workers}, handlers{
+				s := newTestServer(t, ServerOptions{Workers: workers}, handlers{
 					"Heed":     heed,
 					"Stubborn": UnaryUnary(func(context.Context, *raw) (*raw, error) { <-release; return nil, errors.New("dropped") }),
 				})
@@ -173,7 +173,7 @@ func TestServer_LogAsksTheServer(t *testing.T) {
 				s.Stats()
 			}
 		}}
-		s = NewServer(Options{Logger: slogOf(asks)})
+		s = NewServer(ServerOptions{Logger: slogOf(asks)})
 		check(t, s.Start()) // without a port
 		l := newPipeListener()
 		check(t, s.AddListener(l))
@@ -213,7 +213,7 @@ func TestServer_WarnsOfWaits(t *testing.T) {
 	} {
 		runInBubble(t, tt.name, func(t *testing.T) {
 			log := &testLog{}
-			s := NewServer(Options{Logger: newTestLogger(log), Grace: -1})
+			s := NewServer(ServerOptions{Logger: newTestLogger(log), Grace: -1})
 			if err := tt.do(s); err != nil && !errors.Is(err, context.Canceled) {
 				t.Error(err)
 			}
@@ -231,7 +231,7 @@ func TestServer_KeepsASuccessorsSocket(t *testing.T) {
 		for _, replaced := range []bool{false, true} {
 			path := filepath.Join(t.TempDir(), "s")
 			bind := func(methods handlers) *testServer {
-				s := newTestServer(t, Options{}, methods)
+				s := newTestServer(t, ServerOptions{}, methods)
 				if !own {
 					_, err := s.AddInsecurePort("unix:" + path)
 					check(t, err)

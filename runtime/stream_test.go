@@ -205,7 +205,7 @@ func TestStream_Mistakes(t *testing.T) {
 	} {
 		for _, intercepted := range []bool{false, true} {
 			runInBubble(t, fmt.Sprintf("%s/Intercepted=%v", tt.name, intercepted), func(t *testing.T) {
-				options := Options{}
+				options := ServerOptions{}
 				if intercepted {
 					options = passing(options)
 				}
@@ -228,7 +228,7 @@ func TestStream_Left(t *testing.T) {
 		for _, panics := range []bool{false, true} {
 			runInBubble(t, fmt.Sprintf("%v/Panics=%v", Cardinality(of), panics), func(t *testing.T) {
 				var left *ServerStream
-				s := newTestServer(t, Options{}, handlers{"M": NewMethodHandler(Cardinality(of), func(_ context.Context, stream *ServerStream) error {
+				s := newTestServer(t, ServerOptions{}, handlers{"M": NewMethodHandler(Cardinality(of), func(_ context.Context, stream *ServerStream) error {
 					if left = stream; panics {
 						panic("on purpose")
 					}
@@ -272,7 +272,7 @@ func TestStream_Hooks(t *testing.T) {
 						return nil
 					}
 				}
-				s := newTestServer(t, Options{Interceptors: []Interceptor{func(ctx context.Context, call *Call, next Next) error {
+				s := newTestServer(t, ServerOptions{Interceptors: []ServerInterceptor{func(ctx context.Context, call *ServerCall, next ServerNext) error {
 					call.OnRequest(hook("request"))
 					call.OnResponse(hook("response"))
 					return next(context.WithValue(ctx, testKey{}, "value"), call)
@@ -308,7 +308,7 @@ func TestStream_Goroutines(t *testing.T) {
 	for of := range numCardinalities {
 		runInBubble(t, Cardinality(of).String(), func(t *testing.T) {
 			const n = 20
-			s := newTestServer(t, Options{}, handlers{"M": NewMethodHandler(Cardinality(of), func(_ context.Context, stream *ServerStream) error {
+			s := newTestServer(t, ServerOptions{}, handlers{"M": NewMethodHandler(Cardinality(of), func(_ context.Context, stream *ServerStream) error {
 				var using sync.WaitGroup
 				var sent sync.Once
 				for range 4 {
@@ -353,7 +353,7 @@ func TestNewMethodHandler_Refused(t *testing.T) {
 		"there is no Cardinality(4)": NewMethodHandler(4, nothing),
 		"NewMethodHandler":           {},
 	} {
-		err := NewServer(Options{}).AddService(Service{Name: "t.S", Methods: handlers{"M": h}})
+		err := NewServer(ServerOptions{}).AddService(Service{Name: "t.S", Methods: handlers{"M": h}})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}

@@ -8,7 +8,7 @@ import (
 )
 
 // What a client makes the server hold is counted in one account for each connection (package budget): RPCs with their
-// metadata, requests under way and queued, and what waits of responses. Options.MaxConnectionBytes is its limit.
+// metadata, requests under way and queued, and what waits of responses. ServerOptions.MaxConnectionBytes is its limit.
 const (
 	// usualWeight is the metadata up to which an RPC's is part of what counts for each (budget.Weight).
 	usualWeight = 2 << 10

@@ -53,11 +53,11 @@ func TestServer_AddSecurePortRefuses(t *testing.T) {
 		"NoCertificates": {&tls.Config{}, "the TLS configuration has no certificate"},
 		"TLS11":          {&tls.Config{Certificates: make([]tls.Certificate, 1), MaxVersion: tls.VersionTLS11}, "MaxVersion below TLS 1.2"},
 	} {
-		_, err := NewServer(Options{}).AddSecurePort("127.0.0.1:0", tt.config)
+		_, err := NewServer(ServerOptions{}).AddSecurePort("127.0.0.1:0", tt.config)
 		if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), `"127.0.0.1:0"`) {
 			t.Errorf("%s: got %v, want %q", name, err, tt.want)
 		}
-		err = NewServer(Options{}).AddSecureListener(newPipeListener(), tt.config)
+		err = NewServer(ServerOptions{}).AddSecureListener(newPipeListener(), tt.config)
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: AddSecureListener: got %v, want %q", name, err, tt.want)
 		}
@@ -67,7 +67,7 @@ func TestServer_AddSecurePortRefuses(t *testing.T) {
 // secureServer returns a server with TLS in memory.
 func secureServer(t *testing.T, config *tls.Config, methods handlers) *testServer {
 	t.Helper()
-	s := newTestServer(t, Options{SetupTimeout: 3 * time.Second}, methods)
+	s := newTestServer(t, ServerOptions{SetupTimeout: 3 * time.Second}, methods)
 	secure := newPipeListener()
 	check(t, s.AddSecureListener(secure, config))
 	s.listener = secure
@@ -251,7 +251,7 @@ func (c *recordingConn) lastRecord() (kind byte) {
 // TestTLS_SaysThatItEnds has a server that stops say by an alert that nothing more comes, over a socket of the system's.
 func TestTLS_SaysThatItEnds(t *testing.T) {
 	certificate, pool := testCertificate(t)
-	s := NewServer(Options{})
+	s := NewServer(ServerOptions{})
 	port, err := s.AddSecurePort("127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{certificate}})
 	check(t, err)
 	check(t, s.Start())

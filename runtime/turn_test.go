@@ -19,8 +19,8 @@ import (
 )
 
 // passing returns options with an interceptor that does nothing.
-func passing(options Options) Options {
-	options.Interceptors = []Interceptor{func(ctx context.Context, call *Call, next Next) error { return next(ctx, call) }}
+func passing(options ServerOptions) ServerOptions {
+	options.Interceptors = []ServerInterceptor{func(ctx context.Context, call *ServerCall, next ServerNext) error { return next(ctx, call) }}
 	return options
 }
 
@@ -29,15 +29,15 @@ func passing(options Options) Options {
 func TestTurn_BehindInterceptors(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
-		options  Options
+		options  ServerOptions
 		executor Executor
 		want     int
 	}{
-		{"OneWorker", Options{Workers: 1}, nil, 1},
-		{"Workers", Options{Workers: 3}, nil, 3},
-		{"Executor", Options{Workers: 1}, NewExecutor(2), 2},
-		{"Unbounded", Options{Workers: 1}, Unbounded, 12},
-		{"AnyNumber", Options{}, nil, 12},
+		{"OneWorker", ServerOptions{Workers: 1}, nil, 1},
+		{"Workers", ServerOptions{Workers: 3}, nil, 3},
+		{"Executor", ServerOptions{Workers: 1}, NewExecutor(2), 2},
+		{"Unbounded", ServerOptions{Workers: 1}, Unbounded, 12},
+		{"AnyNumber", ServerOptions{}, nil, 12},
 	} {
 		for _, c := range cardinalities {
 			runInBubble(t, tt.name+"/"+c.name, func(t *testing.T) {
@@ -45,7 +45,7 @@ func TestTurn_BehindInterceptors(t *testing.T) {
 				var mu sync.Mutex
 				var order []string
 				options := tt.options
-				options.Interceptors = []Interceptor{func(ctx context.Context, call *Call, next Next) error {
+				options.Interceptors = []ServerInterceptor{func(ctx context.Context, call *ServerCall, next ServerNext) error {
 					intercepted.Add(1)
 					return next(ctx, call)
 				}}
@@ -136,7 +136,7 @@ func TestTurn_Ends(t *testing.T) {
 				runInBubble(t, c.name+"/"+tt.name+"/"+how, func(t *testing.T) {
 					var seen []error
 					var mu sync.Mutex
-					note := func(ctx context.Context, call *Call, next Next) error {
+					note := func(ctx context.Context, call *ServerCall, next ServerNext) error {
 						err := next(ctx, call)
 						mu.Lock()
 						defer mu.Unlock()
@@ -194,7 +194,7 @@ func TestTurn_HalfOpen(t *testing.T) {
 				if executor != nil {
 					h = h.WithExecutor(executor)
 				}
-				s := newTestServer(t, passing(Options{Workers: 1}), handlers{"M": h})
+				s := newTestServer(t, passing(ServerOptions{Workers: 1}), handlers{"M": h})
 				client := s.dial()
 				var open []*testStream
 				for _, content := range []string{"", "\x00", string(lpm(0, "late"))[:7], string(lpm(0, "late"))} {
@@ -229,7 +229,7 @@ func TestTurn_NotOneRequest(t *testing.T) {
 						return // is none of these yet
 					}
 					var seen error
-					options := intercept(func(ctx context.Context, call *Call, next Next) error {
+					options := intercept(func(ctx context.Context, call *ServerCall, next ServerNext) error {
 						seen = next(ctx, call)
 						return seen
 					})
@@ -270,7 +270,7 @@ func TestTurn_NotOneRequest(t *testing.T) {
 func TestTurn_OfAnotherMethod(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		release := make(chan struct{})
-		options := intercept(func(ctx context.Context, call *Call, next Next) error {
+		options := intercept(func(ctx context.Context, call *ServerCall, next ServerNext) error {
 			check(t, call.SetMethod("/t.S/To"))
 			return next(ctx, call)
 		})
@@ -302,7 +302,7 @@ func TestTurn_OfAnotherMethod(t *testing.T) {
 // meanwhile.
 func TestTurn_LargeRequests(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, passing(Options{Workers: 1, MaxConnectionBytes: 1 << 20}), handlers{
+		s := newTestServer(t, passing(ServerOptions{Workers: 1, MaxConnectionBytes: 1 << 20}), handlers{
 			"Unary":  echo(),
 			"Stream": handlerOf(cardinality{name: "StreamUnary", requestStreaming: true}, func(call *testCall) error { call.drain(); return call.send(rawOf("done")) }),
 		})

@@ -19,7 +19,7 @@ import (
 func TestWorkers_SlowHandlerDelaysNobody(t *testing.T) {
 	for _, workers := range []int{0, 2} {
 		runInBubble(t, fmt.Sprintf("Workers=%d", workers), func(t *testing.T) {
-			s := newTestServer(t, Options{Workers: workers}, handlers{"Slow": blockUntilOver(), "Fast": echo()})
+			s := newTestServer(t, ServerOptions{Workers: workers}, handlers{"Slow": blockUntilOver(), "Fast": echo()})
 			client := s.dial()
 			for range 20 {
 				client.cork()
@@ -46,7 +46,7 @@ func TestWorkers_Bound(t *testing.T) {
 			var mu sync.Mutex
 			var order []string
 			var running, most atomic.Int32
-			s := newTestServer(t, Options{Workers: tt.workers}, handlers{"M": UnaryUnary(
+			s := newTestServer(t, ServerOptions{Workers: tt.workers}, handlers{"M": UnaryUnary(
 				func(_ context.Context, request *raw) (*raw, error) {
 					n := running.Add(1)
 					for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
@@ -104,7 +104,7 @@ func TestWorkers_ExecutorOfOptions(t *testing.T) {
 		{"Others", map[string]MethodOptions{"/t.S/N": {Executor: one}, "/t.T/*": {Executor: two}, "/t.*": {Executor: two}}, own},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := NewServer(Options{Methods: tt.options})
+			s := NewServer(ServerOptions{Methods: tt.options})
 			m := &method{MethodHandler: echo().WithExecutor(own), path: "/t.S/M"}
 			if got := s.executorOf(m); got != tt.want {
 				t.Errorf("got the executor %p, want %p", got, tt.want)
@@ -134,7 +134,7 @@ func TestWorkers_NoWorkers(t *testing.T) {
 		{"OverruledByOptions", map[string]MethodOptions{"/t.S/M": {Executor: NewExecutor(1)}}, NewExecutor(0), false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := NewServer(Options{Methods: tt.options})
+			s := NewServer(ServerOptions{Methods: tt.options})
 			err := s.AddService(Service{Name: "t.S", Methods: handlers{"M": echo().WithExecutor(tt.handler)}})
 			if (err != nil) != tt.refused || err != nil && !strings.Contains(err.Error(), `service "t.S": method "M": its executor has`) {
 				t.Errorf("AddService returned %v", err)
@@ -150,7 +150,7 @@ func TestWorkers_NoWorkers(t *testing.T) {
 func TestWorkers_Executors(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		own := NewExecutor(1)
-		s := newTestServer(t, Options{Workers: 1, Methods: map[string]MethodOptions{"/g/M": {Executor: own}}}, handlers{
+		s := newTestServer(t, ServerOptions{Workers: 1, Methods: map[string]MethodOptions{"/g/M": {Executor: own}}}, handlers{
 			"Block":     blockUntilOver(),
 			"BlockOwn":  blockUntilOver().WithExecutor(own),
 			"Unbounded": echo().WithExecutor(Unbounded),
@@ -189,7 +189,7 @@ func TestWorkers_Executors(t *testing.T) {
 // TestWorkers_GoHome counts the goroutines of workers that are not needed any more.
 func TestWorkers_GoHome(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, Options{}, handlers{"M": UnaryUnary(func(_ context.Context, request *raw) (*raw, error) {
+		s := newTestServer(t, ServerOptions{}, handlers{"M": UnaryUnary(func(_ context.Context, request *raw) (*raw, error) {
 			time.Sleep(time.Second)
 			return request, nil
 		})})
@@ -241,7 +241,7 @@ func allStacks() string {
 func TestWorkers_ManyInOneBatch(t *testing.T) {
 	for _, workers := range []int{0, 1, 7} {
 		runInBubble(t, fmt.Sprintf("Workers=%d", workers), func(t *testing.T) {
-			s := newTestServer(t, Options{Workers: workers}, handlers{"M": echo()})
+			s := newTestServer(t, ServerOptions{Workers: workers}, handlers{"M": echo()})
 			client := s.dial()
 			client.cork()
 			var streams []*testStream

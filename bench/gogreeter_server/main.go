@@ -48,8 +48,8 @@ func run() error {
 	return server.Serve(context.Background())
 }
 
-func options() runtime.Options {
-	var options runtime.Options
+func options() runtime.ServerOptions {
+	var options runtime.ServerOptions
 	if *inline {
 		options.Methods = map[string]runtime.MethodOptions{
 			"/helloworld.Greeter/SayHello": {Executor: runtime.Inline},
@@ -59,12 +59,12 @@ func options() runtime.Options {
 		options.Compression = runtime.Gzip
 	}
 	if *serve.Intercept {
-		options.Interceptors = []runtime.Interceptor{intercept}
+		options.Interceptors = []runtime.ServerInterceptor{intercept}
 	}
 	return options
 }
 
-func intercept(ctx context.Context, call *runtime.Call, next runtime.Next) error {
+func intercept(ctx context.Context, call *runtime.ServerCall, next runtime.ServerNext) error {
 	start := time.Now()
 	err := next(ctx, call)
 	serve.Observe(call.Method(), start, err)

@@ -45,7 +45,7 @@ import (
 //go:generate protoc --gogreeter_out=. --gogreeter_opt=skeleton=greeter greeter.proto
 
 func main() {
-	server := runtime.NewServer(runtime.Options{})
+	server := runtime.NewServer(runtime.ServerOptions{})
 	if err := greeterpb.AddGreeterToServer(&greeter.Greeter{}, server); err != nil {
 		panic(err)
 	}

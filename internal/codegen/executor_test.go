@@ -108,7 +108,7 @@ func TestExecutors(t *testing.T) {
 		}
 	}
 	called, release := make(chan bool), make(chan bool)
-	server := runtime.NewServer(runtime.Options{Workers: 1})
+	server := runtime.NewServer(runtime.ServerOptions{Workers: 1})
 	err := AddExecutorsToServer(&FakeExecutorsServicer{
 		InlineFunc: note("Inline"), UnboundedFunc: note("Unbounded"), UnspecifiedFunc: note("Unspecified"),
 		SilentFunc: func(context.Context, *Request) (*Response, error) {

@@ -74,7 +74,7 @@ func sayHelloBidiStream(ctx context.Context, requests runtime.RequestIterator[he
 // callAll calls each method with a request, and wants its name in a reply, or a status.
 func callAll(t *testing.T, add func(runtime.Registrar) error, code codes.Code, text string) {
 	t.Helper()
-	server, err := runtimetest.NewServer(runtime.Options{}, add)
+	server, err := runtimetest.NewServer(runtime.ServerOptions{}, add)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,7 @@ import (
 // to more must not be held while a watch goes on, nor cost what it takes to decode it.
 const maxRequest = 4 << 10
 
-// Registrar adds services to a server under other names. Their RPCs never wait for one of runtime.Options.Workers, and their
+// Registrar adds services to a server under other names. Their RPCs never wait for one of runtime.ServerOptions.Workers, and their
 // requests are small.
 type Registrar struct {
 	Server runtime.Registrar

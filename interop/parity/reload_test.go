@@ -62,7 +62,7 @@ func TestCertificates_AreReplaced_WithEachHandshake(t *testing.T) {
 func testReload(t *testing.T, mutual bool, newClient func(testing.TB) client) {
 	before, after := newCertificates(t), newCertificates(t)
 	reload := &reloader{current: before.server(t, mutual)}
-	server := runtime.NewServer(runtime.Options{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	server := runtime.NewServer(runtime.ServerOptions{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	if err := server.AddService(runtime.Service{Name: "parity.P", Methods: (&servicer{events: newEvents(), server: server}).methods()}); err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,7 @@ import (
 )
 
 // variants are the servers that rows speak of, by name; testdata/server.py has the same.
-var variants = map[string]runtime.Options{
+var variants = map[string]runtime.ServerOptions{
 	"":             {},
 	"receive100":   {MaxReceiveMessageBytes: 100},
 	"receive-any":  {MaxReceiveMessageBytes: -1},
@@ -27,7 +27,7 @@ var variants = map[string]runtime.Options{
 	"deflate":      {Compression: runtime.Deflate},
 	"limit1":       {MaxConcurrentRPCs: 1},
 	"limit3":       {MaxConcurrentRPCs: 3},
-	"interceptors": {Interceptors: []runtime.Interceptor{interceptorAt(0), interceptorAt(1), interceptorAt(2)}},
+	"interceptors": {Interceptors: []runtime.ServerInterceptor{interceptorAt(0), interceptorAt(1), interceptorAt(2)}},
 	"workers1":     {Workers: 1},
 	"streams1":     {MaxConcurrentStreams: 1},
 	"empty":        {},
@@ -38,8 +38,8 @@ var variants = map[string]runtime.Options{
 }
 
 // interceptorAt does what the metadata "intercept" says to the interceptor at its position, "what@position".
-func interceptorAt(position int) runtime.Interceptor {
-	return func(ctx context.Context, c *runtime.Call, next runtime.Next) error {
+func interceptorAt(position int) runtime.ServerInterceptor {
+	return func(ctx context.Context, c *runtime.ServerCall, next runtime.ServerNext) error {
 		what, where, _ := strings.Cut(runtime.InvocationMetadata(ctx).Get("intercept"), "@")
 		if where != fmt.Sprint(position) {
 			return next(ctx, c)

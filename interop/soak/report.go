@@ -13,7 +13,7 @@ import (
 )
 
 // total is how many requests the server has counted.
-func total(stats runtime.Stats) (n uint64) {
+func total(stats runtime.ServerStats) (n uint64) {
 	for _, method := range stats.Methods {
 		n += sum(method.Handled)
 	}
@@ -79,7 +79,7 @@ func highest(samples []sample, of func(sample) float64) (most float64) {
 // compareCodes compares the clients' view of all calls with the server's. That of plain calls is the same, code by code.
 // Of the disturbed ones both may see another end, and those that the client gave up before they were sent the server
 // has not seen.
-func (s *soaking) compareCodes(stats runtime.Stats) (wrong []string) {
+func (s *soaking) compareCodes(stats runtime.ServerStats) (wrong []string) {
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(table, "\n%d calls\tcode\tclients\tserver\n", s.sent.sent)
 	for _, path := range slices.Sorted(maps.Keys(s.sent.byCode)) {

@@ -46,7 +46,7 @@ func serve() error {
 		return err
 	}
 	observed := &watch{}
-	server := runtime.NewServer(runtime.Options{Compression: runtime.Gzip, Observers: []runtime.Observer{observed}})
+	server := runtime.NewServer(runtime.ServerOptions{Compression: runtime.Gzip, Observers: []runtime.Observer{observed}})
 	if err := server.AddService(runtime.Service{Name: "soak.Soak", Methods: methods}); err != nil {
 		return err
 	}
@@ -124,7 +124,7 @@ func chat(_ context.Context, requests runtime.RequestIterator[payload], response
 type sample struct {
 	Goroutines, Descriptors int
 	Heap, Resident          uint64 // octets
-	Stats                   runtime.Stats
+	Stats                   runtime.ServerStats
 	Observed                observed
 
 	after time.Duration

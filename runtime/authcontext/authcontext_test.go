@@ -48,7 +48,7 @@ func factsOf(ctx context.Context) facts {
 func call(t *testing.T, bind func(t *testing.T, server *runtime.Server) (target string), client credentials.TransportCredentials) facts {
 	t.Helper()
 	learned := make(chan facts, 1)
-	server := runtime.NewServer(runtime.Options{})
+	server := runtime.NewServer(runtime.ServerOptions{})
 	err := server.AddService(runtime.Service{Name: "t.S", Methods: map[string]*runtime.MethodHandler{
 		"M": runtime.UnaryUnary(func(ctx context.Context, request *emptypb.Empty) (*emptypb.Empty, error) {
 			learned <- factsOf(ctx)

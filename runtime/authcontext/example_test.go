@@ -15,13 +15,13 @@ import (
 // A server that only the billing service may call. The handshake verifies that a certificate is genuine; the check looks
 // at whose it is.
 func Example() {
-	check := func(ctx context.Context, _ *runtime.Call) (context.Context, error) {
+	check := func(ctx context.Context, _ *runtime.ServerCall) (context.Context, error) {
 		if !authcontext.HasPeerSPIFFEID(ctx, "spiffe://example.org/billing") {
 			return nil, status.Errorf(codes.PermissionDenied, "%q may not call", authcontext.PeerIdentities(ctx))
 		}
 		return ctx, nil
 	}
-	server := runtime.NewServer(runtime.Options{Interceptors: []runtime.Interceptor{
+	server := runtime.NewServer(runtime.ServerOptions{Interceptors: []runtime.ServerInterceptor{
 		interceptor.Auth(interceptor.AuthOptions{Check: check}),
 	}})
 	config := &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert} // with Certificates and ClientCAs

@@ -25,12 +25,12 @@ type stage struct {
 	client   healthpb.HealthClient
 }
 
-func newStage(t *testing.T, options runtime.Options) *stage {
+func newStage(t *testing.T, options runtime.ServerOptions) *stage {
 	t.Helper()
 	return newStageOf(t, options, health.NewServicer())
 }
 
-func newStageOf(t *testing.T, options runtime.Options, servicer *health.Servicer) *stage {
+func newStageOf(t *testing.T, options runtime.ServerOptions, servicer *health.Servicer) *stage {
 	t.Helper()
 	options.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	server, err := runtimetest.NewServer(options)

@@ -28,7 +28,7 @@ const (
 )
 
 func TestCheck(t *testing.T) {
-	s := newStage(t, runtime.Options{})
+	s := newStage(t, runtime.ServerOptions{})
 	s.servicer.Set("t.Serving", health.Serving)
 	s.servicer.Set("t.NotServing", health.NotServing)
 	s.servicer.Set("t.Unknown", health.Unknown)
@@ -82,13 +82,13 @@ func TestServicer_Zero(t *testing.T) {
 			}
 		},
 	} {
-		t.Run(name, func(t *testing.T) { use(t, newStageOf(t, runtime.Options{}, new(health.Servicer))) })
+		t.Run(name, func(t *testing.T) { use(t, newStageOf(t, runtime.ServerOptions{}, new(health.Servicer))) })
 	}
 }
 
 // TestCheck_LongNames bounds the names that clients ask for.
 func TestCheck_LongNames(t *testing.T) {
-	s := newStage(t, runtime.Options{})
+	s := newStage(t, runtime.ServerOptions{})
 	longest := strings.Repeat("a", 256)
 	for name, want := range map[string]codes.Code{longest: codes.OK, longest + "a": codes.InvalidArgument} {
 		s.servicer.Set(name, health.Serving)
@@ -101,7 +101,7 @@ func TestCheck_LongNames(t *testing.T) {
 }
 
 func TestList(t *testing.T) {
-	s := newStage(t, runtime.Options{})
+	s := newStage(t, runtime.ServerOptions{})
 	s.servicer.Set("t.S", health.NotServing)
 	list, err := s.client.List(t.Context(), &healthpb.HealthListRequest{})
 	if err != nil {
@@ -119,7 +119,7 @@ func TestList(t *testing.T) {
 
 // TestList_NotUTF8 has a name that no message can have. The others are told.
 func TestList_NotUTF8(t *testing.T) {
-	s := newStage(t, runtime.Options{})
+	s := newStage(t, runtime.ServerOptions{})
 	s.servicer.Set("t.S\xff", health.NotServing)
 	list, err := s.client.List(t.Context(), &healthpb.HealthListRequest{})
 	if err != nil || len(list.GetStatuses()) != 1 {
@@ -130,12 +130,12 @@ func TestList_NotUTF8(t *testing.T) {
 // TestList_Interceptors has an interceptor look at the answer. It is a message like any other.
 func TestList_Interceptors(t *testing.T) {
 	seen := make(chan string, 1)
-	look := func(ctx context.Context, call *runtime.Call, next runtime.Next) error {
+	look := func(ctx context.Context, call *runtime.ServerCall, next runtime.ServerNext) error {
 		err := next(ctx, call)
 		seen <- fmt.Sprint(call.Response())
 		return err
 	}
-	s := newStage(t, runtime.Options{Interceptors: []runtime.Interceptor{look}})
+	s := newStage(t, runtime.ServerOptions{Interceptors: []runtime.ServerInterceptor{look}})
 	if _, err := s.client.List(t.Context(), &healthpb.HealthListRequest{}); err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +159,7 @@ func TestNames(t *testing.T) {
 
 // TestWatch_Changes tells a watcher what there is, and what changes of its own service.
 func TestWatch_Changes(t *testing.T) {
-	s := newStage(t, runtime.Options{})
+	s := newStage(t, runtime.ServerOptions{})
 	whole, one, other := s.watch(""), s.watch("t.S"), s.watch("t.T")
 	whole.want(serving)
 	one.want(serviceUnknown)
@@ -176,7 +176,7 @@ func TestWatch_Changes(t *testing.T) {
 
 // TestWatch_Two has two watchers of a service be told the same.
 func TestWatch_Two(t *testing.T) {
-	s := newStage(t, runtime.Options{})
+	s := newStage(t, runtime.ServerOptions{})
 	both := []*watcher{s.watch("t.S"), s.watch("t.S")}
 	for _, w := range both {
 		w.want(serviceUnknown)
@@ -190,7 +190,7 @@ func TestWatch_Two(t *testing.T) {
 // TestWatch_OnlyChanges is what health.proto asks for: "a new message whenever the service's serving status changes".
 func TestWatch_OnlyChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t, runtime.Options{})
+		s := newStage(t, runtime.ServerOptions{})
 		w := s.watch("")
 		w.want(serving)
 		for range 3 {
@@ -204,7 +204,7 @@ func TestWatch_OnlyChanges(t *testing.T) {
 
 // TestWatch_SlowClient holds up nobody, and is told the newest status in the end.
 func TestWatch_SlowClient(t *testing.T) {
-	s := newStage(t, runtime.Options{})
+	s := newStage(t, runtime.ServerOptions{})
 	slow := s.watch("t.S") // nobody reads
 	quick := s.watch("t.S")
 	quick.want(serviceUnknown)
@@ -228,7 +228,7 @@ func TestWatch_SlowClient(t *testing.T) {
 
 // TestWatch_NeedsNoWorker watches with more clients than there are workers.
 func TestWatch_NeedsNoWorker(t *testing.T) {
-	s := newStage(t, runtime.Options{Workers: 1})
+	s := newStage(t, runtime.ServerOptions{Workers: 1})
 	for range 5 {
 		s.watch("").want(serving)
 	}
@@ -239,7 +239,7 @@ func TestWatch_NeedsNoWorker(t *testing.T) {
 
 // TestShutdown_ByServicer turns everything that is known, once and for all.
 func TestShutdown_ByServicer(t *testing.T) {
-	s := newStage(t, runtime.Options{})
+	s := newStage(t, runtime.ServerOptions{})
 	s.servicer.Set("t.S", health.Serving)
 	whole, one, other := s.watch(""), s.watch("t.S"), s.watch("t.Other")
 	whole.want(serving)
@@ -265,7 +265,7 @@ func TestShutdown_ByServicer(t *testing.T) {
 func TestShutdown_ByServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		servicer := health.NewServicer()
-		server := runtime.NewServer(runtime.Options{DrainDelay: time.Minute, Grace: time.Hour})
+		server := runtime.NewServer(runtime.ServerOptions{DrainDelay: time.Minute, Grace: time.Hour})
 		if err := health.AddToServer(servicer, server); err != nil {
 			t.Fatal(err)
 		}
@@ -311,7 +311,7 @@ func TestShutdown_ByServer(t *testing.T) {
 // TestShutdown_StopWithoutDrain tells watchers as well, before it ends them.
 func TestShutdown_StopWithoutDrain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t, runtime.Options{})
+		s := newStage(t, runtime.ServerOptions{})
 		w := s.watch("")
 		w.want(serving)
 		terminated := s.server.Stop(time.Hour)
@@ -326,7 +326,7 @@ func TestShutdown_StopWithoutDrain(t *testing.T) {
 // TestShutdown_OfOneServerOnly leaves another server that has the same servicer ready.
 func TestShutdown_OfOneServerOnly(t *testing.T) {
 	servicer := health.NewServicer()
-	stops, stays := newStageOf(t, runtime.Options{}, servicer), newStageOf(t, runtime.Options{}, servicer)
+	stops, stays := newStageOf(t, runtime.ServerOptions{}, servicer), newStageOf(t, runtime.ServerOptions{}, servicer)
 	w := stops.watch("")
 	w.want(serving)
 	stops.server.Stop(time.Hour)
@@ -337,7 +337,7 @@ func TestShutdown_OfOneServerOnly(t *testing.T) {
 }
 
 func TestAddToServer_Refuses(t *testing.T) {
-	server := runtime.NewServer(runtime.Options{})
+	server := runtime.NewServer(runtime.ServerOptions{})
 	if err := health.AddToServer(nil, server); err == nil {
 		t.Error("a servicer that is nil was taken")
 	}
@@ -353,7 +353,7 @@ func TestAddToServer_Refuses(t *testing.T) {
 
 // TestDescriptor compares what we say of the service with what grpc-go's generated code says: the same, but for options.
 func TestDescriptor(t *testing.T) {
-	s := newStage(t, runtime.Options{})
+	s := newStage(t, runtime.ServerOptions{})
 	ours := protodesc.ToFileDescriptorProto(s.server.Services()[0].Descriptor.ParentFile())
 	want := protodesc.ToFileDescriptorProto(healthpb.File_grpc_health_v1_health_proto)
 	ours.Options, want.Options = nil, nil

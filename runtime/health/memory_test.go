@@ -53,7 +53,7 @@ func TestWatch_HoldsLittle(t *testing.T) {
 		}, 32 << 10, codes.OK},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := newStage(t, runtime.Options{})
+			s := newStage(t, runtime.ServerOptions{})
 			s.watch("").want(serving)
 			before := heap()
 			for i := range tt.watches {

@@ -20,7 +20,7 @@ import (
 // ServiceName is the full name of the service.
 const ServiceName = "grpc.health.v1.Health"
 
-// AddToServer adds the service to a server. Its RPCs never wait for one of Options.Workers. Clients that watch would occupy
+// AddToServer adds the service to a server. Its RPCs never wait for one of ServerOptions.Workers. Clients that watch would occupy
 // them, and a server that is busy is still ready.
 //
 // Several servers may share a servicer; each turns NOT_SERVING when it drains itself. A drainer whose Draining returns nil never

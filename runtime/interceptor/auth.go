@@ -16,15 +16,15 @@ type AuthOptions struct {
 	// [BearerToken], runtime.Peer, and package runtime/authcontext. The context that it returns is the handler's, and may
 	// carry the client's identity; nil is the one it was given. An error that carries a status ends the RPC with it; any
 	// other ends it with UNAUTHENTICATED, and its text does not reach the client. Without a check, no RPC goes on.
-	Check func(ctx context.Context, call *runtime.Call) (context.Context, error)
+	Check func(ctx context.Context, call *runtime.ServerCall) (context.Context, error)
 }
 
 // Auth has RPCs go on only if a check allows it. It is asked for methods that do not exist too, and before the request or
 // the handler's turn comes. So a client without authority does not learn which methods exist, neither from an answer nor
 // from what it takes to get one. That holds as far as the check, and interceptors listed before, do not look at whether the
 // method is known.
-func Auth(options AuthOptions) runtime.Interceptor {
-	return func(ctx context.Context, call *runtime.Call, next runtime.Next) error {
+func Auth(options AuthOptions) runtime.ServerInterceptor {
+	return func(ctx context.Context, call *runtime.ServerCall, next runtime.ServerNext) error {
 		if options.Check == nil {
 			return errUnauthenticated
 		}

@@ -22,7 +22,7 @@ type statusNone struct{ error }
 func (statusNone) GRPCStatus() *status.Status { return nil }
 
 // checkToken is an AuthOptions.Check as applications write it.
-func checkToken(ctx context.Context, call *runtime.Call) (context.Context, error) {
+func checkToken(ctx context.Context, call *runtime.ServerCall) (context.Context, error) {
 	switch token, ok := interceptor.BearerToken(ctx); {
 	case !ok:
 		return nil, errors.New("the database says: no token")
@@ -40,7 +40,7 @@ func checkToken(ctx context.Context, call *runtime.Call) (context.Context, error
 func TestAuth(t *testing.T) {
 	tests := []struct {
 		name     string
-		check    func(ctx context.Context, call *runtime.Call) (context.Context, error)
+		check    func(ctx context.Context, call *runtime.ServerCall) (context.Context, error)
 		method   string
 		metadata []string
 		code     codes.Code

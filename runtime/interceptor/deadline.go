@@ -19,8 +19,8 @@ type DeadlineOptions struct {
 // Deadline bounds the time of RPCs, from when the interceptor is called. The waits for the request and for a worker are part
 // of it. An RPC that takes longer ends with DEADLINE_EXCEEDED at that moment, even if its handler does not heed the context.
 // To give methods bounds of their own, use it several times with [Select].
-func Deadline(options DeadlineOptions) runtime.Interceptor {
-	return func(ctx context.Context, call *runtime.Call, next runtime.Next) error {
+func Deadline(options DeadlineOptions) runtime.ServerInterceptor {
+	return func(ctx context.Context, call *runtime.ServerCall, next runtime.ServerNext) error {
 		bound := options.Max
 		if _, ok := ctx.Deadline(); !ok && options.Default > 0 && (bound <= 0 || options.Default < bound) {
 			bound = options.Default

@@ -1,6 +1,6 @@
 // Package interceptor has ready-made interceptors for servers of package runtime:
 //
-//	runtime.Options{Interceptors: []runtime.Interceptor{
+//	runtime.ServerOptions{Interceptors: []runtime.ServerInterceptor{
 //		interceptor.Logging(interceptor.LoggingOptions{}),
 //		interceptor.Deadline(interceptor.DeadlineOptions{Default: time.Minute}),
 //		interceptor.Auth(interceptor.AuthOptions{Check: check}),

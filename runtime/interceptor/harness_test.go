@@ -36,7 +36,7 @@ type client struct {
 
 // serve starts a server with interceptors, until the test ends. Its service t.S has the methods A, B, and Stream, which
 // answers each request; t.T has A.
-func serve(t *testing.T, behave behavior, interceptors ...runtime.Interceptor) *client {
+func serve(t *testing.T, behave behavior, interceptors ...runtime.ServerInterceptor) *client {
 	t.Helper()
 	unary := runtime.UnaryUnary(func(ctx context.Context, request *text) (*text, error) {
 		response, err := behave(ctx, request.GetValue())
@@ -58,7 +58,7 @@ func serve(t *testing.T, behave behavior, interceptors ...runtime.Interceptor) *
 		return nil
 	})
 	log := &logBuffer{}
-	server, err := runtimetest.NewServer(runtime.Options{Interceptors: interceptors, Logger: log.logger()}, func(r runtime.Registrar) error {
+	server, err := runtimetest.NewServer(runtime.ServerOptions{Interceptors: interceptors, Logger: log.logger()}, func(r runtime.Registrar) error {
 		if err := r.AddService(runtime.Service{Name: "t.T", Methods: map[string]*runtime.MethodHandler{"A": unary}}); err != nil {
 			return err
 		}

@@ -12,11 +12,11 @@ import (
 )
 
 // KeyFunc says what an RPC is counted under: RPCs with the same key share a limit.
-type KeyFunc func(ctx context.Context, call *runtime.Call) string
+type KeyFunc func(ctx context.Context, call *runtime.ServerCall) string
 
 // byMethod counts all RPCs of unknown methods under one key. Clients choose their paths, and would choose a new one for
 // each RPC.
-func byMethod(_ context.Context, call *runtime.Call) string {
+func byMethod(_ context.Context, call *runtime.ServerCall) string {
 	if call.Handler() == nil {
 		return ""
 	}
@@ -35,12 +35,12 @@ type ConcurrencyLimitOptions struct {
 // ConcurrencyLimit answers RPCs with RESOURCE_EXHAUSTED beyond a number that there are at a time. An RPC counts from its
 // field block until its handler has returned, even if the client has long given up. It counts while it waits for its request
 // or for a worker, too. To have RPCs wait instead, give their method an executor: runtime.NewExecutor.
-func ConcurrencyLimit(options ConcurrencyLimitOptions) runtime.Interceptor {
+func ConcurrencyLimit(options ConcurrencyLimitOptions) runtime.ServerInterceptor {
 	if options.Key == nil {
 		options.Key = byMethod
 	}
 	l := &concurrencyLimiter{limit: options.Limit, running: make(map[string]int)}
-	return func(ctx context.Context, call *runtime.Call, next runtime.Next) error {
+	return func(ctx context.Context, call *runtime.ServerCall, next runtime.ServerNext) error {
 		if options.Limit <= 0 {
 			return next(ctx, call)
 		}
@@ -106,12 +106,12 @@ type RateLimitOptions struct {
 // limited more than they need to be, by other keys with the same bucket. To lock one out, a client has to exceed the limits
 // of MaxKeys and 256 keys all the time. So let keys be what clients cannot choose, such as their identity, and list
 // RateLimit behind [Auth].
-func RateLimit(options RateLimitOptions) runtime.Interceptor {
+func RateLimit(options RateLimitOptions) runtime.ServerInterceptor {
 	if options.Key == nil {
 		options.Key = byMethod
 	}
 	l := newRateLimiter(options)
-	return func(ctx context.Context, call *runtime.Call, next runtime.Next) error {
+	return func(ctx context.Context, call *runtime.ServerCall, next runtime.ServerNext) error {
 		if options.PerSecond > 0 && !l.take(options.Key(ctx, call), time.Now()) {
 			return status.Error(codes.ResourceExhausted, "Rate limit exceeded!")
 		}

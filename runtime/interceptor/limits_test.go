@@ -58,8 +58,8 @@ func TestDeadline(t *testing.T) {
 }
 
 // clientTimeout is the client's deadline without the client's own clock, which would end the RPC at the same moment.
-func clientTimeout(d time.Duration) runtime.Interceptor {
-	return func(ctx context.Context, call *runtime.Call, next runtime.Next) error {
+func clientTimeout(d time.Duration) runtime.ServerInterceptor {
+	return func(ctx context.Context, call *runtime.ServerCall, next runtime.ServerNext) error {
 		if d > 0 {
 			call.ShortenDeadline(time.Now().Add(d))
 		}
@@ -69,7 +69,7 @@ func clientTimeout(d time.Duration) runtime.Interceptor {
 
 // TestConcurrencyLimit has three RPCs of a method begin, and then as many of others.
 func TestConcurrencyLimit(t *testing.T) {
-	byTenant := func(ctx context.Context, _ *runtime.Call) string {
+	byTenant := func(ctx context.Context, _ *runtime.ServerCall) string {
 		return runtime.InvocationMetadata(ctx).Get("tenant")
 	}
 	full := func(limit int) map[codes.Code]int {
@@ -191,14 +191,14 @@ func TestRateLimit(t *testing.T) {
 
 // TestLimits_UnknownMethods has clients invent paths. They have one limit together, which is not that of methods that exist.
 func TestLimits_UnknownMethods(t *testing.T) {
-	for name, limit := range map[string]runtime.Interceptor{
+	for name, limit := range map[string]runtime.ServerInterceptor{
 		"Rate":        interceptor.RateLimit(interceptor.RateLimitOptions{PerSecond: 0.001, Burst: 1}),
 		"Concurrency": interceptor.ConcurrencyLimit(interceptor.ConcurrencyLimitOptions{Limit: 1}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				leave := make(chan struct{})
-				block := func(ctx context.Context, call *runtime.Call, next runtime.Next) error {
+				block := func(ctx context.Context, call *runtime.ServerCall, next runtime.ServerNext) error {
 					if call.Handler() == nil {
 						<-leave
 					}

@@ -22,17 +22,17 @@ type LoggingOptions struct {
 	Level func(code codes.Code) slog.Level
 
 	// Attributes are added to the record, for what an application knows of its RPCs. Default none.
-	Attributes func(ctx context.Context, call *runtime.Call) []slog.Attr
+	Attributes func(ctx context.Context, call *runtime.ServerCall) []slog.Attr
 }
 
 // Logging writes one record for each RPC, when it has ended: method, code, duration and peer, and the error's text if
 // there is one. What clients can make long is cut after 512 octets: methods, and errors, which may quote a request. An RPC
 // whose handler panics has the code UNKNOWN; the panic itself goes on to the server, which logs its stack.
-func Logging(options LoggingOptions) runtime.Interceptor {
+func Logging(options LoggingOptions) runtime.ServerInterceptor {
 	if options.Level == nil {
 		options.Level = Level
 	}
-	return func(ctx context.Context, call *runtime.Call, next runtime.Next) error {
+	return func(ctx context.Context, call *runtime.ServerCall, next runtime.ServerNext) error {
 		begin := time.Now()
 		err := errNotReturned
 		defer func() { options.log(ctx, call, time.Since(begin), err) }()
@@ -44,7 +44,7 @@ func Logging(options LoggingOptions) runtime.Interceptor {
 // errNotReturned stands for the error of a handler that has panicked.
 var errNotReturned = errors.New("the handler did not return")
 
-func (o *LoggingOptions) log(ctx context.Context, call *runtime.Call, duration time.Duration, err error) {
+func (o *LoggingOptions) log(ctx context.Context, call *runtime.ServerCall, duration time.Duration, err error) {
 	logger := o.Logger
 	if logger == nil {
 		logger = slog.Default()

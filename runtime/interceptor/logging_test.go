@@ -92,7 +92,7 @@ func TestLogging(t *testing.T) {
 			name: "LevelAndAttributes", behave: echo,
 			options: interceptor.LoggingOptions{
 				Level: func(codes.Code) slog.Level { return slog.LevelWarn },
-				Attributes: func(ctx context.Context, _ *runtime.Call) []slog.Attr {
+				Attributes: func(ctx context.Context, _ *runtime.ServerCall) []slog.Attr {
 					return []slog.Attr{slog.Any("tenants", runtime.InvocationMetadata(ctx).Values("tenant"))}
 				},
 			},

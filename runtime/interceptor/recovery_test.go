@@ -22,7 +22,7 @@ func TestRecovery(t *testing.T) {
 	tests := []struct {
 		name    string
 		behave  behavior
-		hook    func(ctx context.Context, call *runtime.Call, reason any, stack []byte) error
+		hook    func(ctx context.Context, call *runtime.ServerCall, reason any, stack []byte) error
 		code    codes.Code
 		details string
 		logged  string // by the server; "" nothing
@@ -30,7 +30,7 @@ func TestRecovery(t *testing.T) {
 		{"NoHook", explode, nil, codes.Unknown, "Exception calling application: boom", "explode"},
 		{
 			"Maps", explode,
-			func(ctx context.Context, call *runtime.Call, reason any, stack []byte) error {
+			func(ctx context.Context, call *runtime.ServerCall, reason any, stack []byte) error {
 				if reason != "boom" || call.Method() != "/t.S/A" || !strings.Contains(string(stack), "explode") || ctx.Err() != nil {
 					return errors.New("the hook was told wrong")
 				}
@@ -40,29 +40,33 @@ func TestRecovery(t *testing.T) {
 		},
 		{
 			"LeavesIt", explode,
-			func(context.Context, *runtime.Call, any, []byte) error { return nil },
+			func(context.Context, *runtime.ServerCall, any, []byte) error { return nil },
 			codes.Unknown, "Exception calling application: boom", "explode",
 		},
 		{
 			"Panics", explode,
-			func(context.Context, *runtime.Call, any, []byte) error { panic("bang") },
+			func(context.Context, *runtime.ServerCall, any, []byte) error { panic("bang") },
 			codes.Unknown, "Exception calling application: bang", "explode",
 		},
 		{
 			"NilPanic", func(context.Context, string) (string, error) { panic(nil) },
-			func(_ context.Context, _ *runtime.Call, reason any, _ []byte) error {
+			func(_ context.Context, _ *runtime.ServerCall, reason any, _ []byte) error {
 				return status.Errorf(codes.Internal, "%T", reason)
 			},
 			codes.Internal, "*runtime.PanicNilError", "",
 		},
 		{
 			"Goexit", func(context.Context, string) (string, error) { goruntime.Goexit(); return "", nil },
-			func(context.Context, *runtime.Call, any, []byte) error { return errors.New("the hook was called") },
+			func(context.Context, *runtime.ServerCall, any, []byte) error {
+				return errors.New("the hook was called")
+			},
 			codes.Unknown, "Exception calling application: the handler ended its goroutine (runtime.Goexit)", "Goexit",
 		},
 		{
 			"NoPanic", func(context.Context, string) (string, error) { return "", errors.New("an error") },
-			func(context.Context, *runtime.Call, any, []byte) error { return errors.New("the hook was called") },
+			func(context.Context, *runtime.ServerCall, any, []byte) error {
+				return errors.New("the hook was called")
+			},
 			codes.Unknown, "an error", "",
 		},
 	}
@@ -89,17 +93,17 @@ func TestMaskErrors(t *testing.T) {
 		{"Hides", errors.New("password is 1234"), interceptor.MaskErrorsOptions{}, codes.Internal, "internal error"},
 		{"LeavesStatus", status.Error(codes.NotFound, "no such song"), interceptor.MaskErrorsOptions{}, codes.NotFound, "no such song"},
 		{"KeepsCodesOfContexts", context.DeadlineExceeded, interceptor.MaskErrorsOptions{}, codes.DeadlineExceeded, "DEADLINE_EXCEEDED"},
-		{"Maps", errors.New("full"), interceptor.MaskErrorsOptions{Map: func(_ context.Context, call *runtime.Call, err error) error {
+		{"Maps", errors.New("full"), interceptor.MaskErrorsOptions{Map: func(_ context.Context, call *runtime.ServerCall, err error) error {
 			return status.Error(codes.Unavailable, call.Method()+" is "+err.Error())
 		}}, codes.Unavailable, "/t.S/A is full"},
-		{"MapsToOK", errors.New("never mind"), interceptor.MaskErrorsOptions{Map: func(ctx context.Context, call *runtime.Call, err error) error {
+		{"MapsToOK", errors.New("never mind"), interceptor.MaskErrorsOptions{Map: func(ctx context.Context, call *runtime.ServerCall, err error) error {
 			return call.Respond(ctx, new(text))
 		}}, codes.OK, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var seen error
-			tt.options.Seen = func(_ context.Context, _ *runtime.Call, err error) { seen = err }
+			tt.options.Seen = func(_ context.Context, _ *runtime.ServerCall, err error) { seen = err }
 			c := serve(t, func(context.Context, string) (string, error) { return "", tt.err }, interceptor.MaskErrors(tt.options))
 			_, err := c.call("/t.S/A", "x")
 			wantStatus(t, err, tt.code, tt.details)
@@ -113,7 +117,7 @@ func TestMaskErrors(t *testing.T) {
 // TestMaskErrors_BetweenOthers has an interceptor further in put words around errors, which does not make them fit for clients.
 // Another one ends the RPC, and nobody has to hear of its handler's error.
 func TestMaskErrors_BetweenOthers(t *testing.T) {
-	words := func(ctx context.Context, call *runtime.Call, next runtime.Next) error {
+	words := func(ctx context.Context, call *runtime.ServerCall, next runtime.ServerNext) error {
 		if err := next(ctx, call); err != nil {
 			return fmt.Errorf("%s: %w", call.Method(), err)
 		}
@@ -121,7 +125,7 @@ func TestMaskErrors_BetweenOthers(t *testing.T) {
 	}
 	tests := []struct {
 		name    string
-		inner   runtime.Interceptor
+		inner   runtime.ServerInterceptor
 		handler behavior
 		code    codes.Code
 		details string
@@ -149,17 +153,17 @@ func TestMaskErrors_BetweenOthers(t *testing.T) {
 				returned := make(chan struct{})
 				var seen string
 				var outer error
-				note := func(ctx context.Context, call *runtime.Call, next runtime.Next) error {
+				note := func(ctx context.Context, call *runtime.ServerCall, next runtime.ServerNext) error {
 					defer close(returned)
 					outer = next(ctx, call)
 					return outer
 				}
 				around := interceptor.MaskErrors(interceptor.MaskErrorsOptions{
-					Seen: func(_ context.Context, _ *runtime.Call, err error) { seen = err.Error() },
+					Seen: func(_ context.Context, _ *runtime.ServerCall, err error) { seen = err.Error() },
 				})
-				interceptors := []runtime.Interceptor{note, around, tt.inner}
+				interceptors := []runtime.ServerInterceptor{note, around, tt.inner}
 				if selected {
-					interceptors = []runtime.Interceptor{interceptor.Except(interceptor.SelectOptions{}, interceptors...)}
+					interceptors = []runtime.ServerInterceptor{interceptor.Except(interceptor.SelectOptions{}, interceptors...)}
 				}
 				c := serve(t, tt.handler, interceptors...)
 				_, err := c.call("/t.S/A", "x")

@@ -19,24 +19,24 @@ type SelectOptions struct {
 	Methods []string
 
 	// Match is asked about RPCs that Methods does not name; it can decide by the options in the method's descriptor.
-	Match func(call *runtime.Call) bool
+	Match func(call *runtime.ServerCall) bool
 }
 
 // Select applies interceptors to some RPCs only, the first outermost; the others go past them.
 // It panics if one of them is nil, and if SelectOptions.Methods has what can name no method.
-func Select(options SelectOptions, interceptors ...runtime.Interceptor) runtime.Interceptor {
+func Select(options SelectOptions, interceptors ...runtime.ServerInterceptor) runtime.ServerInterceptor {
 	return newSelection("Select", options, interceptors).intercept
 }
 
 // Except applies interceptors to all RPCs but some, as Select does to some: an [Auth] to everything but the health checks, for
 // example. With the zero SelectOptions it applies them to all.
-func Except(options SelectOptions, interceptors ...runtime.Interceptor) runtime.Interceptor {
+func Except(options SelectOptions, interceptors ...runtime.ServerInterceptor) runtime.ServerInterceptor {
 	s := newSelection("Except", options, interceptors)
 	s.except = true
 	return s.intercept
 }
 
-func newSelection(caller string, options SelectOptions, interceptors []runtime.Interceptor) *selection {
+func newSelection(caller string, options SelectOptions, interceptors []runtime.ServerInterceptor) *selection {
 	s := &selection{
 		options: options, methods: make(map[string]bool, len(options.Methods)), selected: runtime.Chain(interceptors...),
 	}
@@ -66,12 +66,12 @@ type selection struct {
 	options  SelectOptions
 	except   bool // the RPCs that are not named are selected
 	methods  map[string]bool
-	selected runtime.Interceptor
+	selected runtime.ServerInterceptor
 }
 
 func init() { naming.Mark((*selection)(nil).intercept) }
 
-func (s *selection) intercept(ctx context.Context, call *runtime.Call, next runtime.Next) error {
+func (s *selection) intercept(ctx context.Context, call *runtime.ServerCall, next runtime.ServerNext) error {
 	if question, ok := ctx.(*naming.Question); ok {
 		question.Patterns = append(question.Patterns, s.options.Methods...)
 		return s.selected(ctx, nil, nil)
@@ -82,7 +82,7 @@ func (s *selection) intercept(ctx context.Context, call *runtime.Call, next runt
 	return s.selected(ctx, call, next)
 }
 
-func (s *selection) names(call *runtime.Call) bool {
+func (s *selection) names(call *runtime.ServerCall) bool {
 	path := call.Method()
 	service := path[:strings.LastIndexByte(path, '/')+1]
 	return s.methods[path] || s.methods[service+"*"] || s.options.Match != nil && s.options.Match(call)

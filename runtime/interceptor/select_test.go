@@ -15,13 +15,15 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/runtimetest"
 )
 
-func pass(ctx context.Context, call *runtime.Call, next runtime.Next) error { return next(ctx, call) }
+func pass(ctx context.Context, call *runtime.ServerCall, next runtime.ServerNext) error {
+	return next(ctx, call)
+}
 
 // constructor is Select or Except.
-type constructor = func(interceptor.SelectOptions, ...runtime.Interceptor) runtime.Interceptor
+type constructor = func(interceptor.SelectOptions, ...runtime.ServerInterceptor) runtime.ServerInterceptor
 
 func TestSelect(t *testing.T) {
-	deny := func(context.Context, *runtime.Call, runtime.Next) error {
+	deny := func(context.Context, *runtime.ServerCall, runtime.ServerNext) error {
 		return status.Error(codes.Aborted, "selected")
 	}
 	all := []string{"/t.S/A", "/t.S/B", "/t.T/A", "/t.S/Nope"}
@@ -37,8 +39,8 @@ func TestSelect(t *testing.T) {
 		{"Service", interceptor.Select, interceptor.SelectOptions{Methods: []string{"/t.S/*"}}, []string{"/t.S/A", "/t.S/B", "/t.S/Nope"}},
 		{"Several", interceptor.Select, interceptor.SelectOptions{Methods: []string{"/t.S/B", "/t.T/*"}}, []string{"/t.S/B", "/t.T/A"}},
 		{"Except", interceptor.Except, interceptor.SelectOptions{Methods: []string{"/t.S/*"}}, []string{"/t.T/A"}},
-		{"ExceptMatch", interceptor.Except, interceptor.SelectOptions{Match: func(c *runtime.Call) bool { return c.Method() != "/t.S/B" }}, []string{"/t.S/B"}},
-		{"Match", interceptor.Select, interceptor.SelectOptions{Methods: []string{"/t.S/A"}, Match: func(c *runtime.Call) bool { return c.Handler() == nil }}, []string{"/t.S/A", "/t.S/Nope"}},
+		{"ExceptMatch", interceptor.Except, interceptor.SelectOptions{Match: func(c *runtime.ServerCall) bool { return c.Method() != "/t.S/B" }}, []string{"/t.S/B"}},
+		{"Match", interceptor.Select, interceptor.SelectOptions{Methods: []string{"/t.S/A"}, Match: func(c *runtime.ServerCall) bool { return c.Handler() == nil }}, []string{"/t.S/A", "/t.S/Nope"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -117,8 +119,8 @@ func TestSelect_OptionsAreTheCallersAgain(t *testing.T) {
 // TestSelect_ReportsWhatIsMissing starts servers whose interceptors name methods that no service has.
 func TestSelect_ReportsWhatIsMissing(t *testing.T) {
 	of := func(methods ...string) interceptor.SelectOptions { return interceptor.SelectOptions{Methods: methods} }
-	wrapped := func(inner runtime.Interceptor) runtime.Interceptor {
-		return func(ctx context.Context, call *runtime.Call, next runtime.Next) error {
+	wrapped := func(inner runtime.ServerInterceptor) runtime.ServerInterceptor {
+		return func(ctx context.Context, call *runtime.ServerCall, next runtime.ServerNext) error {
 			if call == nil {
 				t.Error("an interceptor of the application's was called without an RPC")
 			}
@@ -127,7 +129,7 @@ func TestSelect_ReportsWhatIsMissing(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name        string
-		interceptor runtime.Interceptor
+		interceptor runtime.ServerInterceptor
 		want        []string
 	}{
 		{"Nothing", interceptor.Select(of(), pass), nil},
@@ -159,11 +161,11 @@ type genericHandler struct{}
 func (genericHandler) Service(runtime.HandlerCallDetails) *runtime.MethodHandler { return nil }
 
 // reported returns the methods that a server reports to the log, when it starts, as named and not there.
-func reported(t *testing.T, generic bool, interceptors ...runtime.Interceptor) (methods []string) {
+func reported(t *testing.T, generic bool, interceptors ...runtime.ServerInterceptor) (methods []string) {
 	t.Helper()
 	log := &logBuffer{}
 	handler := runtime.UnaryUnary(func(context.Context, *text) (*text, error) { return nil, nil })
-	server, err := runtimetest.NewServer(runtime.Options{Interceptors: interceptors, Logger: log.logger()}, func(r runtime.Registrar) error {
+	server, err := runtimetest.NewServer(runtime.ServerOptions{Interceptors: interceptors, Logger: log.logger()}, func(r runtime.Registrar) error {
 		if generic {
 			if err := r.(*runtime.Server).AddGenericHandler(genericHandler{}); err != nil {
 				return err

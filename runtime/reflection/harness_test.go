@@ -23,10 +23,10 @@ import (
 // serve starts a server with reflection and some services, until the test ends.
 func serve(t *testing.T, services ...runtime.Service) (*runtime.Server, *grpc.ClientConn) {
 	t.Helper()
-	return serveWith(t, runtime.Options{Workers: 1}, services...)
+	return serveWith(t, runtime.ServerOptions{Workers: 1}, services...)
 }
 
-func serveWith(t *testing.T, options runtime.Options, services ...runtime.Service) (*runtime.Server, *grpc.ClientConn) {
+func serveWith(t *testing.T, options runtime.ServerOptions, services ...runtime.Service) (*runtime.Server, *grpc.ClientConn) {
 	t.Helper()
 	server, err := runtimetest.NewServer(options)
 	if err != nil {

@@ -189,8 +189,10 @@ func TestListServices_Live(t *testing.T) {
 
 // TestListServices_Interceptors has interceptors look at the answer, and change it. It is a message like any other.
 func TestListServices_Interceptors(t *testing.T) {
-	pass := func(ctx context.Context, call *runtime.Call, next runtime.Next) error { return next(ctx, call) }
-	hide := func(ctx context.Context, call *runtime.Call, next runtime.Next) error {
+	pass := func(ctx context.Context, call *runtime.ServerCall, next runtime.ServerNext) error {
+		return next(ctx, call)
+	}
+	hide := func(ctx context.Context, call *runtime.ServerCall, next runtime.ServerNext) error {
 		call.OnResponse(func(_ context.Context, response any) error {
 			message := response.(proto.Message).ProtoReflect()
 			list := message.Mutable(message.Descriptor().Fields().ByName("list_services_response")).Message()
@@ -200,13 +202,13 @@ func TestListServices_Interceptors(t *testing.T) {
 		return next(ctx, call)
 	}
 	for name, tt := range map[string]struct {
-		interceptor runtime.Interceptor
+		interceptor runtime.ServerInterceptor
 		want        []string
 	}{
 		"Passes": {pass, []string{reflection.ServiceName, reflection.ServiceNameAlpha}},
 		"Hides":  {hide, []string{reflection.ServiceName}},
 	} {
-		_, conn := serveWith(t, runtime.Options{Interceptors: []runtime.Interceptor{tt.interceptor}})
+		_, conn := serveWith(t, runtime.ServerOptions{Interceptors: []runtime.ServerInterceptor{tt.interceptor}})
 		for version, c := range clients(t, conn) {
 			for range 2 {
 				answer := c.ask(listServices())
@@ -282,7 +284,7 @@ func TestAddToServer_Refuses(t *testing.T) {
 	if err := reflection.AddToServer(nil); err == nil {
 		t.Error("a server that is nil was taken")
 	}
-	server := runtime.NewServer(runtime.Options{})
+	server := runtime.NewServer(runtime.ServerOptions{})
 	for i := range 2 {
 		if err := reflection.AddToServer(server); (err != nil) != (i == 1) {
 			t.Errorf("attempt %d: %v", i+1, err)
@@ -293,7 +295,7 @@ func TestAddToServer_Refuses(t *testing.T) {
 // TestAddToServer_ChangesNothing has a server with one of the services, of the application's own.
 func TestAddToServer_ChangesNothing(t *testing.T) {
 	for _, name := range []string{reflection.ServiceName, reflection.ServiceNameAlpha} {
-		server := runtime.NewServer(runtime.Options{})
+		server := runtime.NewServer(runtime.ServerOptions{})
 		if err := server.AddService(runtime.Service{Name: name}); err != nil {
 			t.Fatal(err)
 		}

@@ -26,7 +26,7 @@ type Server interface {
 	Services() []runtime.Service
 }
 
-// AddToServer adds both services to a server. Their RPCs never wait for one of Options.Workers. It fails, and changes nothing,
+// AddToServer adds both services to a server. Their RPCs never wait for one of ServerOptions.Workers. It fails, and changes nothing,
 // if the server has one of them.
 func AddToServer(server Server) error {
 	if server == nil {

@@ -33,7 +33,7 @@ var linked = string((&descriptorpb.FileDescriptorProto{}).ProtoReflect().Descrip
 
 // TestFiles_AreMarshalledOnce has clients ask for a file again and again, and when the services have changed.
 func TestFiles_AreMarshalledOnce(t *testing.T) {
-	server := runtime.NewServer(runtime.Options{})
+	server := runtime.NewServer(runtime.ServerOptions{})
 	s := &servicer{cache{server: server}}
 	ask := func() []byte {
 		answer, err := s.answer(t.Context(), bySymbol(linked))
@@ -61,7 +61,7 @@ func TestFiles_AreMarshalledOnce(t *testing.T) {
 
 // TestFiles_KeepNothingOfWhatIsNotThere has clients ask for what there is not.
 func TestFiles_KeepNothingOfWhatIsNotThere(t *testing.T) {
-	s := &servicer{cache{server: runtime.NewServer(runtime.Options{})}}
+	s := &servicer{cache{server: runtime.NewServer(runtime.ServerOptions{})}}
 	for _, name := range []string{"a", "a.b", "", ".", linked + "x"} {
 		if answer, err := s.answer(t.Context(), bySymbol(name)); err != nil || answer.GetErrorResponse() == nil {
 			t.Errorf("%q: %v, %v", name, answer, err)
@@ -125,7 +125,7 @@ func TestRequest_IsDropped(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := &servicer{cache{server: runtime.NewServer(runtime.Options{})}}
+			s := &servicer{cache{server: runtime.NewServer(runtime.ServerOptions{})}}
 			c := &slowClient{make: ask, dropped: make(chan struct{})}
 			if err := s.ServerReflectionInfo(t.Context(), c, c); err != nil {
 				t.Fatal(err)
@@ -145,7 +145,7 @@ func TestRequest_IsDropped(t *testing.T) {
 func TestRequests_CostTheSame(t *testing.T) {
 	list := &request{MessageRequest: &reflectionv1.ServerReflectionRequest_ListServices{}}
 	allocated := func(services int, ask *request) float64 {
-		server := runtime.NewServer(runtime.Options{})
+		server := runtime.NewServer(runtime.ServerOptions{})
 		for i := range services {
 			echo := runtime.UnaryUnary(func(_ context.Context, m *runtime.RawMessage) (*runtime.RawMessage, error) { return m, nil })
 			service := runtime.Service{Name: fmt.Sprintf("t.S%d", i), Methods: map[string]*runtime.MethodHandler{"M": echo}}
@@ -174,7 +174,7 @@ func TestRequests_CostTheSame(t *testing.T) {
 
 // TestListServices_IsMarshalledOnce has clients list the services when nobody else looks.
 func TestListServices_IsMarshalledOnce(t *testing.T) {
-	server := runtime.NewServer(runtime.Options{})
+	server := runtime.NewServer(runtime.ServerOptions{})
 	s := &servicer{cache{server: server}}
 	ctx := context.WithValue(t.Context(), carrier.Unobserved{}, true)
 	list := func() []byte {

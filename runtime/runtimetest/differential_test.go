@@ -292,7 +292,7 @@ func newWire(t testing.TB) *wire {
 			service.Methods[string(c)] = c.handler(played)
 		}
 	}
-	quiet := runtime.Options{Logger: slog.New(slog.DiscardHandler)}
+	quiet := runtime.ServerOptions{Logger: slog.New(slog.DiscardHandler)}
 	server, err := runtimetest.NewServer(quiet, func(r runtime.Registrar) error { return r.AddService(service) })
 	if err != nil {
 		t.Fatal(err)

@@ -120,7 +120,7 @@ func ExampleRecorder_Return() {
 
 // A whole server in memory serves any client that can be given a dialer; here it is grpc-go's.
 func ExampleNewServer() {
-	server, err := runtimetest.NewServer(runtime.Options{}, func(r runtime.Registrar) error {
+	server, err := runtimetest.NewServer(runtime.ServerOptions{}, func(r runtime.Registrar) error {
 		return helloworld.AddGreeterToServer(&greeter{}, r)
 	})
 	if err != nil {
@@ -154,7 +154,7 @@ func ExamplePipe() {
 
 // A listener in memory is given to a server that a test configures itself.
 func ExampleListener() {
-	server := runtime.NewServer(runtime.Options{Workers: 2})
+	server := runtime.NewServer(runtime.ServerOptions{Workers: 2})
 	listener := runtimetest.NewListener()
 	if err := server.AddListener(listener); err != nil {
 		log.Fatal(err)

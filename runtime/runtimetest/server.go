@@ -69,7 +69,7 @@ type Server struct {
 //	func(r runtime.Registrar) error { return helloworld.AddGreeterToServer(&greeter{}, r) }
 //
 // The server has to be closed.
-func NewServer(options runtime.Options, add ...func(server runtime.Registrar) error) (*Server, error) {
+func NewServer(options runtime.ServerOptions, add ...func(server runtime.Registrar) error) (*Server, error) {
 	s := &Server{runtime.NewServer(options), NewListener()}
 	for _, f := range add {
 		if err := f(s.server); err != nil {

@@ -33,7 +33,7 @@ func (g greeterFunc) SayHello(ctx context.Context, request *helloworld.HelloRequ
 // connect returns a connection of grpc-go's to a server in memory, until the test ends.
 func connect(t *testing.T, servicer helloworld.GreeterServicer) *grpc.ClientConn {
 	t.Helper()
-	server, err := runtimetest.NewServer(runtime.Options{}, func(r runtime.Registrar) error {
+	server, err := runtimetest.NewServer(runtime.ServerOptions{}, func(r runtime.Registrar) error {
 		return helloworld.AddGreeterToServer(servicer, r)
 	})
 	if err != nil {
@@ -86,7 +86,7 @@ func TestServer_DeadlineInFakeTime(t *testing.T) {
 
 // TestServer_IsARegistrar adds a service to a server that serves already.
 func TestServer_IsARegistrar(t *testing.T) {
-	server, err := runtimetest.NewServer(runtime.Options{})
+	server, err := runtimetest.NewServer(runtime.ServerOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +111,7 @@ func TestServer_IsARegistrar(t *testing.T) {
 
 func TestNewServer_ReturnsRegistrarsErrors(t *testing.T) {
 	refused := errors.New("refused")
-	if _, err := runtimetest.NewServer(runtime.Options{}, func(runtime.Registrar) error { return refused }); err != refused {
+	if _, err := runtimetest.NewServer(runtime.ServerOptions{}, func(runtime.Registrar) error { return refused }); err != refused {
 		t.Errorf("got %v", err)
 	}
 }

@@ -11,7 +11,7 @@ import (
 )
 
 func main() {
-	server := runtime.NewServer(runtime.Options{})
+	server := runtime.NewServer(runtime.ServerOptions{})
 	if err := helloworld.AddGreeterToServer(greeter{}, server); err != nil {
 		log.Fatal(err)
 	}

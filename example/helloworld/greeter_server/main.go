@@ -36,7 +36,7 @@ func main() {
 
 // serve returns once a signal has ended the server and its RPCs have finished, or the grace is over.
 func serve() error {
-	server := runtime.NewServer(runtime.Options{Grace: *grace})
+	server := runtime.NewServer(runtime.ServerOptions{Grace: *grace})
 	if err := helloworld.AddGreeterToServer(&greeter{delay: *delay}, server); err != nil {
 		return err
 	}

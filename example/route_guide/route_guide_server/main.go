@@ -42,7 +42,7 @@ func serve() error {
 	if err != nil {
 		return err
 	}
-	server := runtime.NewServer(runtime.Options{DrainDelay: *drain, Grace: *grace})
+	server := runtime.NewServer(runtime.ServerOptions{DrainDelay: *drain, Grace: *grace})
 	if err := routeguide.AddRouteGuideToServer(&routeGuide{features: features}, server); err != nil {
 		return err
 	}

@@ -44,7 +44,7 @@ func serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	if err := read(in, request); err != nil {
 		return fmt.Errorf("reading the request: %w", err)
 	}
-	server := runtime.NewServer(runtime.Options{
+	server := runtime.NewServer(runtime.ServerOptions{
 		// The suite takes what a server writes for a complaint, and sends much that is worth one.
 		Logger:                 slog.New(slog.DiscardHandler),
 		Grace:                  -1,

@@ -32,7 +32,7 @@ func main() {
 }
 
 func serve(ctx context.Context) error {
-	server := runtime.NewServer(runtime.Options{Workers: *workers})
+	server := runtime.NewServer(runtime.ServerOptions{Workers: *workers})
 	for _, service := range new(servicer).services() {
 		if err := server.AddService(service); err != nil {
 			return err

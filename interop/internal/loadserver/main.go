@@ -32,8 +32,8 @@ var (
 	shared     = flag.Bool("shared", false, "share the address with other processes, by SO_REUSEPORT")
 	inherited  = flag.Bool("inherited", false, "serve the listener that was passed to this process, instead of -addr")
 	ready      = flag.String("ready", "", "`address` where HTTP says 200, or 503 once the server drains")
-	drainDelay = flag.Duration("drain-delay", 0, "see runtime.Options.DrainDelay")
-	grace      = flag.Duration("grace", time.Minute, "see runtime.Options.Grace")
+	drainDelay = flag.Duration("drain-delay", 0, "see runtime.ServerOptions.DrainDelay")
+	grace      = flag.Duration("grace", time.Minute, "see runtime.ServerOptions.Grace")
 	keepalive  = flag.Duration("keepalive", 0, "see runtime.ConnectionOptions.KeepaliveTime and KeepaliveTimeout")
 	replaces   = flag.Int("replaces", 0, "`process` that gets SIGTERM once this one serves")
 )
@@ -47,7 +47,7 @@ func main() {
 }
 
 func serve() error {
-	server := runtime.NewServer(runtime.Options{
+	server := runtime.NewServer(runtime.ServerOptions{
 		DrainDelay: *drainDelay, Grace: *grace,
 		Connections: runtime.ConnectionOptions{KeepaliveTime: *keepalive, KeepaliveTimeout: *keepalive},
 	})

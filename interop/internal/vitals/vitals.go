@@ -23,7 +23,7 @@ type Vitals struct {
 // State is what a server says of itself.
 type State struct {
 	Vitals
-	Stats gogreeter.Stats
+	Stats gogreeter.ServerStats
 }
 
 // Take takes those of this process, after a garbage collection. Descriptors and Resident are 0 where there is no /proc.

@@ -1,6 +1,6 @@
 // Package validate has an interceptor that checks messages by the rules in their .proto files (protovalidate):
 //
-//	runtime.Options{Interceptors: []runtime.Interceptor{validate.Requests(validate.Options{})}}
+//	runtime.ServerOptions{Interceptors: []runtime.ServerInterceptor{validate.Requests(validate.Options{})}}
 //
 // It is a module of its own, so that servers which do not validate do not depend on what evaluates the rules.
 package validate
@@ -35,11 +35,11 @@ type Options struct {
 //
 // No more than 16 violations are listed, and only the first of a message larger than 16 KiB. Two octets of a message can
 // make a violation, which takes half a KiB.
-func Requests(options Options) runtime.Interceptor {
+func Requests(options Options) runtime.ServerInterceptor {
 	if options.Validator == nil {
 		options.Validator = protovalidate.GlobalValidator
 	}
-	return func(ctx context.Context, call *runtime.Call, next runtime.Next) error {
+	return func(ctx context.Context, call *runtime.ServerCall, next runtime.ServerNext) error {
 		call.OnRequest(func(_ context.Context, request any) error { return options.checkRequest(request) })
 		if options.Responses {
 			call.OnResponse(func(_ context.Context, response any) error { return options.checkResponse(response) })

@@ -78,7 +78,7 @@ func serve(t *testing.T, options validate.Options) *grpc.ClientConn {
 	t.Helper()
 	answer := func(request *song) *song { return newSong(strings.TrimSuffix(request.title(), "!!!")) }
 	server, err := runtimetest.NewServer(
-		runtime.Options{Interceptors: []runtime.Interceptor{validate.Requests(options)}},
+		runtime.ServerOptions{Interceptors: []runtime.ServerInterceptor{validate.Requests(options)}},
 		func(r runtime.Registrar) error {
 			return r.AddService(runtime.Service{Name: "t.S", Methods: map[string]*runtime.MethodHandler{
 				"Unary": runtime.UnaryUnary(func(_ context.Context, request *song) (*song, error) { return answer(request), nil }),

@@ -25,7 +25,7 @@ type kind struct {
 	services   bool // health and reflection are registered
 	companions bool // so are all interceptors; and responses are compressed, which the clients accept
 	wrapped    bool // connections are of a type of our own, so that the runtime finds no socket in them
-	workers    int  // Options.Workers
+	workers    int  // ServerOptions.Workers
 	metered    bool // has the default profile alone, and tells what it holds and spends; see meter
 }
 
@@ -66,7 +66,7 @@ func eachKind(t *testing.T, play func(t *testing.T, v *victim)) {
 }
 
 // options completes those of a profile.
-func (k kind) options(o runtime.Options) runtime.Options {
+func (k kind) options(o runtime.ServerOptions) runtime.ServerOptions {
 	o.Logger = slog.New(slog.DiscardHandler)
 	if o.Workers = k.workers; k.workers > 0 && o.WriteTimeout == 0 {
 		o.WriteTimeout = 5 * patience // a worker that is pinned for so long is pinned for good
@@ -80,15 +80,15 @@ func (k kind) options(o runtime.Options) runtime.Options {
 
 // companions are all interceptors, set up so that they let everything through. The rate limit's buckets take a second to be
 // full again, all of which time they are kept.
-func companions(logger *slog.Logger) []runtime.Interceptor {
-	return []runtime.Interceptor{
+func companions(logger *slog.Logger) []runtime.ServerInterceptor {
+	return []runtime.ServerInterceptor{
 		interceptor.MaskErrors(interceptor.MaskErrorsOptions{}),
 		interceptor.Logging(interceptor.LoggingOptions{Logger: logger}),
 		interceptor.Recovery(interceptor.RecoveryOptions{
-			Hook: func(context.Context, *runtime.Call, any, []byte) error { return nil },
+			Hook: func(context.Context, *runtime.ServerCall, any, []byte) error { return nil },
 		}),
 		interceptor.Auth(interceptor.AuthOptions{
-			Check: func(ctx context.Context, _ *runtime.Call) (context.Context, error) { return ctx, nil },
+			Check: func(ctx context.Context, _ *runtime.ServerCall) (context.Context, error) { return ctx, nil },
 		}),
 		interceptor.RateLimit(interceptor.RateLimitOptions{PerSecond: 1, Burst: 1 << 30}),
 		interceptor.ConcurrencyLimit(interceptor.ConcurrencyLimitOptions{Limit: 1 << 20}),

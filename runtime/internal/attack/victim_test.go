@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 }
 
 // profiles are the servers of the victim's process.
-var profiles = map[string]runtime.Options{
+var profiles = map[string]runtime.ServerOptions{
 	"default": {},
 	"quick": { // where the attack is that nothing comes
 		SetupTimeout: 300 * time.Millisecond,
