@@ -55,26 +55,6 @@ func (d *callDefinition) details() HandlerCallDetails {
 	return HandlerCallDetails{Method: d.path, InvocationMetadata: d.metadata, request: d.request}
 }
 
-// fieldsOf returns the fields of a request as they came, the pseudo-header fields first.
-func fieldsOf(request *fields.Section) Metadata {
-	if request == nil {
-		return nil
-	}
-	pseudo := Metadata{
-		{":method", request.Method}, {":scheme", request.Scheme}, {":path", request.Path}, {":authority", request.Authority},
-	}
-	all := make(Metadata, 0, len(pseudo)+len(request.Fields))
-	for _, p := range pseudo {
-		if p.Value != "" {
-			all = append(all, p)
-		}
-	}
-	for _, f := range request.Fields {
-		all = append(all, Pair{f.Name, f.Value})
-	}
-	return all
-}
-
 // weightOf is what a call's metadata holds, and the fields that it was made of, unless they go.
 func (d *callDefinition) weightOf() (octets int64) {
 	const entry = 32 // two strings, without their octets

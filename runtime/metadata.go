@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/excerpt"
+	"github.com/gogreeter/gogreeter/runtime/internal/fields"
 	"github.com/gogreeter/gogreeter/runtime/internal/logtext"
 	"github.com/gogreeter/gogreeter/runtime/internal/wire"
 )
@@ -143,3 +144,23 @@ func (p Pair) secret() bool {
 }
 
 var secretWords = []string{"auth", "cookie", "credential", "jwt", "key", "pass", "secret", "session", "signature", "token"}
+
+// fieldsOf returns the fields of a request as they came, the pseudo-header fields first.
+func fieldsOf(request *fields.Section) Metadata {
+	if request == nil {
+		return nil
+	}
+	pseudo := Metadata{
+		{":method", request.Method}, {":scheme", request.Scheme}, {":path", request.Path}, {":authority", request.Authority},
+	}
+	all := make(Metadata, 0, len(pseudo)+len(request.Fields))
+	for _, p := range pseudo {
+		if p.Value != "" {
+			all = append(all, p)
+		}
+	}
+	for _, f := range request.Fields {
+		all = append(all, Pair{f.Name, f.Value})
+	}
+	return all
+}
