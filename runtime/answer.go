@@ -126,9 +126,8 @@ func (r *rpc) encode(ctx context.Context, w *work.Worker, c *codec, response any
 	return e, nil
 }
 
-// encodeResponse encodes a response, in b if it has the room, once there is room for it and, if it is to be compressed, it is
-// its connection's turn. Its error carries the status that the RPC should end with; what is returned with it is the caller's
-// all the same. wait says whether it may wait for room.
+// encodeResponse encodes a response, in b if it has the room, once the account has room for it. Its error carries the status that
+// the RPC should end with; what is returned with it is the caller's all the same. wait says whether it may wait for room.
 func (r *rpc) encodeResponse(ctx context.Context, b []byte, c *codec, response any, wait bool) (_ encoded, err error) {
 	if r.call != nil {
 		if err := observe(ctx, r.call.onResponse, response); err != nil {
@@ -151,11 +150,7 @@ func (r *rpc) encodeResponse(ctx context.Context, b []byte, c *codec, response a
 			r.session.giveBack(paid)
 		}
 	}()
-	if encoding != wire.Identity && !deflating.Take(r, &r.session.deflations) {
-		return encoded{data: b}, r.endError()
-	}
-	b, err = encodeInTurn(b, c, response, size, encoding, r.session.shared.limits.sent)
-	err = r.unsendable(err)
+	b, err = r.encodeMessage(b, c, response, size, encoding)
 	returned = true
 	return encoded{b, paid, plainSize(b, size)}, err
 }
@@ -170,20 +165,25 @@ func (r *rpc) reserveResponse(size int, wait bool) (paid int64, ok bool) {
 	return paid, r.reserve(paid, wait)
 }
 
-// encodeMessage encodes a response of size octets with its prefix, in b if it has the room. It waits for nothing.
-func encodeMessage(b []byte, c *codec, response any, size int, encoding wire.Encoding, limit int) ([]byte, error) {
+// encodeMessage encodes a response of size octets with its prefix, in b if it has the room. One that is to be compressed waits for
+// its turn only once it is encoded: code of the message's that blocks keeps no other response from being compressed.
+func (r *rpc) encodeMessage(b []byte, c *codec, response any, size int, encoding wire.Encoding) ([]byte, error) {
 	if size > cap(b) {
 		b = buffer.Get(size)
 	}
 	b, err := c.encode(wire.AppendPrefix(b, false, 0), response)
 	if err != nil {
-		return b, err
+		return b, r.unserializable(err)
 	}
 	if encoding != wire.Identity {
+		if !deflating.Take(r, &r.session.deflations) {
+			return b, r.endError()
+		}
 		b = wire.Compress(b, encoding)
+		deflating.Give()
 	}
-	if err := wire.CheckSent(len(b)-wire.PrefixLen, limit); err != nil {
-		return b, err
+	if err := wire.CheckSent(len(b)-wire.PrefixLen, r.session.shared.limits.sent); err != nil {
+		return b, outcomeOf(err).Err()
 	}
 	wire.SetLength(b)
 	return b, nil
@@ -196,26 +196,6 @@ func plainSize(b []byte, size int) int {
 		return len(b) - wire.PrefixLen
 	}
 	return size - wire.PrefixLen
-}
-
-// encodeInTurn is encodeMessage, and gives back the turn that a response has taken which is compressed. It does so before
-// anything is logged: the log may take its time.
-func encodeInTurn(b []byte, c *codec, response any, size int, encoding wire.Encoding, limit int) ([]byte, error) {
-	if encoding != wire.Identity {
-		defer deflating.Give()
-	}
-	return encodeMessage(b, c, response, size, encoding, limit)
-}
-
-// unsendable returns the error that the RPC should end with if encodeMessage fails.
-func (r *rpc) unsendable(err error) error {
-	if tooLarge, ok := err.(*wire.Error); ok {
-		return outcomeOf(tooLarge).Err()
-	}
-	if err != nil {
-		return r.unserializable(err)
-	}
-	return nil
 }
 
 const noResponse = "the handler returned neither a response nor an error"

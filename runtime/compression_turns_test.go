@@ -157,3 +157,29 @@ func TestCompression_ResponsesTakeTurns(t *testing.T) {
 		})
 	}
 }
+
+// lookingAround is a message that looks, when it is encoded, how many deflations could begin.
+type lookingAround struct{ free *int }
+
+func (*lookingAround) SizeVT() int              { return 1 }
+func (*lookingAround) UnmarshalVT([]byte) error { return nil }
+func (m *lookingAround) MarshalToSizedBufferVT(b []byte) (int, error) {
+	*m.free = deflating.Free()
+	return copy(b, "x"), nil
+}
+
+// TestCompression_EncodingTakesNoTurn has a compressed response encoded by code that could take any time. It has no turn yet.
+func TestCompression_EncodingTakesNoTurn(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		places, free := deflating.Free(), -1
+		s := newTestServer(t, ServerOptions{Compression: Gzip}, handlers{"M": UnaryUnary(func(context.Context, *raw) (*lookingAround, error) {
+			return &lookingAround{&free}, nil
+		})})
+		st := s.dial().open("/t.S/M", "grpc-accept-encoding", "gzip")
+		st.send("x")
+		st.halfClose()
+		if code, details := st.result().status(); code != codes.OK || free != places {
+			t.Errorf("%v %q; %d of %d deflations could begin while the response was encoded", code, details, free, places)
+		}
+	})
+}

@@ -48,7 +48,7 @@ var core = []group{
 		{name: "a large inflation keeps the line of its connection", file: "room.go", old: "return inflated, func() { inflating.Give(); r.session.inflatingLarge.Give() }, err", new: "return inflated, func() { inflating.Give() }, err", tests: "TestCompression_LargeOnesTakeTurns"},
 		{name: "a request that has to be inflated again keeps the line when its RPC is over", file: "room.go", old: "		large.Give()\n", new: "", tests: "TestCompression_LargeOneIsOver"},
 		{name: "every request may inflate to the limit at once", file: "room.go", old: "		first = smallInflated\n", new: "", tests: "TestCompression_LargeOnesTakeTurns"},
-		{name: "any number of responses is deflated at a time", file: "answer.go", old: "	if encoding != wire.Identity && !deflating.Take(r, &r.session.deflations) {\n", new: "	if false {\n", tests: "TestCompression_ResponsesTakeTurns"},
+		{name: "any number of responses is deflated at a time", file: "answer.go", old: "		if !deflating.Take(r, &r.session.deflations) {\n", new: "		if false {\n", tests: "TestCompression_ResponsesTakeTurns"},
 
 		// Messages.
 		{name: "a message that ends in its middle is a message", file: "rpc.go", old: "	case r.in.Partial():\n", new: "	case false:\n", tests: "TestMessage_Broken"},
