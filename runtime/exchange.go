@@ -102,8 +102,8 @@ func (r *rpc) decode(ctx context.Context, c *codec, m message, into any) error {
 	return err
 }
 
-// maxRequest is the most octets that the handler takes for a request, inflated or not; negative is no limit. The reader does not ask for it:
-// what a method permits must not show before its interceptors have permitted the RPC.
+// maxRequest is the most octets that the handler takes for a request, inflated or not; negative is no limit. The reader does not
+// ask for it: what a method permits must not show before its interceptors have permitted the RPC.
 func (r *rpc) maxRequest() int {
 	limit := r.session.shared.limits.received
 	if m := r.handled(); m != nil && m.maxRequest > 0 && (limit < 0 || m.maxRequest < limit) {
@@ -155,8 +155,8 @@ func (r *rpc) decodeOctets(c *codec, data []byte, wireSize int, into any) error 
 	return nil
 }
 
-// undecodable logs why a request cannot be decoded, on the goroutine of its handler. grpc-python does so as an error. But a client could fill
-// the log with it; only a panic is the message's own.
+// undecodable logs why a request cannot be decoded, on the goroutine of its handler. grpc-python does so as an error. But a
+// client could fill the log with it; only a panic is the message's own.
 func (r *rpc) undecodable(err error) {
 	logger, path := r.session.shared.logger, logtext.Cut(r.def.path)
 	if p, ok := err.(*codecPanic); ok {
@@ -273,8 +273,9 @@ func (r *rpc) setMethod(m *method) {
 	}
 }
 
-// offerRequest implements intercepted. It puts the request, of an RPC that was begun as one with a single request, where the handler is going to ask
-// for it: as the first of several, or as the only one. It is never in both places: its memory may be given back once it is taken.
+// offerRequest implements intercepted. It is for an RPC that was begun as one with a single request, and puts that where the
+// handler is going to ask for it: as the first of several, or as the only one. It is never in both places: its memory may be given
+// back once it is taken.
 func (r *rpc) offerRequest(streaming bool) {
 	if r.queued {
 		return

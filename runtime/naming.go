@@ -8,8 +8,8 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/naming"
 )
 
-// checkNames, which Start calls, reports methods and services that the options name and that are not there. That may be a mistake, and with an
-// interceptor one that lets everybody in; it may also be for services that come later.
+// checkNames, which Start calls, reports methods and services that the options name and that are not there. That may be a
+// mistake, and with an interceptor one that lets everybody in; it may also be for services that come later.
 func (t *dictionary) checkNames(options *ServerOptions, logger *slog.Logger) {
 	if len(t.generic) > 0 {
 		return // which may know them

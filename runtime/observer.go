@@ -12,8 +12,8 @@ import (
 )
 
 // Observer is told what happens to a server's connections and RPCs, for metrics, traces, logs and pages that show them; see
-// ServerOptions.Observers. It sees what interceptors cannot: when the header of a request came and when its handler began, sizes on the
-// wire, requests that were refused, RPCs that ended before their turn, and connections.
+// ServerOptions.Observers. It sees what interceptors cannot: when the header of a request came and when its handler began,
+// sizes on the wire, requests that were refused, RPCs that ended before their turn, and connections.
 //
 // All of its methods, and those of the observers that it returns, are called on the goroutine to which something happens, mostly
 // the one that reads the connection. No lock is held: they may call the server. They must not block. One that panics is

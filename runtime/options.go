@@ -14,8 +14,8 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/http2"
 )
 
-// ServerOptions configures a [Server]. The zero value of each field is a safe default. A negative value is none: no bound, no time. Where
-// to have none is not safe, it is an error of [Server.Start] instead, and the comment of the field says so.
+// ServerOptions configures a [Server]. The zero value of each field is a safe default. A negative value is none: no bound, no
+// time. Where to have none is not safe, it is an error of [Server.Start] instead, and the comment of the field says so.
 type ServerOptions struct {
 	// Logger receives what the server has to report: panics, undecodable requests, failures to accept. It writes
 	// nothing for an RPC that goes as it should. Default slog.Default().

@@ -299,9 +299,10 @@ func (r *rpc) dispatch() {
 	}
 }
 
-// endBatch implements dispatched: it is called with the end of the batch in which an RPC began that goes to interceptors now. If its method has one
-// request, and that has not come as a whole or is not the only one, this is for the interceptors to learn before it is for
-// the client: what comes is queued until a handler asks for it. The usual request is complete, and needs no queue.
+// endBatch implements dispatched: it is called with the end of the batch in which an RPC began that goes to interceptors now. Its
+// method may have one request, and that may not have come as a whole, or not be the only one. Then this is for the interceptors to
+// learn before it is for the client: what comes is queued until a handler asks for it. The usual request is complete, and needs no
+// queue.
 func (r *rpc) endBatch() {
 	if !r.in.state.one() || !r.in.state.finished() {
 		r.queueRequests()

@@ -181,8 +181,8 @@ func (e Encoding) Inflate(data []byte, limit int) ([]byte, error) {
 }
 
 // readUpTo reads r to its end into memory of package buffer, limit octets at most; a negative limit is none. It expects about
-// so many octets. What it has read before an error goes back. The memory has room for one octet beyond the limit, by which it sees that
-// there is more.
+// so many octets. What it has read before an error goes back. The memory has room for one octet beyond the limit, by which it
+// sees that there is more.
 func readUpTo(r io.Reader, limit, expected int) ([]byte, error) {
 	if limit < 0 {
 		limit = math.MaxInt32
