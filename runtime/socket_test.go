@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"net"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -34,18 +35,49 @@ func dialTCP(t *testing.T, options ServerOptions, methods handlers) (*testServer
 func wantNoGoroutines(t *testing.T) {
 	t.Helper()
 	for began := time.Now(); ; time.Sleep(time.Millisecond) {
-		stacks := allStacks()
-		left := false
-		for _, of := range []string{"(*Server)", "(*shared)", "(*workerPool)", "(*connection)", "(*rpc)", "internal/http2.(*Conn)"} {
-			left = left || strings.Contains(stacks, "gogreeter/runtime."+of) || strings.Contains(stacks, "gogreeter/runtime/"+of)
-		}
-		if !left {
+		left := serversGoroutines(allStacks())
+		if len(left) == 0 {
 			return
 		}
 		if time.Since(began) > patience {
-			t.Fatalf("goroutines are left:\n%s", stacks)
+			t.Fatalf("goroutines are left:\n%s", strings.Join(left, "\n\n"))
 		}
 	}
+}
+
+// serversGoroutines returns the stacks of those that run the server's code on their own: no test's, and no test peer's.
+func serversGoroutines(stacks string) (found []string) {
+	ours := regexp.MustCompile(`(?m)^github\.com/gogreeter/gogreeter/runtime(?:/internal/(\w+))?\..*\n\t(\S+\.go):`)
+	for stack := range strings.SplitSeq(stacks, "\n\n") {
+		if strings.Contains(stack, "testing.tRunner(") {
+			continue
+		}
+		for _, frame := range ours.FindAllStringSubmatch(stack, -1) {
+			if frame[1] != "h2test" && !strings.HasSuffix(frame[2], "_test.go") {
+				found = append(found, stack)
+				break
+			}
+		}
+	}
+	return found
+}
+
+// TestServersGoroutines_Finds makes sure that what is found when nothing is left can be found.
+func TestServersGoroutines_Finds(t *testing.T) {
+	s, nc := dialTCP(t, ServerOptions{}, handlers{
+		"Ends": UnaryUnary(func(context.Context, *raw) (*raw, error) { return &raw{}, nil }),
+	})
+	w := newFramePeer(t, nc)
+	w.Preface()
+	w.call(1, "/t.S/Ends")
+	w.Until(func(f h2test.Frame) bool { return f.Type == h2test.Headers && f.Flags&h2test.EndStream != 0 })
+	found := strings.Join(serversGoroutines(allStacks()), "\n\n")
+	for _, want := range []string{"work.(*Pool).run(", "internal/http2."} { // a worker, a connection's reader
+		if !strings.Contains(found, want) {
+			t.Errorf("no goroutine of %s is found among\n%s", want, found)
+		}
+	}
+	wantStopped(t, s)
 }
 
 // wantStopped stops a server and waits for it.

@@ -213,7 +213,7 @@ func busy() (n int) {
 		} else if _, err := fmt.Sscan(group[strings.LastIndexByte(group[:i], '\n')+1:i], &count); err != nil {
 			continue
 		}
-		if strings.Contains(group, "(*workerPool).run+") && !strings.Contains(group, "(*dispatcher).work+") {
+		if strings.Contains(group, "work.(*Pool).run+") && !strings.Contains(group, "work.(*Queue).work+") {
 			continue
 		}
 		n += count
