@@ -212,6 +212,40 @@ func TestAccount_UrgentAgainAndAgain(t *testing.T) {
 	}
 }
 
+// TestAccount_UrgentOnceAwaited has a request wait for room before its handler waits for it, which then is why it gets room.
+func TestAccount_UrgentOnceAwaited(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		asks := make(chan struct{})
+		s := newTestServer(t, ServerOptions{MaxConnectionBytes: 1 << 20, Workers: 2}, handlers{
+			"Stream": StreamUnary(func(_ context.Context, requests RequestIterator[raw]) (*raw, error) {
+				<-asks
+				return countRequests(requests)
+			}),
+		})
+		client := s.dial()
+		half := client.open("/t.S/Stream") // is never completed
+		half.sendPatiently(lpm(0, string(make([]byte, 900_000)))[:60_000])
+		client.ping()
+		wantIntake(t, s, 900_000, 0)
+		st := client.open("/t.S/Stream")
+		st.sendPatiently(lpm(0, string(make([]byte, 70_000)))[:60_000])
+		client.ping()
+		wantIntake(t, s, 900_000, 1)
+		awaited := time.Now()
+		asks <- struct{}{}
+		asks <- struct{}{} // either may be the other's
+		st.sendPatiently(lpm(0, string(make([]byte, 70_000)))[60_000:])
+		st.halfClose()
+		st.result().want(codes.OK, "", "1")
+		if waited := time.Since(awaited); waited > 0 {
+			t.Errorf("it waited for %v, until somebody looked", waited)
+		}
+		half.cancel()
+		client.ping()
+		wantIntake(t, s, 0, 0)
+	})
+}
+
 // TestAccount_ServerIsFilledLater has a large request wait for room in the whole server, and others fill the server after that,
 // without having to wait for anything. Those who leave their requests half lose their connections in the end; one whose
 // requests are taken, slowly, does not.

@@ -9,7 +9,7 @@ var account = []group{
 		{name: "what comes after both ends is held for ever", file: "tab.go", old: "	if t.held.Add(n) < 0 {", new: "	if t.held.Add(n); false {", tests: "TestAccount_HandlersEndEarly"},
 		{name: "a request without which no handler begins is never due", file: "room.go", old: "!r.queued) && waited:", new: "!r.queued) && false:", tests: "TestAccount_HandlersWaitForEachOther|TestAccount_PatientClients"},
 		{name: "a request presses that no handler waits for", file: "room.go", old: "	starves := r.requests.starving && !r.state.isOver()", new: "	starves := !r.state.isOver()", tests: "TestAccount_EndedRPCReservesNothing"},
-		{name: "a handler that waits for a request urges nobody", file: "exchange.go", old: "		r.session.account.Urge() // the request may be waiting for room\n", new: "", tests: "TestAccount_UrgentAgainAndAgain"},
+		{name: "a handler that waits for a request urges nobody", file: "exchange.go", old: "		r.session.account.Urge() // the request may be waiting for room\n", new: "", tests: "TestAccount_UrgentOnceAwaited"},
 		{name: "inflating waits for no room", file: "room.go", old: "if r.session.account.MayBegin() || !r.mayWait() {", new: "if true {", tests: "TestAccount_FullBehindInflation"},
 		{name: "an RPC waits for room to inflate on a worker that others need", file: "room.go", old: "r.session.boundOf(m) == nil && ", new: "", tests: "TestAccount_FullBehindInflation"},
 		{name: "a reader waits for room to inflate", file: "room.go", old: " && !m.inline.Load()", new: "", tests: "TestAccount_FullBehindInflation"},
