@@ -135,10 +135,10 @@ func (c *Client) processBlock(b fieldBlock) error {
 	if st != nil && st.headed {
 		kind = fields.Trailers
 	}
-	section, err := c.decode(kind, b)
+	section, err := c.in.fields.Decode(kind, b.octets)
 	switch {
 	case err != nil:
-		return err
+		return ConnError{ErrCodeCompression, err.Error()}
 	case idle:
 		// RFC 9113, Section 5.1.1: odd identifiers are the client's to use, and it has not used this one.
 		return ConnError{ErrCodeProtocol, "HEADERS on an idle stream"}

@@ -14,16 +14,15 @@
 //	credit     window that the peer is owed (flow.go)
 //	role       what a server and a client do differently (role.go; server.go, client.go)
 //
-// Methods of Conn connect the parts: serve.go reads, process.go, settings.go and fieldblock.go have a function for each
-// type of frame, fail.go and shutdown.go end streams and connections, timeout.go does what is due while nothing is read,
+// Methods of Conn connect the parts: serve.go reads, process.go and settings.go have a function for each type of frame,
+// fail.go and shutdown.go end streams and connections, timeout.go does what is due while nothing is read,
 // flush.go writes. A [Stream] is the user's handle; state.go has its states.
 //
 // # The walk of a request
 //
-//  1. serve.go: the serve loop fills the read buffer and processes the batch. readbuffer.go cuts a frame out of it, in
-//     place, and rules.go judges its length and whether it may be on its stream.
-//  2. process.go, fieldblock.go: HEADERS, and CONTINUATION behind it, become a field block. server.go has it decoded,
-//     judges the request, and asks the [Application] for a [Stream], which enters the table. The stream's
+//  1. serve.go: the serve loop fills the read buffer (inbound.go), and processes the batch.
+//  2. process.go: frames are cut out of the buffer, in place, one after another. frame.go judges their lengths and whether
+//     they may be on their stream. HEADERS, and CONTINUATION behind it, become a field block. server.go has it decoded, judges the request, and asks the [Application] for a [Stream], which enters the table. The stream's
 //     [StreamHandler] gets the head.
 //  3. process.go: DATA is counted against the windows and handed to the handler, valid during the call. What the handler
 //     has done with goes back by [Stream.Consumed].

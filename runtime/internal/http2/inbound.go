@@ -1,6 +1,10 @@
 package http2
 
-import "github.com/gogreeter/gogreeter/runtime/internal/fields"
+import (
+	"sync"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/fields"
+)
 
 // inbound is the reader's: what has been read, and what the reader has to know of the peer. One goroutine at a time has it,
 // and it is one value that the next reader goes on with.
@@ -36,4 +40,76 @@ type fieldBlock struct {
 	selfDep   bool // the HEADERS frame said that the stream depends on itself
 	frames    int  // CONTINUATION frames
 	octets    []byte
+}
+
+// readBuffer has what has been read and is not processed yet. It implements socket.Buffer.
+//
+// Frames are processed in place. A frame that is under way is moved to the front of the buffer, to wait there for its end.
+// For content that would mean, with a client that sends large messages, that nearly all of it is moved, and that reads fill
+// but half of the buffer. So what is there of a DATA frame is taken for a frame of its own, and so is the rest later.
+type readBuffer struct {
+	mem        []byte // nil while nothing is there
+	start, end int    // of what is there
+	rest       frame  // the DATA frame of which a part has been taken last
+	missing    int    // octets of rest that are still to come; nothing else is there then
+}
+
+// readBuffers holds the memory of connections that wait.
+var readBuffers = sync.Pool{New: func() any { return new([readBufferSize]byte) }}
+
+// Space implements socket.Buffer: it returns the free end of the memory.
+func (b *readBuffer) Space() []byte {
+	if b.mem == nil {
+		b.mem = (*readBuffers.Get().(*[readBufferSize]byte))[:]
+	}
+	if b.start > 0 {
+		b.start, b.end = 0, copy(b.mem, b.unread())
+	}
+	if b.missing > 0 {
+		b.end = len(appendFrameHeader(b.mem[:0], b.rest.kind, b.rest.flags, b.rest.streamID, b.missing))
+		b.missing = 0
+	}
+	return b.mem[b.end:]
+}
+
+// Idle implements socket.Buffer: it gives the memory back while there is nothing to read.
+func (b *readBuffer) Idle() {
+	if b.start == b.end && b.mem != nil {
+		readBuffers.Put((*[readBufferSize]byte)(b.mem))
+		b.mem, b.start, b.end = nil, 0, 0
+	}
+}
+
+// unread is what is there.
+func (b *readBuffer) unread() []byte { return b.mem[b.start:b.end] }
+
+// skip takes n octets.
+func (b *readBuffer) skip(n int) { b.start += n }
+
+// drop throws away what is there.
+func (b *readBuffer) drop() { b.start, b.end, b.missing = 0, 0, 0 }
+
+// next takes a frame, or a part of one if that is content and enough to be worth it. ok is false if none is there. What it
+// returns is valid until Space is called.
+func (b *readBuffer) next() (f frame, ok bool, err error) {
+	have := b.end - b.start - frameHeaderLen
+	if have < 0 {
+		return frame{}, false, nil
+	}
+	f, length := parseFrameHeader(b.unread())
+	if length > minMaxFrameSize {
+		// RFC 9113, Section 4.2. A connection error is right for every type, and spares us from skipping 16 MiB.
+		return frame{}, false, ConnError{ErrCodeFrameSize, "frame larger than SETTINGS_MAX_FRAME_SIZE"}
+	}
+	if have < length {
+		if f.kind != frameData || f.has(flagPadded) || have < minPart {
+			return frame{}, false, nil
+		}
+		b.rest, b.missing = f, length-have
+		f.flags &^= flagEndStream
+		length = have
+	}
+	f.payload = b.unread()[frameHeaderLen:][:length]
+	b.skip(frameHeaderLen + length)
+	return f, true, nil
 }

@@ -56,22 +56,23 @@ func (s *server) takePreface() (done bool, err error) {
 	return true, nil
 }
 
-// processBlock opens a stream with a request, or takes the trailers of one.
+// processBlock opens a stream with a request, or takes the trailers of one. All field blocks are decoded, since each may change
+// the dynamic table.
 func (s *server) processBlock(b fieldBlock) error {
 	c := s.c
 	if b.streamID > c.streams.highest { // only the reader writes it
-		request, err := c.decode(fields.Request, b)
+		request, err := c.in.fields.Decode(fields.Request, b.octets)
 		if err != nil {
-			return err
+			return ConnError{ErrCodeCompression, err.Error()}
 		}
 		if refused, err := s.judge(b, request); refused || err != nil {
 			return err
 		}
 		return s.open(b, request)
 	}
-	trailers, err := c.decode(fields.Trailers, b)
+	trailers, err := c.in.fields.Decode(fields.Trailers, b.octets)
 	if err != nil {
-		return err
+		return ConnError{ErrCodeCompression, err.Error()}
 	}
 	c.mu.Lock()
 	st := c.streams.open[b.streamID]
