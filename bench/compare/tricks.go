@@ -75,7 +75,7 @@ var tricks = []trick{
 	},
 	{
 		"an out-buffer is kept for the next connection that writes", unary50x1,
-		[]edit{{h2 + "outbuffer.go", "if cap(b) == outBufferSize {", "if false {"}},
+		[]edit{{h2 + "flush.go", "if cap(b) == outBufferSize {", "if false {"}},
 	},
 	{
 		"a write is one segment on a loopback interface", downloads1MB,

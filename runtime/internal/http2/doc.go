@@ -8,8 +8,8 @@
 // A [Conn] has a socket, a mutex, and parts that own its state. A part has no pointer back to Conn.
 //
 //	inbound    the reader's: what has been read, the field block under way, token buckets, upkeep (inbound.go)
-//	streams    the table of streams (streams.go)
-//	outbox     what waits to be sent, the peer's windows, which goroutine writes (outbox.go, outbuffer.go, sender.go)
+//	streams    the table of streams (stream.go)
+//	outbox     what waits to be sent, the peer's windows, which goroutine writes (outbox.go, sender.go, flush.go)
 //	lifetime   how far the end of the connection is, and why (ending.go)
 //	credit     window that the peer is owed (flow.go)
 //	role       what a server and a client do differently (role.go; server.go, client.go)
@@ -27,8 +27,8 @@
 //  3. process.go: DATA is counted against the windows and handed to the handler, valid during the call. What the handler
 //     has done with goes back by [Stream.Consumed].
 //  4. serve.go: when all that was readable has been processed, [Events] has EndBatch called, and what is due is flushed.
-//  5. stream.go: any goroutine answers, by [Stream.Message] or by Head, Data and End. outbox.go appends frames as far as
-//     the windows allow. The rest waits on the stream, whose turn is in a queue.
+//  5. outbox.go: any goroutine answers, by [Stream.Message] or by Head, Data and End, which append frames as far as the
+//     windows allow. The rest waits on the stream, whose turn is in a queue.
 //  6. flush.go: [Conn.Flush] moves what it can from the queue to the out-buffer, and writes that. stream.go forgets a
 //     stream whose halves have ended.
 //

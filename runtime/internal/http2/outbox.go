@@ -1,10 +1,6 @@
 package http2
 
-import (
-	"sync"
-
-	"github.com/gogreeter/gogreeter/runtime/internal/buffer"
-)
+import "github.com/gogreeter/gogreeter/runtime/internal/buffer"
 
 // outbox is what waits to be sent, and how much of it the peer lets us send. Guarded by Conn.mu.
 type outbox struct {
@@ -19,14 +15,110 @@ type outbox struct {
 	answered     bool      // HEADERS or DATA was appended since the peer's last PING
 }
 
-// flushing says which goroutine writes, and which is going to.
-type flushing struct {
-	writing       bool      // a goroutine writes
-	promised      bool      // a goroutine is about to flush
-	rest          []byte    // what the socket did not take of restOf
-	restOf        []byte    // the out-buffer of which there is a rest
-	writeRestFunc func()    // Conn.writeRest, once for all; owned by the writer
-	drained       sync.Cond // signalled when an out-buffer has been written
+// Head appends a field block, as [fields.AppendField] makes them, as a HEADERS frame; block can be used again at once.
+//
+// What Head, Data, End and Message append goes with the next [Conn.Flush]. Their error is a [StreamError] if the stream
+// cannot be written to any more.
+func (st *Stream) Head(block []byte) error {
+	return st.write(func(o *outbox) { o.appendHeaders(&st.sender, block, false) })
+}
+
+// Data appends content. What there is no window for waits on the stream. If taken is true, data is the stream's now, which
+// gives it to buffer.Put in the end: it must not be used again. paid is how many octets of the connection's account the
+// caller has counted for data; they go with it. flush has it leave without a Flush, a little later: in one write with what
+// other goroutines that can run append.
+func (st *Stream) Data(data []byte, paid int64, flush bool) (taken bool, err error) {
+	err = st.write(func(o *outbox) {
+		taken = o.send(&st.sender, data, paid)
+		if flush {
+			st.conn.promiseLocked()
+		}
+	})
+	return taken, err
+}
+
+// End ends our half of the stream, with a field block or, if that is nil, without. Content that waits goes before, unless
+// discard drops it. A response that ends before its request declines the rest of that, see [Stream.ReadToEnd].
+func (st *Stream) End(trailers []byte, discard bool) error {
+	return st.write(func(o *outbox) {
+		if discard {
+			o.discard(&st.sender)
+		}
+		st.finishLocked(trailers)
+	})
+}
+
+// Message appends a whole message, or the rest of one: it is Head unless head is nil, Data unless that is empty, and End, in
+// one.
+func (st *Stream) Message(head, data, trailers []byte, paid int64) (taken bool, err error) {
+	err = st.write(func(*outbox) { taken = st.messageLocked(head, data, trailers, paid) })
+	return taken, err
+}
+
+// messageLocked is Message, of a stream that can be written to.
+func (st *Stream) messageLocked(head, data, trailers []byte, paid int64) (taken bool) {
+	o, whole := &st.conn.out, len(data) == 0 && trailers == nil // so that the head can have END_STREAM
+	if head != nil {
+		o.appendHeaders(&st.sender, head, whole)
+		if whole {
+			st.closeLocalLocked()
+			return false
+		}
+	}
+	taken = o.send(&st.sender, data, paid)
+	st.finishLocked(trailers)
+	return taken
+}
+
+// write has a step append frames, if the stream can be written to.
+func (st *Stream) write(step func(o *outbox)) error {
+	c := st.conn
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !st.state.canSend() || st.sender.finish || c.life.stage >= ending {
+		return StreamError{st.id, ErrCodeStreamClosed, "written to after its end"}
+	}
+	c.out.ready()
+	c.out.answered = true
+	step(&c.out)
+	return nil
+}
+
+// finishLocked ends our half, now or behind what waits.
+func (st *Stream) finishLocked(trailers []byte) {
+	st.sender.finish = true
+	if st.backlog.size == 0 {
+		st.endLocked(trailers)
+		return
+	}
+	st.trailers = append([]byte(nil), trailers...)
+	st.conn.out.hold(int64(cap(st.trailers)))
+}
+
+// endLocked appends the end of our half.
+func (st *Stream) endLocked(trailers []byte) {
+	o := &st.conn.out
+	if trailers != nil {
+		o.appendHeaders(&st.sender, trailers, true)
+	} else {
+		o.buf = appendFrameHeader(o.buf, frameData, flagEndStream, st.id, 0)
+	}
+	st.closeLocalLocked()
+}
+
+// closeLocalLocked notes that END_STREAM was appended. Unless the peer's half is to be read to its end, that ends the stream:
+// the rest of a request is declined.
+func (st *Stream) closeLocalLocked() {
+	c := st.conn
+	if st.state.set(localClosed)&remoteClosed == 0 {
+		if st.readToEnd {
+			return // the end of the peer's half removes it
+		}
+		c.out.buf = appendRSTStream(c.out.buf, st.id, ErrCodeNo)
+		c.removeLocked(st, true)
+		return
+	}
+	c.removeLocked(st, false)
 }
 
 // windowOf is how many octets a stream may send.
@@ -102,26 +194,6 @@ func (o *outbox) appendHeaders(s *sender, block []byte, endStream bool) {
 
 // tableSizeZero is a Dynamic Table Size Update to 0 (RFC 7541, Section 6.3), which is within every limit.
 const tableSizeZero = 0x20
-
-// appendEnd appends the end of a stream.
-func (o *outbox) appendEnd(s *sender, trailers []byte) {
-	if trailers != nil {
-		o.appendHeaders(s, trailers, true)
-	} else {
-		o.buf = appendFrameHeader(o.buf, frameData, flagEndStream, s.id, 0)
-	}
-}
-
-// finish notes that the stream ends behind its data. It reports whether nothing of that waits, so that its end is due.
-func (o *outbox) finish(s *sender, trailers []byte) (due bool) {
-	s.finish = true
-	if s.backlog.size == 0 {
-		return true
-	}
-	s.trailers = append([]byte(nil), trailers...)
-	o.hold(int64(cap(s.trailers)))
-	return false
-}
 
 // discard drops what waits of a stream.
 func (o *outbox) discard(s *sender) {

@@ -1,6 +1,7 @@
 package http2
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -30,88 +31,12 @@ type Stream struct {
 // ID returns the stream's identifier; 0 until it is open.
 func (st *Stream) ID() uint32 { return st.id }
 
-// Head appends a field block, as [fields.AppendField] makes them, as a HEADERS frame; block can be used again at once.
-//
-// What Head, Data, End and Message append goes with the next [Conn.Flush]. Their error is a [StreamError] if the stream
-// cannot be written to any more.
-func (st *Stream) Head(block []byte) error {
-	return st.write(func(o *outbox) { o.appendHeaders(&st.sender, block, false) })
-}
-
-// Data appends content. What there is no window for waits on the stream. If taken is true, data is the stream's now, which
-// gives it to buffer.Put in the end: it must not be used again. paid is how many octets of the connection's account the
-// caller has counted for data; they go with it. flush has it leave without a Flush, a little later: in one write with what
-// other goroutines that can run append.
-func (st *Stream) Data(data []byte, paid int64, flush bool) (taken bool, err error) {
-	err = st.write(func(o *outbox) {
-		taken = o.send(&st.sender, data, paid)
-		if flush {
-			st.conn.promiseLocked()
-		}
-	})
-	return taken, err
-}
-
-// End ends our half of the stream, with a field block or, if that is nil, without. Content that waits goes before, unless
-// discard drops it. A response that ends before its request declines the rest of that, see [Stream.ReadToEnd].
-func (st *Stream) End(trailers []byte, discard bool) error {
-	return st.write(func(o *outbox) {
-		if discard {
-			o.discard(&st.sender)
-		}
-		st.finishLocked(trailers)
-	})
-}
-
-// Message appends a whole message, or the rest of one: it is Head unless head is nil, Data unless that is empty, and End, in
-// one.
-func (st *Stream) Message(head, data, trailers []byte, paid int64) (taken bool, err error) {
-	err = st.write(func(*outbox) { taken = st.messageLocked(head, data, trailers, paid) })
-	return taken, err
-}
-
-// messageLocked is Message, of a stream that can be written to.
-func (st *Stream) messageLocked(head, data, trailers []byte, paid int64) (taken bool) {
-	o, whole := &st.conn.out, len(data) == 0 && trailers == nil // so that the head can have END_STREAM
-	if head != nil {
-		o.appendHeaders(&st.sender, head, whole)
-	}
-	if head != nil && whole {
-		st.closeLocalLocked()
-		return false
-	}
-	taken = o.send(&st.sender, data, paid)
-	st.finishLocked(trailers)
-	return taken
-}
-
 // ReadToEnd has the peer's half of the stream read to its end although our half has ended. Otherwise RST_STREAM with NO_ERROR
 // declines the rest of it (RFC 9113, Section 8.1). Only the reader may call it.
 func (st *Stream) ReadToEnd() {
 	st.conn.mu.Lock()
 	st.readToEnd = true
 	st.conn.mu.Unlock()
-}
-
-// write has a step append frames, if the stream can be written to.
-func (st *Stream) write(step func(o *outbox)) error {
-	c := st.conn
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !st.state.canSend() || st.sender.finish || c.life.stage >= ending {
-		return StreamError{st.id, ErrCodeStreamClosed, "written to after its end"}
-	}
-	c.out.ready()
-	c.out.answered = true
-	step(&c.out)
-	return nil
-}
-
-// finishLocked ends our half, now or behind what waits.
-func (st *Stream) finishLocked(trailers []byte) {
-	if st.conn.out.finish(&st.sender, trailers) {
-		st.endLocked(trailers)
-	}
 }
 
 // Full reports whether the stream's backlog is more than [Config.MaxPendingBytes], as it was after the caller's last
@@ -211,27 +136,6 @@ func (st *Stream) Reset(code ErrCode) {
 	c.removeLocked(st, true)
 }
 
-// endLocked appends the end of our half.
-func (st *Stream) endLocked(trailers []byte) {
-	st.conn.out.appendEnd(&st.sender, trailers)
-	st.closeLocalLocked()
-}
-
-// closeLocalLocked notes that END_STREAM was appended. Unless the peer's half is to be read to its end, that ends the stream:
-// the rest of a request is declined.
-func (st *Stream) closeLocalLocked() {
-	c := st.conn
-	if st.state.set(localClosed)&remoteClosed == 0 {
-		if st.readToEnd {
-			return // the end of the peer's half removes it
-		}
-		c.out.buf = appendRSTStream(c.out.buf, st.id, ErrCodeNo)
-		c.removeLocked(st, true)
-		return
-	}
-	c.removeLocked(st, false)
-}
-
 // removeRead forgets a stream whose other half has ended after ours. It is deferred, since the handler may end the goroutine;
 // another may be the reader by then, so that it leaves inbound alone.
 func (c *Conn) removeRead(st *Stream) {
@@ -267,4 +171,65 @@ func (c *Conn) removeLocked(st *Stream, byUs bool) {
 	c.out.forget(&st.sender)
 	st.Handler.HandleRemoved()
 	c.endIfDrainedLocked()
+}
+
+// streams is the table of a connection's streams. Guarded by Conn.mu.
+type streams struct {
+	open      map[uint32]*Stream
+	opening   bool   // a stream counts in highest and is not in open yet
+	highest   uint32 // the highest stream that was opened; for a server's, only the reader writes it, and reads it without mu
+	limit     uint32 // SETTINGS_MAX_CONCURRENT_STREAMS of the peer: how many we may open
+	recent    recentStreams
+	idleSince time.Time // when the last stream ended; for Config.MaxIdle alone
+}
+
+// begin notes that a stream is opened. What follows is add, or opening is set to false.
+func (t *streams) begin(id uint32) { t.highest, t.opening = id, true }
+
+// add adds a stream that has been opened.
+func (t *streams) add(st *Stream) { t.open[st.id], t.opening = st, false }
+
+// remove forgets a stream, and reports whether it was there. byUs says that we reset it, so that frames may still be under
+// way.
+func (t *streams) remove(st *Stream, byUs bool) (was bool) {
+	if _, was = t.open[st.id]; was {
+		delete(t.open, st.id)
+		t.recent.add(st.id, byUs)
+	}
+	return was
+}
+
+// none reports whether no stream is open or about to be.
+func (t *streams) none() bool { return len(t.open) == 0 && !t.opening }
+
+// isIdle reports whether a stream is idle (RFC 9113, Section 5.1): it has not been opened, nor has one above it. Streams with
+// even identifiers are those of server push, and there are none.
+func (t *streams) isIdle(id uint32) bool { return id > t.highest || id%2 == 0 }
+
+// recentStreams remembers the streams that closed last, to tell a frame that was under way when we reset its stream
+// from one that is an offence. Streams that end as they should do not push out those that we reset. The zero value is
+// empty.
+type recentStreams struct {
+	reset                [48]uint32 // by us
+	ended                [8]uint32
+	nextReset, nextEnded uint8
+}
+
+// add adds a stream that has closed, in place of the oldest of its kind.
+func (r *recentStreams) add(id uint32, byUs bool) {
+	if byUs {
+		r.reset[r.nextReset] = id
+		r.nextReset = (r.nextReset + 1) % uint8(len(r.reset))
+		return
+	}
+	r.ended[r.nextEnded] = id
+	r.nextEnded = (r.nextEnded + 1) % uint8(len(r.ended))
+}
+
+// find reports whether the stream is known, and then whether we have reset it.
+func (r *recentStreams) find(id uint32) (byUs, known bool) {
+	if slices.Contains(r.reset[:], id) {
+		return true, true
+	}
+	return false, slices.Contains(r.ended[:], id)
 }
