@@ -52,11 +52,11 @@ var tricks = []trick{
 	},
 	{
 		"workers stay, and their stacks with them", unary50x1,
-		[]edit{{queue + "pool.go", "	if p.closed {\n		return false", "	if true {\n		return false"}},
+		[]edit{{queue + "queue.go", "	if p.closed {\n		return false", "	if true {\n		return false"}},
 	},
 	{
 		"a worker has a buffer for responses", unary10x10,
-		[]edit{{queue + "worker.go", "	b := w.buffer[:0]\n", "	b := []byte(nil)\n"}},
+		[]edit{{queue + "queue.go", "	b := w.buffer[:0]\n", "	b := []byte(nil)\n"}},
 	},
 	{
 		"the usual field blocks of responses are ready-made", unary10x10,
