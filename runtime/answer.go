@@ -2,21 +2,18 @@ package runtime
 
 import (
 	"context"
-	"log/slog"
-	"runtime/debug"
+	"io"
 	"time"
-
-	"google.golang.org/grpc/codes"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 	"github.com/gogreeter/gogreeter/runtime/internal/buffer"
-	"github.com/gogreeter/gogreeter/runtime/internal/http2"
 	"github.com/gogreeter/gogreeter/runtime/internal/logtext"
 	"github.com/gogreeter/gogreeter/runtime/internal/wire"
 	"github.com/gogreeter/gogreeter/runtime/internal/work"
 )
 
-// The worker's part of an RPC: it runs the handler, encodes what that returns, and ends the RPC.
+// The worker's part of an RPC: it runs the handler, decodes requests for it, and encodes what it answers. It implements work.Task
+// and exchange.
 
 // Flusher implements work.Task.
 func (r *rpc) Flusher() work.Flusher { return r.session.h2 }
@@ -49,31 +46,6 @@ func (r *rpc) Run(w *work.Worker) {
 	})
 }
 
-// awaits reports whether the RPC has to wait for room before it begins; it is then dispatched once more.
-func (r *rpc) awaits() bool {
-	account := r.session.account
-	if account.MayBegin() && account.Waiting(budget.ForBeginning) == 0 {
-		return false
-	}
-	r.mu.Lock()
-	if r.state.isOver() || r.ending.beginning != nil && account.MayBegin() { // it has waited
-		r.mu.Unlock()
-		return false
-	}
-	r.ending.beginning = &budget.Claim{Line: budget.ForBeginning, Granted: r.redispatch}
-	granted := account.Ask(r.ending.beginning)
-	r.mu.Unlock()
-	if !granted {
-		r.session.stalls()
-	}
-	return !granted
-}
-
-// redispatch hands the RPC to the workers once more.
-func (r *rpc) redispatch() {
-	r.session.queueOf(r.method).Push(r)
-}
-
 // begin reports whether the RPC can go on: to its interceptors or, if there are none, to its handler. It may have ended while it
 // waited for a worker, and then no answer can be sent.
 func (r *rpc) begin() bool {
@@ -89,26 +61,238 @@ func (r *rpc) answer(w *work.Worker) (encoded, error) {
 	if next := r.session.shared.chain; next != nil {
 		return r.intercepted(w, next)
 	}
-	message, err := r.observed.handle(r, r.method, r)
+	message, err := r.runHandler(r, r.method)
 	if err != nil || r.method.cardinality.ResponseStreaming() {
 		return encoded{}, err
 	}
 	return r.encode(r, w, r.method.responses, message)
 }
 
-// intercepted runs the interceptors, and returns what answer does.
-func (r *rpc) intercepted(w *work.Worker, chain ServerNext) (encoded, error) {
-	path := r.def.path
-	r.call = &ServerCall{rpc: r, sent: path, path: path, method: r.method, missing: r.missing(), worker: w, logger: r.session.shared.logger}
-	return r.call.run(r, chain)
+// runHandler runs the handler of a method, with its request if it has one.
+func (r *rpc) runHandler(ctx context.Context, m *method) (response any, err error) {
+	if o := r.observed; o != nil {
+		o.tellKind(RPCHandlerEntered)
+		defer o.tellKind(RPCHandlerLeft)
+	}
+	var request any
+	if m.newRequest != nil {
+		request = m.newRequest()
+		if err := r.decodeRequest(ctx, m.requests, request); err != nil {
+			return nil, err
+		}
+	}
+	return m.behavior(ctx, r, request)
 }
 
-// recovered ends the RPC of a handler that did not return. reason is nil if it called runtime.Goexit.
-func (r *rpc) recovered(reason any) {
-	text := panicText(reason)
-	defer r.end(&last{outcome: outcome{Code: codes.Unknown, Message: "Exception calling application: " + text}})
-	r.session.shared.logger.Error("Exception calling application", "method", logtext.Cut(r.def.path), "panic", logtext.Cut(text),
-		"stack", string(debug.Stack()))
+// release is called when no handler runs any more or will.
+func (r *rpc) release() {
+	first, finishes := r.state.release()
+	if finishes {
+		r.finish()
+	}
+	if first {
+		if r.state.isOver() {
+			r.session.lingering.remove(r)
+		}
+		r.session.shared.active.Add(-1)
+		r.session.account.End(budget.Handlers)
+	}
+}
+
+// isReleased implements releasable.
+func (r *rpc) isReleased() bool { return r.state.isReleased() }
+
+// decodeRequest implements exchange: it decodes the request of a method that has one.
+func (r *rpc) decodeRequest(ctx context.Context, c *codec, into any) error {
+	m := r.request
+	r.request = message{}
+	err := r.decode(ctx, c, m, into)
+	r.tab.took(m)
+	return err
+}
+
+// receive implements exchange: it waits for the next request of a stream, takes it, and decodes it. One that it cannot decode ends
+// the RPC: what comes behind it has lost its meaning, and the handler may never return its error.
+func (r *rpc) receive(ctx context.Context, c *codec, into any) error {
+	m, err := r.awaitMessage()
+	if err != nil {
+		return err
+	}
+	r.tab.took(m)
+	if err := r.decode(ctx, c, m, into); err != nil {
+		return r.fail(err)
+	}
+	return nil
+}
+
+// awaitMessage waits for the next request. The handler has not taken it yet.
+func (r *rpc) awaitMessage() (message, error) {
+	r.mu.Lock()
+	for !r.state.isOver() && r.requests.isEmpty() && !r.requests.complete {
+		r.waitRequestLocked()
+	}
+	if r.state.isOver() {
+		defer r.mu.Unlock()
+		return message{}, r.endErrorLocked()
+	}
+	if r.requests.isEmpty() {
+		r.mu.Unlock()
+		return message{}, io.EOF
+	}
+	r.reply.sending.Store(false)
+	m := r.requests.take(&r.tab)
+	credit := r.requests.credit(wire.PrefixLen + len(m.data))
+	r.mu.Unlock()
+	if credit > 0 && r.stream.Consumed(credit) {
+		r.session.h2.Flush()
+	}
+	return m, nil
+}
+
+// waitRequestLocked waits until something has happened that a handler may wait for which wants a request.
+func (r *rpc) waitRequestLocked() {
+	r.requests.starving = true
+	if r.in.last.Load() != nil {
+		r.session.account.Urge() // the request may be waiting for room
+	}
+	r.requests.wait(&r.mu)
+	r.requests.starving = false
+}
+
+// decode decodes a request. Its error carries the status that the RPC should end with.
+func (r *rpc) decode(ctx context.Context, c *codec, m message, into any) error {
+	limit := r.maxRequest()
+	if err := wire.CheckReceived(int64(len(m.data)), limit); err != nil {
+		buffer.Put(m.data)
+		return outcomeOf(err).Err()
+	}
+	var err error
+	if m.compressed {
+		err = r.decodeCompressed(c, m.data, limit, into)
+	} else {
+		err = r.decodeOctets(c, m.data, len(m.data), into)
+	}
+	if err == nil && r.call != nil {
+		return observe(ctx, r.call.onRequest, into)
+	}
+	return err
+}
+
+// maxRequest is the most octets that the handler takes for a request, inflated or not; negative is no limit. The reader does not
+// ask for it: what a method permits must not show before its interceptors have permitted the RPC.
+func (r *rpc) maxRequest() int {
+	limit := r.session.shared.limits.received
+	if m := r.handled(); m != nil && m.maxRequest > 0 && (limit < 0 || m.maxRequest < limit) {
+		return m.maxRequest
+	}
+	return limit
+}
+
+// handled returns the method whose handler runs, or is about to; nil if there is none. An interceptor may have set another
+// than the client's.
+func (r *rpc) handled() *method {
+	if r.call != nil {
+		return r.call.method
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.method
+}
+
+// decodeCompressed decodes a compressed request.
+func (r *rpc) decodeCompressed(c *codec, compressed []byte, limit int, into any) error {
+	data, done, err := r.inflate(compressed, limit)
+	buffer.Put(compressed)
+	if done != nil {
+		defer done()
+	}
+	switch {
+	case err == errOver:
+		return r.endError()
+	case err != nil:
+		return outcomeOf(err).Err()
+	}
+	return r.decodeOctets(c, data, len(compressed), into)
+}
+
+// decodeOctets decodes a request that is not compressed any more. On the wire it had wireSize octets. Unless the message holds on
+// to the octets, as a raw one does, their memory serves the next request.
+func (r *rpc) decodeOctets(c *codec, data []byte, wireSize int, into any) error {
+	size := len(data)
+	kept, err := c.decodeInto(data, into)
+	if !kept {
+		buffer.Put(data)
+	}
+	r.observed.got(into, size, wireSize, err)
+	if err != nil {
+		r.undecodable(err)
+		return outcomeUndecodable.Err()
+	}
+	return nil
+}
+
+// undecodable logs why a request cannot be decoded, on the goroutine of its handler. grpc-python does so as an error. But a
+// client could fill the log with it; only a panic is the message's own.
+func (r *rpc) undecodable(err error) {
+	logger, path := r.session.shared.logger, logtext.Cut(r.def.path)
+	if p, ok := err.(*codecPanic); ok {
+		logger.Error("Exception deserializing message!", "method", path, "error", logtext.Of(err), "stack", string(p.stack))
+		return
+	}
+	logger.Debug("Exception deserializing message!", "method", path, "error", logtext.Of(err))
+}
+
+// fields implements exchange.
+func (r *rpc) fields() Metadata { return fieldsOf(r.def.request) }
+
+// send implements exchange: it sends one response of a stream.
+func (r *rpc) send(ctx context.Context, c *codec, response any) error {
+	if response == nil {
+		return r.fail(r.unserializable("Send was called with nil"))
+	}
+	e, err := r.encodeResponse(ctx, nil, c, response, true)
+	handedOver := false
+	defer func() {
+		if !handedOver {
+			buffer.Put(e.data)
+			r.session.giveBack(e.paid)
+		}
+	}()
+	if err != nil {
+		return r.fail(err)
+	}
+	if handedOver, err = r.sendEncoded(e); err != nil {
+		return err
+	}
+	r.observed.put(response, e)
+	if r.stream.Full() && !r.waitRoom() {
+		return r.endError()
+	}
+	return nil
+}
+
+// sendEncoded sends a response of a stream. It reports whether that is the transport's now, with what was reserved for it.
+func (r *rpc) sendEncoded(e encoded) (handedOver bool, err error) {
+	r.mu.Lock()
+	if r.state.isOver() {
+		defer r.mu.Unlock()
+		return false, r.endErrorLocked()
+	}
+	// The first response after a request may be waited for, and leaves at once if no other is there to share a write with.
+	// Those that follow are likely to be followed by more.
+	urgent := !r.reply.sending.Swap(true) && r.session.h2.Alone()
+	if head := r.headersLocked(nil); head != nil {
+		r.stream.Head(head)
+	}
+	handedOver, err = r.stream.Data(e.data, e.paid, !urgent)
+	r.mu.Unlock()
+	if err != nil {
+		return handedOver, r.endError()
+	}
+	if urgent {
+		r.session.h2.Flush()
+	}
+	return handedOver, nil
 }
 
 // encode encodes the only response of a method, into the worker's buffer if that is large enough. Its error carries the
@@ -153,16 +337,6 @@ func (r *rpc) encodeResponse(ctx context.Context, b []byte, c *codec, response a
 	b, err = r.encodeMessage(b, c, response, size, encoding)
 	returned = true
 	return encoded{b, paid, plainSize(b, size)}, err
-}
-
-// reserveResponse reserves the memory for a response of so many octets. It returns how much that is.
-func (r *rpc) reserveResponse(size int, wait bool) (paid int64, ok bool) {
-	account := r.session.account
-	if size <= freeResponse && account.MayBegin() {
-		return 0, true
-	}
-	paid = int64(buffer.Size(size))
-	return paid, r.reserve(paid, wait)
 }
 
 // encodeMessage encodes a response of size octets with its prefix, in b if it has the room. One that is to be compressed waits for
@@ -216,210 +390,4 @@ func (r *rpc) unserializable(why any) error {
 func (r *rpc) drop(w *work.Worker, response encoded) {
 	w.PutBuffer(response.data)
 	r.session.giveBack(response.paid)
-}
-
-// release is called when no handler runs any more or will.
-func (r *rpc) release() {
-	first, finishes := r.state.release()
-	if finishes {
-		r.finish()
-	}
-	if first {
-		if r.state.isOver() {
-			r.session.lingering.remove(r)
-		}
-		r.session.shared.active.Add(-1)
-		r.session.account.End(budget.Handlers)
-	}
-}
-
-// isReleased implements releasable.
-func (r *rpc) isReleased() bool { return r.state.isReleased() }
-
-// complete ends the RPC: with an error, with its only response, which is in a buffer of the worker's, or after the responses
-// of a stream. What is reserved for the response after that is the caller's to give back.
-func (r *rpc) complete(w *work.Worker, response *encoded, err error) {
-	if err != nil {
-		r.endWith(outcomeOf(err), w.MayBlock())
-		return
-	}
-	l := &last{response: response.data, paid: response.paid}
-	defer func() { response.paid = l.paid }() // also if what end calls ends this goroutine
-	if !r.end(l) && response.data != nil {
-		w.PutBuffer(response.data)
-	}
-}
-
-// endWith ends the RPC with a status that may be large: by its text, its details, and the trailing metadata. wait says whether
-// it may wait for room.
-func (r *rpc) endWith(o outcome, wait bool) {
-	r.mu.Lock()
-	memory := 2*wire.TrailersSize(o, r.reply.trailing) + r.reply.initialMemory()
-	r.mu.Unlock()
-	if memory > 2*freeResponse {
-		paid, ok := r.reserveResponse(memory, wait) // the field blocks, and what the out-buffer has of them
-		if !ok {
-			return
-		}
-		defer r.session.giveBack(paid)
-	}
-	r.end(&last{outcome: o})
-}
-
-// last is what an RPC ends with. Which fields are set depends on what ends it: its handler, its reader, its client, or something
-// from outside, as a deadline.
-type last struct {
-	outcome  outcome // its status
-	cause    error   // what the context's Err returns from then on; nil: context.Canceled
-	response []byte  // its only response, encoded; nil: there is none
-	paid     int64   // octets that are reserved for the response; 0 once that is the transport's
-	discard  bool    // what waits of earlier responses is not sent
-	gone     bool    // its stream is, so nothing can be sent
-}
-
-// abort ends an RPC whose handler may be anywhere, in the middle of sending a message included.
-func (r *rpc) abort(o outcome, cause error) {
-	if r.state.hasBegun() {
-		r.end(&last{outcome: o, cause: cause, discard: true})
-	}
-}
-
-// end ends the RPC, unless it is over. All ends come here. What it makes due is done without mu: it may call the application,
-// or need other locks. It reports whether the response has become the transport's.
-func (r *rpc) end(l *last) (handedOver bool) {
-	r.mu.Lock()
-	if r.state.isOver() {
-		r.mu.Unlock()
-		return false
-	}
-	if !l.gone {
-		var fits bool
-		if handedOver, fits = r.sendLastLocked(l); !fits {
-			l.outcome, l.cause, l.response = outcomeOversize, nil, nil
-			defer r.tooLarge() // without mu, and last
-		}
-	}
-	releases := r.overLocked(l)
-	after, m, beginning := r.ending.after, r.method, r.ending.beginning
-	r.ending.after, r.ending.beginning = nil, nil
-	r.mu.Unlock()
-	if !releases && !r.isReleased() {
-		r.session.lingering.add(r)
-	}
-	after.call(r.session.shared, r.def.path)
-	r.count(m, l.outcome.Code)
-	if releases {
-		r.release()
-	}
-	if beginning != nil && r.session.account.Drop(beginning) {
-		r.redispatch() // it has waited long enough to find out that it is over
-	}
-	r.observed.end(l.outcome, r.reply.trailing, r.reply.headersSent, len(l.response)) // nobody sets these any more
-	return handedOver
-}
-
-// sendLastLocked writes what the RPC ends with, and reports whether the response has become the transport's. If the client
-// does not permit trailers of that size, it resets the stream instead, and fits is false: with some clients it would cost all
-// RPCs of the connection to send them.
-func (r *rpc) sendLastLocked(l *last) (handedOver, fits bool) {
-	limit := r.stream.MaxFieldSection()
-	only := l.response == nil && !r.reply.headersSent && r.reply.initial.Load() == nil
-	var block []byte
-	if only {
-		block = wire.TrailersOnly(l.outcome, r.reply.trailing, limit)
-	} else {
-		block = wire.Trailers(l.outcome, r.reply.trailing, limit)
-	}
-	switch { // an error means that the stream is over, which HandleClose tells
-	case block == nil:
-		r.stream.Reset(http2.ErrCodeInternal)
-		return false, false
-	case only:
-		r.stream.Message(block, nil, nil, 0)
-	case l.response == nil && r.reply.headersSent:
-		r.stream.End(block, l.discard)
-	default:
-		if handedOver, _ = r.stream.Message(r.headersLocked(nil), l.response, block, l.paid); handedOver {
-			l.paid = 0
-		}
-	}
-	buffer.Put(block)
-	return handedOver, true
-}
-
-// headersLocked returns the field block that precedes the first message, with the initial metadata that waits and more, or nil
-// if it has been sent.
-func (r *rpc) headersLocked(more Metadata) []byte {
-	if r.reply.headersSent {
-		return nil
-	}
-	r.reply.headersSent = true
-	waiting, encoding := r.reply.takeInitial(), r.reply.encoding.current()
-	r.observed.willSend(waiting, more)
-	if len(waiting)+len(more) == 0 {
-		return wire.ResponseHeaders(encoding)
-	}
-	return wire.AppendMetadata(wire.AppendMetadata(wire.AppendResponseHeaders(nil, encoding), waiting), more)
-}
-
-// takeInitial takes the initial metadata that waits.
-func (p *reply) takeInitial() Metadata {
-	if md := p.initial.Swap(nil); md != nil {
-		return *md
-	}
-	return nil
-}
-
-// initialMemory is what the initial metadata that waits is going to take: its field block, and what the out-buffer has of that.
-func (p *reply) initialMemory() int {
-	if md := p.initial.Load(); md != nil {
-		return 2 * wire.MetadataSize(*md)
-	}
-	return 0
-}
-
-// overLocked makes the RPC over, and tells those that wait. What the reader has of the request under way stays until it looks,
-// or until the RPC is finished; but what was reserved for the rest of it is not needed, whatever still comes.
-func (r *rpc) overLocked(l *last) (releases bool) {
-	r.ending.outcome, r.ending.cause = l.outcome, l.cause
-	if l.cause == nil {
-		r.ending.cause = context.Canceled
-	}
-	releases = r.state.end()
-	r.requests.drop(&r.tab)
-	r.in.last.Load().drop()
-	if r.ending.done != nil {
-		close(r.ending.done)
-	}
-	r.requests.signal()
-	return releases
-}
-
-// count counts the RPC under its method. Every RPC is counted once, since it ends once.
-func (r *rpc) count(m *method, code codes.Code) {
-	if m != nil {
-		m.counters.add(code)
-		return
-	}
-	r.session.shared.rejected.add(code)
-}
-
-// usualFieldSection is what gRPC's clients permit at least unless they are told otherwise, in octets as RFC 9113, Section
-// 6.5.2 counts them.
-const usualFieldSection = 8 << 10
-
-// tooLarge logs that trailers were larger than the client permits. Metadata that no client need take is the application's
-// mistake; if it is less, the limit is what is odd, and a client could fill the log with it.
-func (r *rpc) tooLarge() {
-	size, limit := wire.MetadataSize(r.reply.trailing), r.stream.MaxFieldSection() // the RPC is over: nobody sets them any more
-	level := slog.LevelDebug
-	if size > usualFieldSection {
-		level = slog.LevelError
-	}
-	logger := r.session.shared.logger
-	r.session.shared.aside(func() { // what ends this RPC may be about to end others
-		logger.Log(context.Background(), level,
-			"The trailers are larger than the client permits (SETTINGS_MAX_HEADER_LIST_SIZE); the stream was reset",
-			"method", logtext.Cut(r.def.path), "metadata", size, "limit", limit)
-	})
 }

@@ -129,9 +129,6 @@ func (c *connection) Refused(request *fields.Section, why http2.StreamError) {
 	c.observers.refused(HandlerCallDetails{Method: request.Path, request: request}, o, reason)
 }
 
-// EndBatch implements http2.Application.
-func (c *connection) EndBatch() { c.endBatch() }
-
 // replaceReader implements readerOwner.
 func (c *connection) replaceReader(blocking *method) {
 	first := blocking.inline.CompareAndSwap(true, false)

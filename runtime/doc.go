@@ -22,12 +22,13 @@
 //
 //	server.go, accept.go, stop.go, listen.go     the server: its life, its ports, its clients
 //	connection.go                                makes RPCs of the streams of an http2.Conn
-//	rpc.go, answer.go, exchange.go, room.go,     an RPC: what the reader does for it, what its worker does, what its handler
-//	rpccontext.go                                calls, what it waits for, and its context
+//	rpccontext.go                                the context of an RPC
+//	rpc.go, answer.go, ending.go, room.go,       an RPC: what the reader does for it, what its worker does, how it ends, what it
+//	intercepted.go                               waits for, and what its interceptors call
 //	session.go, shared.go                        what an RPC has of its connection, and of its server
 //	interceptor.go, handler.go, service.go       what applications are called by
 //	call.go, dictionary.go, refusal.go           a request's head, its method, and what is answered without one
-//	rpcstate.go, requestqueue.go, ending.go, …   parts of an RPC, each with its own rules
+//	rpcstate.go, requestqueue.go, tab.go, …      parts of an RPC, each with its own rules
 //
 // A file uses only names of its own line and of lines below; an interface stands where a call goes up.
 //
@@ -40,12 +41,11 @@
 //  3. rpc.go, HandleHead: the request is refused, or becomes an RPC: it is counted, and its deadline is watched.
 //  4. rpc.go, HandleData: wire.Cutter cuts the message out. With END_STREAM the request is whole, and session.go has the
 //     RPC join the batch.
-//  5. session.go, endBatch: when nothing is left to read, the batch goes to the run queue; package work wakes a worker.
-//  6. answer.go, Run: the worker enters the handler. service.go decodes the request, by way of exchange.go and codec.go, and
-//     calls the servicer.
+//  5. session.go, EndBatch: when nothing is left to read, the batch goes to the run queue; package work wakes a worker.
+//  6. answer.go, Run: the worker decodes the request, by codec.go, and enters the handler: service.go calls the servicer.
 //  7. answer.go, encode: the response waits for room in the account, which there nearly always is, and is encoded in the
 //     worker's buffer.
-//  8. answer.go, end: the RPC is released, and its response with headers and trailers appended to the out-buffer
+//  8. ending.go, complete: the RPC is released, and its response with headers and trailers appended to the out-buffer
 //     (http2.Stream.Message). The RPC is over; what is to be called then is called.
 //  9. package work: the worker takes the next RPC, or flushes when there is none.
 //
@@ -54,12 +54,12 @@
 //  1. As above, but in step 3 the RPC joins the batch at once: its handler begins before a message has come.
 //  2. rpc.go, HandleData: the reader puts each message into the RPC's queue (requestqueue.go), where small ones share memory,
 //     and wakes the handler. One that does not fit into the window gets in line for room first (largerequest.go).
-//  3. exchange.go, nextMessage: the handler takes a message. What it has taken goes back to the flow-control window, 8 KiB at a
+//  3. answer.go, receive: the handler takes a message. What it has taken goes back to the flow-control window, 8 KiB at a
 //     time. Behind the last message it gets io.EOF.
-//  4. exchange.go, send: a response is admitted and encoded as above (answer.go), and appended with http2.Stream.Data. The first
+//  4. answer.go, send: a response is admitted and encoded as above, and appended with http2.Stream.Data. The first
 //     after a request is flushed at once if the client has no other RPC; others leave with what other goroutines write. A
 //     handler whose client does not take its responses waits (room.go).
-//  5. answer.go, end: when the handler returns, its status is appended. A client that resets the stream, a deadline and the
+//  5. ending.go, end: when the handler returns, its status is appended. A client that resets the stream, a deadline and the
 //     server's stop end the RPC from outside, at any moment, by the same function; the handler's context is done then.
 //
 // # Goroutines
@@ -100,6 +100,6 @@
 // and peer of google.golang.org/grpc find what they look for in it too. After the handler has returned, the context is done, and
 // stays that of its own RPC.
 //
-// Read next: rpc.go, answer.go and exchange.go (the life of an RPC), rpcstate.go (its states), connection.go (where RPCs
+// Read next: rpc.go, answer.go and ending.go (the life of an RPC), rpcstate.go (its states), connection.go (where RPCs
 // begin), lifecycle.go (the server's stages), internal/http2, internal/work.
 package runtime

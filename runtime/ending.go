@@ -1,10 +1,18 @@
 package runtime
 
 import (
+	"context"
+	"log/slog"
 	"runtime/debug"
 
+	"google.golang.org/grpc/codes"
+
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
+	"github.com/gogreeter/gogreeter/runtime/internal/buffer"
+	"github.com/gogreeter/gogreeter/runtime/internal/http2"
 	"github.com/gogreeter/gogreeter/runtime/internal/logtext"
+	"github.com/gogreeter/gogreeter/runtime/internal/wire"
+	"github.com/gogreeter/gogreeter/runtime/internal/work"
 )
 
 // ending is how an RPC has ended, and what is to be done then. The first two stay as they are from then on, for the functions of
@@ -17,12 +25,275 @@ type ending struct {
 	beginning *budget.Claim // by which it waits for room to begin, or has waited; nil: it has not had to
 }
 
-// afterwards returns what is to be called once the RPC is over, to be added to.
-func (e *ending) afterwards() *afterwards {
-	if e.after == nil {
-		e.after = &afterwards{}
+// last is what an RPC ends with. Which fields are set depends on what ends it: its handler, its reader, its client, or something
+// from outside, as a deadline.
+type last struct {
+	outcome  outcome // its status
+	cause    error   // what the context's Err returns from then on; nil: context.Canceled
+	response []byte  // its only response, encoded; nil: there is none
+	paid     int64   // octets that are reserved for the response; 0 once that is the transport's
+	discard  bool    // what waits of earlier responses is not sent
+	gone     bool    // its stream is, so nothing can be sent
+}
+
+// complete ends the RPC: with an error, with its only response, which is in a buffer of the worker's, or after the responses
+// of a stream. What is reserved for the response after that is the caller's to give back.
+func (r *rpc) complete(w *work.Worker, response *encoded, err error) {
+	if err != nil {
+		r.endWith(outcomeOf(err), w.MayBlock())
+		return
 	}
-	return e.after
+	l := &last{response: response.data, paid: response.paid}
+	defer func() { response.paid = l.paid }() // also if what end calls ends this goroutine
+	if !r.end(l) && response.data != nil {
+		w.PutBuffer(response.data)
+	}
+}
+
+// recovered ends the RPC of a handler that did not return. reason is nil if it called runtime.Goexit.
+func (r *rpc) recovered(reason any) {
+	text := panicText(reason)
+	defer r.end(&last{outcome: outcome{Code: codes.Unknown, Message: "Exception calling application: " + text}})
+	r.session.shared.logger.Error("Exception calling application", "method", logtext.Cut(r.def.path), "panic", logtext.Cut(text),
+		"stack", string(debug.Stack()))
+}
+
+// fail ends the RPC with the status that an error means, and returns the status as an error. The handler may go on for as
+// long as it likes, so it flushes.
+func (r *rpc) fail(err error) error {
+	o := outcomeOf(err)
+	r.endWith(o, true)
+	r.session.h2.Flush()
+	return o.Err()
+}
+
+// endWith ends the RPC with a status that may be large: by its text, its details, and the trailing metadata. wait says whether
+// it may wait for room.
+func (r *rpc) endWith(o outcome, wait bool) {
+	r.mu.Lock()
+	memory := 2*wire.TrailersSize(o, r.reply.trailing) + r.reply.initialMemory()
+	r.mu.Unlock()
+	if memory > 2*freeResponse {
+		paid, ok := r.reserveResponse(memory, wait) // the field blocks, and what the out-buffer has of them
+		if !ok {
+			return
+		}
+		defer r.session.giveBack(paid)
+	}
+	r.end(&last{outcome: o})
+}
+
+// abort ends an RPC whose handler may be anywhere, in the middle of sending a message included.
+func (r *rpc) abort(o outcome, cause error) {
+	if r.state.hasBegun() {
+		r.end(&last{outcome: o, cause: cause, discard: true})
+	}
+}
+
+// end ends the RPC, unless it is over. All ends come here. What it makes due is done without mu: it may call the application,
+// or need other locks. It reports whether the response has become the transport's.
+func (r *rpc) end(l *last) (handedOver bool) {
+	r.mu.Lock()
+	if r.state.isOver() {
+		r.mu.Unlock()
+		return false
+	}
+	if !l.gone {
+		var fits bool
+		if handedOver, fits = r.sendLastLocked(l); !fits {
+			l.outcome, l.cause, l.response = outcomeOversize, nil, nil
+			defer r.tooLarge() // without mu, and last
+		}
+	}
+	releases := r.overLocked(l)
+	after, m, beginning := r.ending.after, r.method, r.ending.beginning
+	r.ending.after, r.ending.beginning = nil, nil
+	r.mu.Unlock()
+	if !releases && !r.isReleased() {
+		r.session.lingering.add(r)
+	}
+	after.call(r.session.shared, r.def.path)
+	r.count(m, l.outcome.Code)
+	if releases {
+		r.release()
+	}
+	if beginning != nil && r.session.account.Drop(beginning) {
+		r.redispatch() // it has waited long enough to find out that it is over
+	}
+	r.observed.end(l.outcome, r.reply.trailing, r.reply.headersSent, len(l.response)) // nobody sets these any more
+	return handedOver
+}
+
+// sendLastLocked writes what the RPC ends with, and reports whether the response has become the transport's. If the client
+// does not permit trailers of that size, it resets the stream instead, and fits is false: with some clients it would cost all
+// RPCs of the connection to send them.
+func (r *rpc) sendLastLocked(l *last) (handedOver, fits bool) {
+	limit := r.stream.MaxFieldSection()
+	only := l.response == nil && !r.reply.headersSent && r.reply.initial.Load() == nil
+	var block []byte
+	if only {
+		block = wire.TrailersOnly(l.outcome, r.reply.trailing, limit)
+	} else {
+		block = wire.Trailers(l.outcome, r.reply.trailing, limit)
+	}
+	switch { // an error means that the stream is over, which HandleClose tells
+	case block == nil:
+		r.stream.Reset(http2.ErrCodeInternal)
+		return false, false
+	case only:
+		r.stream.Message(block, nil, nil, 0)
+	case l.response == nil && r.reply.headersSent:
+		r.stream.End(block, l.discard)
+	default:
+		if handedOver, _ = r.stream.Message(r.headersLocked(nil), l.response, block, l.paid); handedOver {
+			l.paid = 0
+		}
+	}
+	buffer.Put(block)
+	return handedOver, true
+}
+
+// headersLocked returns the field block that precedes the first message, with the initial metadata that waits and more, or nil
+// if it has been sent.
+func (r *rpc) headersLocked(more Metadata) []byte {
+	if r.reply.headersSent {
+		return nil
+	}
+	r.reply.headersSent = true
+	waiting, encoding := r.reply.takeInitial(), r.reply.encoding.current()
+	r.observed.willSend(waiting, more)
+	if len(waiting)+len(more) == 0 {
+		return wire.ResponseHeaders(encoding)
+	}
+	return wire.AppendMetadata(wire.AppendMetadata(wire.AppendResponseHeaders(nil, encoding), waiting), more)
+}
+
+// takeInitial takes the initial metadata that waits.
+func (p *reply) takeInitial() Metadata {
+	if md := p.initial.Swap(nil); md != nil {
+		return *md
+	}
+	return nil
+}
+
+// initialMemory is what the initial metadata that waits is going to take: its field block, and what the out-buffer has of that.
+func (p *reply) initialMemory() int {
+	if md := p.initial.Load(); md != nil {
+		return 2 * wire.MetadataSize(*md)
+	}
+	return 0
+}
+
+// overLocked makes the RPC over, and tells those that wait. What the reader has of the request under way stays until it looks,
+// or until the RPC is finished; but what was reserved for the rest of it is not needed, whatever still comes.
+func (r *rpc) overLocked(l *last) (releases bool) {
+	r.ending.outcome, r.ending.cause = l.outcome, l.cause
+	if l.cause == nil {
+		r.ending.cause = context.Canceled
+	}
+	releases = r.state.end()
+	r.requests.drop(&r.tab)
+	r.in.last.Load().drop()
+	if r.ending.done != nil {
+		close(r.ending.done)
+	}
+	r.requests.signal()
+	return releases
+}
+
+// count counts the RPC under its method. Every RPC is counted once, since it ends once.
+func (r *rpc) count(m *method, code codes.Code) {
+	if m != nil {
+		m.counters.add(code)
+		return
+	}
+	r.session.shared.rejected.add(code)
+}
+
+// usualFieldSection is what gRPC's clients permit at least unless they are told otherwise, in octets as RFC 9113, Section
+// 6.5.2 counts them.
+const usualFieldSection = 8 << 10
+
+// tooLarge logs that trailers were larger than the client permits. Metadata that no client need take is the application's
+// mistake; if it is less, the limit is what is odd, and a client could fill the log with it.
+func (r *rpc) tooLarge() {
+	size, limit := wire.MetadataSize(r.reply.trailing), r.stream.MaxFieldSection() // the RPC is over: nobody sets them any more
+	level := slog.LevelDebug
+	if size > usualFieldSection {
+		level = slog.LevelError
+	}
+	logger := r.session.shared.logger
+	r.session.shared.aside(func() { // what ends this RPC may be about to end others
+		logger.Log(context.Background(), level,
+			"The trailers are larger than the client permits (SETTINGS_MAX_HEADER_LIST_SIZE); the stream was reset",
+			"method", logtext.Cut(r.def.path), "metadata", size, "limit", limit)
+	})
+}
+
+func (r *rpc) endError() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.endErrorLocked()
+}
+
+// endErrorLocked is what the RPC's streams answer once it is over. An RPC that is not over although its stream is has
+// lost its client, and will be told so.
+func (r *rpc) endErrorLocked() error {
+	switch {
+	case !r.state.isOver():
+		return outcomeCancelled.Err()
+	case r.ending.outcome.Code == codes.OK:
+		return outcomeEnded.Err()
+	}
+	return r.ending.outcome.Err()
+}
+
+// Done implements context.Context. Most handlers never ask for the channel, so it is made for the first that does.
+func (r *rpc) Done() <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ending.done == nil {
+		r.ending.done = make(chan struct{})
+		if r.state.isOver() {
+			close(r.ending.done)
+		}
+	}
+	return r.ending.done
+}
+
+// Err implements context.Context. It says why the RPC is over: context.Canceled after its status was sent too, so that what a
+// handler has left behind ends.
+func (r *rpc) Err() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ending.cause
+}
+
+// AfterFunc is what package context looks for in a foreign context, to save a goroutine for each context made from it.
+// f runs on a goroutine of its own once the RPC is over.
+func (r *rpc) AfterFunc(f func()) (stop func() bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.state.isOver() {
+		r.session.shared.callAfter(f)
+		return func() bool { return false }
+	}
+	a := r.ending.afterwards()
+	if a.funcs == nil {
+		a.funcs = map[*func()]struct{}{}
+	}
+	entry := &f
+	a.funcs[entry] = struct{}{}
+	return func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.state.isOver() {
+			return false // it has been called, or is about to be
+		}
+		_, pending := a.funcs[entry]
+		delete(a.funcs, entry)
+		return pending
+	}
 }
 
 // afterwards is what is to be called once an RPC is over. It is made when the first function comes: most RPCs have none. All of
@@ -30,6 +301,14 @@ func (e *ending) afterwards() *afterwards {
 type afterwards struct {
 	funcs     map[*func()]struct{}
 	callbacks []func()
+}
+
+// afterwards returns what is to be called once the RPC is over, to be added to.
+func (e *ending) afterwards() *afterwards {
+	if e.after == nil {
+		e.after = &afterwards{}
+	}
+	return e.after
 }
 
 // call calls all of it, on goroutines of their own. a may be nil.

@@ -22,8 +22,11 @@ type MethodHandler struct {
 	executor    Executor // nil: the server's choice
 	maxRequest  int      // octets; 0: the server's choice
 
+	// newRequest makes the message that the request is decoded into before behavior is called; nil: behavior asks for requests.
+	newRequest func() any
+
 	// behavior runs the application's function. A method with one response returns it; any other returns nil.
-	behavior func(ctx context.Context, e exchange) (response any, err error)
+	behavior func(ctx context.Context, e exchange, request any) (response any, err error)
 
 	// err is why the handler cannot be used; it comes to light when the handler is registered.
 	err error
@@ -49,11 +52,9 @@ type exchange interface {
 	// decodeRequest decodes the request of a method that has one.
 	decodeRequest(ctx context.Context, c *codec, into any) error
 
-	// nextMessage waits for the next request of a stream. The error is io.EOF behind the last one.
-	nextMessage() (message, error)
-
-	// decodeNext decodes what nextMessage has returned, and ends the RPC if it cannot.
-	decodeNext(ctx context.Context, c *codec, m message, into any) error
+	// receive waits for the next request of a stream, and decodes it. The error is io.EOF behind the last one. A request that it
+	// cannot decode ends the RPC.
+	receive(ctx context.Context, c *codec, into any) error
 
 	// send sends a response of a stream; nil, which is a mistake of the handler's, ends the RPC.
 	send(ctx context.Context, c *codec, response any) error

@@ -161,20 +161,6 @@ func (o *rpcObservers) dispatched() {
 
 func (o *rpcObservers) tellKind(kind RPCEventKind) { o.tell(RPCEvent{Kind: kind}) }
 
-// handle runs the handler.
-func (o *rpcObservers) handle(ctx context.Context, m *method, e exchange) (response any, err error) {
-	if o == nil {
-		return m.behavior(ctx, e)
-	}
-	return o.observeHandler(ctx, m, e)
-}
-
-func (o *rpcObservers) observeHandler(ctx context.Context, m *method, e exchange) (response any, err error) {
-	o.tellKind(RPCHandlerEntered)
-	defer o.tellKind(RPCHandlerLeft)
-	return m.behavior(ctx, e)
-}
-
 // got is called when a request of size octets, and wireSize without its prefix on the wire, has been decoded, or could not be.
 func (o *rpcObservers) got(request any, size, wireSize int, err error) {
 	if o != nil {

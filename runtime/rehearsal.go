@@ -25,7 +25,14 @@ func rehearse(ctx context.Context, handler any, path string, requests []any, x c
 	if !h.cardinality.RequestStreaming() && len(requests) != 1 {
 		return nil, notOneRequest(path).Err()
 	}
-	response, err = h.behavior(ctx, &rehearsal{Exchange: x, requests: requests})
+	r, request := &rehearsal{Exchange: x, requests: requests}, any(nil)
+	if h.newRequest != nil {
+		request = h.newRequest()
+		if err := r.decodeRequest(ctx, h.requests, request); err != nil {
+			return nil, err
+		}
+	}
+	response, err = h.behavior(ctx, r, request)
 	switch {
 	case err != nil || h.cardinality.ResponseStreaming():
 		return nil, err
@@ -45,46 +52,43 @@ func (x *rehearsal) fields() Metadata {
 }
 
 // take returns the next request as a client would send it.
-func (x *rehearsal) take() (message, error) {
+func (x *rehearsal) take() ([]byte, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if len(x.requests) == 0 {
-		return message{}, io.EOF
+		return nil, io.EOF
 	}
 	next := x.requests[0]
 	x.requests = x.requests[1:]
-	data, err := anyCodec.encode(nil, next)
-	return message{data: data}, err
+	return anyCodec.encode(nil, next)
 }
 
 // decodeRequest implements exchange.
 func (x *rehearsal) decodeRequest(_ context.Context, c *codec, into any) error {
-	m, err := x.take()
+	data, err := x.take()
 	if err != nil {
 		return err
 	}
-	return decodeRehearsed(c, m, into)
+	return decodeRehearsed(c, data, into)
 }
 
-// nextMessage implements exchange.
-func (x *rehearsal) nextMessage() (message, error) {
+// receive implements exchange.
+func (x *rehearsal) receive(_ context.Context, c *codec, into any) error {
 	if err := x.Over(); err != nil {
-		return message{}, err
+		return err
 	}
-	return x.take()
-}
-
-// decodeNext implements exchange.
-func (x *rehearsal) decodeNext(_ context.Context, c *codec, m message, into any) error {
-	err := decodeRehearsed(c, m, into)
+	data, err := x.take()
 	if err != nil {
+		return err
+	}
+	if err = decodeRehearsed(c, data, into); err != nil {
 		x.Fail(err)
 	}
 	return err
 }
 
-func decodeRehearsed(c *codec, m message, into any) error {
-	if _, err := c.decodeInto(m.data, into); err != nil {
+func decodeRehearsed(c *codec, data []byte, into any) error {
+	if _, err := c.decodeInto(data, into); err != nil {
 		return outcomeUndecodable.Err()
 	}
 	return nil

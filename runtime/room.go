@@ -221,3 +221,38 @@ func (r *rpc) urgency(waited bool) budget.Urgency {
 	}
 	return budget.CanWait
 }
+
+// awaits reports whether the RPC has to wait for room before it begins; it is then dispatched once more.
+func (r *rpc) awaits() bool {
+	account := r.session.account
+	if account.MayBegin() && account.Waiting(budget.ForBeginning) == 0 {
+		return false
+	}
+	r.mu.Lock()
+	if r.state.isOver() || r.ending.beginning != nil && account.MayBegin() { // it has waited
+		r.mu.Unlock()
+		return false
+	}
+	r.ending.beginning = &budget.Claim{Line: budget.ForBeginning, Granted: r.redispatch}
+	granted := account.Ask(r.ending.beginning)
+	r.mu.Unlock()
+	if !granted {
+		r.session.stalls()
+	}
+	return !granted
+}
+
+// redispatch hands the RPC to the workers once more.
+func (r *rpc) redispatch() {
+	r.session.queueOf(r.method).Push(r)
+}
+
+// reserveResponse reserves the memory for a response of so many octets. It returns how much that is.
+func (r *rpc) reserveResponse(size int, wait bool) (paid int64, ok bool) {
+	account := r.session.account
+	if size <= freeResponse && account.MayBegin() {
+		return 0, true
+	}
+	paid = int64(buffer.Size(size))
+	return paid, r.reserve(paid, wait)
+}

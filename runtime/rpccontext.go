@@ -28,27 +28,6 @@ func (r *rpc) Deadline() (deadline time.Time, ok bool) {
 	return r.deadline, !r.deadline.IsZero()
 }
 
-// Done implements context.Context. Most handlers never ask for the channel, so it is made for the first that does.
-func (r *rpc) Done() <-chan struct{} {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.ending.done == nil {
-		r.ending.done = make(chan struct{})
-		if r.state.isOver() {
-			close(r.ending.done)
-		}
-	}
-	return r.ending.done
-}
-
-// Err implements context.Context. It says why the RPC is over: context.Canceled after its status was sent too, so that what a
-// handler has left behind ends.
-func (r *rpc) Err() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.ending.cause
-}
-
 // Value implements context.Context. It answers to the keys of the packages metadata and peer too, so that handlers
 // written for grpc-go find what they look for.
 func (r *rpc) Value(key any) any {
@@ -76,33 +55,6 @@ func (r *rpc) String() string { return fmt.Sprintf("RPC %q", r.def.path) }
 // Format implements fmt.Formatter, so that nothing that changes is read when a context is printed, in whatever way. Package fmt
 // would read all fields by reflection, while others write them.
 func (r *rpc) Format(f fmt.State, _ rune) { fmt.Fprint(f, r.String()) }
-
-// AfterFunc is what package context looks for in a foreign context, to save a goroutine for each context made from it.
-// f runs on a goroutine of its own once the RPC is over.
-func (r *rpc) AfterFunc(f func()) (stop func() bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.state.isOver() {
-		r.session.shared.callAfter(f)
-		return func() bool { return false }
-	}
-	a := r.ending.afterwards()
-	if a.funcs == nil {
-		a.funcs = map[*func()]struct{}{}
-	}
-	entry := &f
-	a.funcs[entry] = struct{}{}
-	return func() bool {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if r.state.isOver() {
-			return false // it has been called, or is about to be
-		}
-		_, pending := a.funcs[entry]
-		delete(a.funcs, entry)
-		return pending
-	}
-}
 
 // servicerContext is the rpc as a contextOfRPC. It is a type of its own since the names of its methods, as Method and
 // Peer, would say too little among those of the rpc.

@@ -86,12 +86,9 @@ type ResponseStream[Res any] interface {
 // UnaryUnary returns the handler of a method that takes one request and answers with one response.
 func UnaryUnary[Req, Res any](behavior func(ctx context.Context, request *Req) (*Res, error)) *MethodHandler {
 	h := newMethodHandler[Req, Res](CardinalityUnaryUnary, behavior == nil)
-	h.behavior = func(ctx context.Context, e exchange) (any, error) {
-		request := new(Req)
-		if err := e.decodeRequest(ctx, h.requests, request); err != nil {
-			return nil, err
-		}
-		return orNothing(behavior(ctx, request))
+	h.newRequest = func() any { return new(Req) }
+	h.behavior = func(ctx context.Context, _ exchange, request any) (any, error) {
+		return orNothing(behavior(ctx, request.(*Req)))
 	}
 	return h
 }
@@ -99,12 +96,9 @@ func UnaryUnary[Req, Res any](behavior func(ctx context.Context, request *Req) (
 // UnaryStream returns the handler of a method that takes one request and answers with a stream of responses.
 func UnaryStream[Req, Res any](behavior func(ctx context.Context, request *Req, responses ResponseStream[Res]) error) *MethodHandler {
 	h := newMethodHandler[Req, Res](CardinalityUnaryStream, behavior == nil)
-	h.behavior = func(ctx context.Context, e exchange) (any, error) {
-		request := new(Req)
-		if err := e.decodeRequest(ctx, h.requests, request); err != nil {
-			return nil, err
-		}
-		return nil, behavior(ctx, request, &responseStream[Res]{ctx, e, h.responses})
+	h.newRequest = func() any { return new(Req) }
+	h.behavior = func(ctx context.Context, e exchange, request any) (any, error) {
+		return nil, behavior(ctx, request.(*Req), &responseStream[Res]{ctx, e, h.responses})
 	}
 	return h
 }
@@ -112,7 +106,7 @@ func UnaryStream[Req, Res any](behavior func(ctx context.Context, request *Req, 
 // StreamUnary returns the handler of a method that takes a stream of requests and answers with one response.
 func StreamUnary[Req, Res any](behavior func(ctx context.Context, requests RequestIterator[Req]) (*Res, error)) *MethodHandler {
 	h := newMethodHandler[Req, Res](CardinalityStreamUnary, behavior == nil)
-	h.behavior = func(ctx context.Context, e exchange) (any, error) {
+	h.behavior = func(ctx context.Context, e exchange, _ any) (any, error) {
 		return orNothing(behavior(ctx, &requestIterator[Req]{ctx, e, h.requests}))
 	}
 	return h
@@ -121,7 +115,7 @@ func StreamUnary[Req, Res any](behavior func(ctx context.Context, requests Reque
 // StreamStream returns the handler of a method that takes a stream of requests and answers with a stream of responses.
 func StreamStream[Req, Res any](behavior func(ctx context.Context, requests RequestIterator[Req], responses ResponseStream[Res]) error) *MethodHandler {
 	h := newMethodHandler[Req, Res](CardinalityStreamStream, behavior == nil)
-	h.behavior = func(ctx context.Context, e exchange) (any, error) {
+	h.behavior = func(ctx context.Context, e exchange, _ any) (any, error) {
 		return nil, behavior(ctx, &requestIterator[Req]{ctx, e, h.requests}, &responseStream[Res]{ctx, e, h.responses})
 	}
 	return h
@@ -164,12 +158,8 @@ func (it *requestIterator[Req]) Format(f fmt.State, _ rune) {
 }
 
 func (it *requestIterator[Req]) Next() (*Req, error) {
-	m, err := it.exchange.nextMessage()
-	if err != nil {
-		return nil, err
-	}
 	request := new(Req)
-	if err := it.exchange.decodeNext(it.ctx, it.codec, m, request); err != nil {
+	if err := it.exchange.receive(it.ctx, it.codec, request); err != nil {
 		return nil, err
 	}
 	return request, nil

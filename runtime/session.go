@@ -61,8 +61,8 @@ func (s *session) dispatch(r dispatched, m *method) {
 	s.batch.Push(r)
 }
 
-// endBatch hands the RPCs to the workers that can run since it was called last.
-func (s *session) endBatch() {
+// EndBatch implements http2.Application: it hands the RPCs to the workers that can run since it was called last.
+func (s *session) EndBatch() {
 	if s.shared.chain != nil {
 		for r := range s.batch.All() {
 			r.(dispatched).endBatch()

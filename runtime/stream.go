@@ -20,7 +20,7 @@ func NewMethodHandler(cardinality Cardinality, behavior func(ctx context.Context
 	case cardinality >= numCardinalities:
 		h.err = fmt.Errorf("there is no %v", cardinality)
 	}
-	h.behavior = func(ctx context.Context, e exchange) (response any, err error) {
+	h.behavior = func(ctx context.Context, e exchange, _ any) (response any, err error) {
 		s := &ServerStream{ctx: ctx, exchange: e, cardinality: cardinality}
 		defer func() { response, err = s.leave(err) }() // also if the behavior panics
 		return nil, behavior(ctx, s)
@@ -64,11 +64,7 @@ func (s *ServerStream) Receive(message any) error {
 	if !s.cardinality.RequestStreaming() {
 		return s.receiveOnly(message)
 	}
-	m, err := s.exchange.nextMessage()
-	if err != nil {
-		return err
-	}
-	return s.exchange.decodeNext(s.ctx, anyCodec, m, message)
+	return s.exchange.receive(s.ctx, anyCodec, message)
 }
 
 // receiveOnly decodes the request of a method that has one.

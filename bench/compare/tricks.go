@@ -43,7 +43,7 @@ var tricks = []trick{
 		[]edit{
 			{rt + "rpc.go", "r.session.deadlines.watch(r.deadline)", "r.timer = time.AfterFunc(r.def.timeout, r.session.deadlines.alarm)"},
 			{rt + "rpc.go", "	stream http2.Stream\n", "	stream http2.Stream\n	timer  *time.Timer\n"},
-			{rt + "answer.go", "	after, m, beginning := ", "	if r.timer != nil {\n		r.timer.Stop()\n	}\n	after, m, beginning := "},
+			{rt + "ending.go", "	after, m, beginning := ", "	if r.timer != nil {\n		r.timer.Stop()\n	}\n	after, m, beginning := "},
 		},
 	},
 	{
@@ -71,7 +71,7 @@ var tricks = []trick{
 	},
 	{
 		"the responses of several streams leave in one write", pingPong100,
-		[]edit{{rt + "exchange.go", "urgent := !r.reply.sending.Swap(true) && r.session.h2.Alone()", "urgent := true"}},
+		[]edit{{rt + "answer.go", "urgent := !r.reply.sending.Swap(true) && r.session.h2.Alone()", "urgent := true"}},
 	},
 	{
 		"an out-buffer is kept for the next connection that writes", unary50x1,

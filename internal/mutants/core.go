@@ -26,16 +26,16 @@ var core = []group{
 	}},
 	{"runtime", []mutant{
 		// Observers.
-		{name: "observers learn of no end", file: "answer.go", old: "	r.observed.end(l.outcome, r.reply.trailing, r.reply.headersSent, len(l.response)) // nobody sets these any more\n", new: "", tests: "TestObserver_EachEnd|FuzzServer"},
+		{name: "observers learn of no end", file: "ending.go", old: "	r.observed.end(l.outcome, r.reply.trailing, r.reply.headersSent, len(l.response)) // nobody sets these any more\n", new: "", tests: "TestObserver_EachEnd|FuzzServer"},
 		{name: "for observers, methods that are not known do not begin", file: "rpc.go", old: "		r.observe(began)\n		r.refuse(r.missing())", new: "		r.refuse(r.missing())", tests: "TestObserver_EachEnd"},
 		{name: "the header is told twice", file: "observing.go", old: "if !o.headersTold.Swap(true) {", new: "if true {", tests: "TestObserver_EachEnd"},
-		{name: "a handler that panics has not left", file: "observing.go", old: "	defer o.tellKind(RPCHandlerLeft)\n	return m.behavior(ctx, e)", new: "	response, err = m.behavior(ctx, e)\n	o.tellKind(RPCHandlerLeft)\n	return response, err", tests: "TestObserver_EachEnd"},
+		{name: "a handler that panics has not left", file: "answer.go", old: "		defer o.tellKind(RPCHandlerLeft)\n", new: "		defer func() {\n			if reason := recover(); reason != nil {\n				panic(reason)\n			}\n			o.tellKind(RPCHandlerLeft)\n		}()\n", tests: "TestObserver_EachEnd"},
 		{name: "what observers put into the context is lost", file: "observing.go", old: "				o.values = values\n", new: "", tests: "TestObserver_Values"},
 		{name: "a panic of an observer is the reader's", file: "observing.go", old: "	safely(f, func(reason any) {\n", new: "	f()\n	safely(func() {}, func(reason any) {\n", tests: "TestObserver_Panics"},
 		{name: "a connection whose handshake fails is not closed", file: "observing.go", old: "	c.tell(ConnectionEvent{Kind: ConnectionClosed, Err: err})\n", new: "", tests: "TestObserver_Handshakes"},
 
 		// Introspection.
-		{name: "an RPC that is over is lost while its handler runs", file: "answer.go", old: "		r.session.lingering.add(r)\n", new: "", tests: "TestServer_RPCStates|FuzzServer"},
+		{name: "an RPC that is over is lost while its handler runs", file: "ending.go", old: "		r.session.lingering.add(r)\n", new: "", tests: "TestServer_RPCStates|FuzzServer"},
 		{name: "an RPC lingers for ever", file: "answer.go", old: "			r.session.lingering.remove(r)\n", new: "", tests: "TestServer_RPCStates"},
 		{name: "an RPC lingers that was released meanwhile", file: "lingering.go", old: "	if r.isReleased() {\n", new: "	if false {\n", tests: "TestLingering"},
 		{name: "CancelRPC takes a number modulo 2^32", file: "introspection.go", old: " || id.Number > math.MaxUint32 {", new: " || id.Number == math.MaxUint64 {", tests: "TestServer_CancelRPC"},
@@ -52,8 +52,8 @@ var core = []group{
 
 		// Messages.
 		{name: "a message that ends in its middle is a message", file: "rpc.go", old: "	case r.in.Partial():\n", new: "	case false:\n", tests: "TestMessage_Broken"},
-		{name: "a method's own limit does not hold", file: "exchange.go", old: "m.maxRequest > 0 && (limit < 0 || m.maxRequest < limit)", new: "false", tests: "TestHandler_WithMaxReceiveMessageBytes"},
-		{name: "a method's own limit is more than the server's", file: "exchange.go", old: "(limit < 0 || m.maxRequest < limit)", new: "(limit < 0 || m.maxRequest != limit)", tests: "TestHandler_LimitAboveTheServers"},
+		{name: "a method's own limit does not hold", file: "answer.go", old: "m.maxRequest > 0 && (limit < 0 || m.maxRequest < limit)", new: "false", tests: "TestHandler_WithMaxReceiveMessageBytes"},
+		{name: "a method's own limit is more than the server's", file: "answer.go", old: "(limit < 0 || m.maxRequest < limit)", new: "(limit < 0 || m.maxRequest != limit)", tests: "TestHandler_LimitAboveTheServers"},
 		{name: "what others left is in a message that shrinks", file: "codec.go", old: "		clear(room)\n", new: "		_ = room\n", tests: "TestRPC_CodecLies"},
 		{name: "nested messages are decoded to any depth", file: "codec.go", old: "			c = protoCodec\n", new: "", tests: "TestCodecFor_Recursive|TestCodecFor_Messages"},
 
@@ -73,7 +73,7 @@ var core = []group{
 		{name: "an RPC ends for waiting although nobody needs its worker", file: "room.go", old: "if w.bound.Waiting() == 0 || waiting != w.waiting {", new: "if waiting != w.waiting {", tests: "TestWorkers_WaitForWhoTakes"},
 		{name: "an RPC ends for waiting although its client takes something", file: "room.go", old: "if w.bound.Waiting() == 0 || waiting != w.waiting {", new: "if w.bound.Waiting() == 0 {", tests: "TestWorkers_WaitForWhoTakes"},
 		{name: "a response that cannot be encoded is paid for ever", file: "answer.go", old: "has ended the goroutine, or the log\n			r.session.giveBack(paid)\n", new: "has ended the goroutine, or the log\n			_ = paid\n", tests: "TestAccount_EncodingFails|TestAccount_RespondDoesNotReturn"},
-		{name: "a response of a stream is paid for ever", file: "exchange.go", old: "			buffer.Put(e.data)\n			r.session.giveBack(e.paid)\n", new: "			buffer.Put(e.data)\n", tests: "TestAccount_TakenResponses"},
+		{name: "a response of a stream is paid for ever", file: "answer.go", old: "			buffer.Put(e.data)\n			r.session.giveBack(e.paid)\n", new: "			buffer.Put(e.data)\n", tests: "TestAccount_TakenResponses"},
 		{name: "queued requests weigh nothing", file: "requestqueue.go", old: "		m.charge(queuedWeight, t)\n", new: "", tests: "TestAccount_QueuedRequests"},
 		{name: "a pack weighs nothing", file: "requestqueue.go", old: "		pack.charge(queuedWeight+cap(pack.data), t)\n", new: "", tests: "TestAccount_QueuedRequests"},
 		{name: "a pack that was taken goes on counting", file: "requestqueue.go", old: "		t.giveBack(int64(first.paid))\n", new: "", tests: "TestQueue_StaysSmall|TestQueue_KeepsOrder"},
@@ -82,7 +82,7 @@ var core = []group{
 		{name: "a queue grows for ever", file: "requestqueue.go", old: "if len(q.waiting) == cap(q.waiting) && int(q.taken) > len(q.waiting)/2 {", new: "if false {", tests: "TestQueue_StaysSmall"},
 		{name: "requests that nobody takes go on counting", file: "requestqueue.go", old: "		t.took(m)\n		buffer.Put(m.data)\n	}\n	q.waiting, q.taken, q.unpacked", new: "		buffer.Put(m.data)\n	}\n	q.waiting, q.taken, q.unpacked", tests: "TestAccount_HandlerOutlivesRPC"},
 		{name: "a client gets no credit for what was refused", file: "rpc.go", old: "	if r.in.state.ignored() && !endStream && !r.state.hasBegun() && r.stream.Consumed(len(data)) {", new: "	if false {", tests: "TestCall_RefusedRequestIsReadToItsEnd"},
-		{name: "a client gets no credit for what a handler takes", file: "exchange.go", old: "	if credit > 0 && r.stream.Consumed(credit) {", new: "	if credit < 0 && r.stream.Consumed(credit) {", tests: "TestRPC_ManySmallRequests"},
+		{name: "a client gets no credit for what a handler takes", file: "answer.go", old: "	if credit > 0 && r.stream.Consumed(credit) {", new: "	if credit < 0 && r.stream.Consumed(credit) {", tests: "TestRPC_ManySmallRequests"},
 
 		// RPCs, deadlines, and limits.
 		{name: "an RPC too many is admitted", file: "rpc.go", old: "if s.active.Add(1) > limit && limit > 0 {", new: "if s.active.Add(1) > limit+1 && limit > 0 {", tests: "TestServer_MaxConcurrentRPCs"},
@@ -96,7 +96,7 @@ var core = []group{
 		{name: "each deadline has all RPCs looked at", file: "deadlines.go", old: "if !d.next.IsZero() && !now.Before(d.next) {", new: "if !now.Before(d.next) {", tests: "TestDeadlines_AreExact"},
 		{name: "the timer of deadlines outlives the connection", file: "deadlines.go", old: "case d.ended || !d.at", new: "case !d.at", tests: "TestDeadlines_EndWithTheConnection"},
 		{name: "a stream whose deadline has passed waits for its client", file: "connection.go", old: "			st.Reset(http2.ErrCodeCancel) // if its status", new: "	_ = http2.ErrCodeCancel // if its status", tests: "TestRPC_DeadlineOfAnUnreadResponse"},
-		{name: "an interceptor can make a deadline later", file: "exchange.go", old: "!r.state.isOver() && (r.deadline.IsZero() || deadline.Before(r.deadline))", new: "!r.state.isOver()", tests: "TestCall_ShortenDeadline"},
+		{name: "an interceptor can make a deadline later", file: "intercepted.go", old: "!r.state.isOver() && (r.deadline.IsZero() || deadline.Before(r.deadline))", new: "!r.state.isOver()", tests: "TestCall_ShortenDeadline"},
 		{name: "a handler whose RPC is over runs", file: "answer.go", old: "	if !r.begin() {\n", new: "	if r.begin(); false {\n", tests: "TestRPC_DeadlineInTheQueue"},
 		{name: "an RPC is released twice", file: "rpcstate.go", old: "return before&stateReleased == 0, ", new: "return true, ", tests: "TestRPC_ErrorThatPanics"},
 		{name: "a handler that panics is never released", file: "answer.go", old: "		r.release()\n		r.recovered(reason)\n", new: "		r.recovered(reason)\n", tests: "TestRPC_Outcomes"},
@@ -129,8 +129,8 @@ var core = []group{
 		{name: "next runs the handler twice", file: "interceptor.go", old: "	if call.entered {\n", new: "	if false {\n", tests: "TestNext_Twice"},
 		{name: "Respond answers after the end", file: "interceptor.go", old: "	if c.ended.Load() {\n		return errors", new: "	if false {\n		return errors", tests: "TestContract_UseAfterEnd"},
 		{name: "a method that does not exist is told before interceptors", file: "rpc.go", old: "	case r.method == nil && s.chain == nil:\n", new: "	case r.method == nil:\n", tests: "TestInterceptor_Behaviors|TestTurn_BehindInterceptors|TestTurn_HalfOpen"},
-		{name: "a handler that has ended keeps its place", file: "exchange.go", old: "		defer r.leave(bound)\n", new: "", tests: "TestTurn_BehindInterceptors|TestTurn_Ends"},
-		{name: "a second request is nobody's mistake behind interceptors", file: "exchange.go", old: "		if _, end := r.awaitMessage(); end == io.EOF {", new: "		if true {", tests: "TestTurn_NotOneRequest"},
+		{name: "a handler that has ended keeps its place", file: "intercepted.go", old: "		defer r.leave(bound)\n", new: "", tests: "TestTurn_BehindInterceptors|TestTurn_Ends"},
+		{name: "a second request is nobody's mistake behind interceptors", file: "intercepted.go", old: "		if _, end := r.awaitMessage(); end == io.EOF {", new: "		if true {", tests: "TestTurn_NotOneRequest"},
 
 		// Connections, and the end of the server.
 		{name: "connections that are accepted during the grace go on", file: "accept.go", old: "	if asked == goAway {\n		s.sayGoAway(c)\n	}\n", new: "", tests: "TestServer_GraceAsksLateConnections"},
