@@ -36,8 +36,7 @@ func (r *rpc) Run(w *work.Worker) {
 	var response encoded
 	defer func() { r.session.giveBack(response.paid) }()
 	safely(func() {
-		var err error
-		response, err = r.answer(w)
+		err := r.answer(w, &response)
 		r.release() // before the client can know that there is room for another RPC
 		r.complete(w, &response, err)
 	}, func(reason any) {
@@ -55,17 +54,17 @@ func (r *rpc) begin() bool {
 	return r.state.enter(r.session.queueOf(r.method).Bounded())
 }
 
-// answer runs the handler, within the interceptors if there are any. It returns the response of a method with one, encoded:
-// only then is it sure that the RPC can end with OK.
-func (r *rpc) answer(w *work.Worker) (encoded, error) {
+// answer runs the handler, within the interceptors if there are any. It encodes the response of a method with one in e:
+// only then is it sure that the RPC can end with OK. What is in e is the caller's however answer ends.
+func (r *rpc) answer(w *work.Worker, e *encoded) error {
 	if next := r.session.shared.chain; next != nil {
-		return r.intercepted(w, next)
+		return r.intercepted(w, next, e)
 	}
 	message, err := r.runHandler(r, r.method)
 	if err != nil || r.method.cardinality.ResponseStreaming() {
-		return encoded{}, err
+		return err
 	}
-	return r.encode(r, w, r.method.responses, message)
+	return r.encode(r, w, r.method.responses, message, e)
 }
 
 // runHandler runs the handler of a method, with its request if it has one.
@@ -250,7 +249,7 @@ func (r *rpc) send(ctx context.Context, c *codec, response any) error {
 	if response == nil {
 		return r.fail(r.unserializable("Send was called with nil"))
 	}
-	e, err := r.encodeResponse(ctx, nil, c, response, true)
+	var e encoded
 	handedOver := false
 	defer func() {
 		if !handedOver {
@@ -258,13 +257,14 @@ func (r *rpc) send(ctx context.Context, c *codec, response any) error {
 			r.session.giveBack(e.paid)
 		}
 	}()
+	err := r.encodeResponse(ctx, &e, c, response, true)
 	if err != nil {
 		return r.fail(err)
 	}
-	if handedOver, err = r.sendEncoded(e); err != nil {
+	if handedOver, err = r.sendEncoded(&e); err != nil {
 		return err
 	}
-	r.observed.put(response, e)
+	r.observed.put(response, &e)
 	if r.stream.Full() && !r.waitRoom() {
 		return r.endError()
 	}
@@ -272,7 +272,7 @@ func (r *rpc) send(ctx context.Context, c *codec, response any) error {
 }
 
 // sendEncoded sends a response of a stream. It reports whether that is the transport's now, with what was reserved for it.
-func (r *rpc) sendEncoded(e encoded) (handedOver bool, err error) {
+func (r *rpc) sendEncoded(e *encoded) (handedOver bool, err error) {
 	r.mu.Lock()
 	if r.state.isOver() {
 		defer r.mu.Unlock()
@@ -295,48 +295,44 @@ func (r *rpc) sendEncoded(e encoded) (handedOver bool, err error) {
 	return handedOver, nil
 }
 
-// encode encodes the only response of a method, into the worker's buffer if that is large enough. Its error carries the
-// status that the RPC should end with.
-func (r *rpc) encode(ctx context.Context, w *work.Worker, c *codec, response any) (encoded, error) {
+// encode encodes the only response of a method in e, into the worker's buffer if that is large enough. Its error carries the
+// status that the RPC should end with; nothing is in e then.
+func (r *rpc) encode(ctx context.Context, w *work.Worker, c *codec, response any, e *encoded) error {
 	if response == nil {
-		return encoded{}, r.unserializable(noResponse)
+		return r.unserializable(noResponse)
 	}
-	e, err := r.encodeResponse(ctx, w.TakeBuffer(), c, response, w.MayBlock())
-	if err != nil {
+	e.data = w.TakeBuffer()
+	if err := r.encodeResponse(ctx, e, c, response, w.MayBlock()); err != nil {
 		r.drop(w, e)
-		return encoded{}, err
+		return err
 	}
-	r.observed.willAnswer(response, e)
-	return e, nil
+	r.observed.willAnswer(response, e.size)
+	return nil
 }
 
-// encodeResponse encodes a response, in b if it has the room, once the account has room for it. Its error carries the status that
-// the RPC should end with; what is returned with it is the caller's all the same. wait says whether it may wait for room.
-func (r *rpc) encodeResponse(ctx context.Context, b []byte, c *codec, response any, wait bool) (_ encoded, err error) {
+// encodeResponse encodes a response in e, whose data it uses if that has the room, once the account has room for it. Its error
+// carries the status that the RPC should end with. What is in e is the caller's also then, and if the code of the message ends
+// this goroutine: that is why e is not returned. wait says whether it may wait for room.
+func (r *rpc) encodeResponse(ctx context.Context, e *encoded, c *codec, response any, wait bool) error {
 	if r.call != nil {
 		if err := observe(ctx, r.call.onResponse, response); err != nil {
-			return encoded{data: b}, err
+			return err
 		}
 	}
 	size, err := c.sizeOf(response)
 	if err != nil {
-		return encoded{data: b}, r.unserializable(err)
+		return r.unserializable(err)
 	}
 	size += wire.PrefixLen
 	encoding := r.reply.encoding.next()
 	paid, ok := r.reserveResponse(encoding.Memory(size)+r.reply.initialMemory(), wait)
 	if !ok {
-		return encoded{data: b}, r.endError()
+		return r.endError()
 	}
-	returned := false
-	defer func() {
-		if !returned { // the RPC has ended, or the code of the message has ended the goroutine, or the log
-			r.session.giveBack(paid)
-		}
-	}()
-	b, err = r.encodeMessage(b, c, response, size, encoding)
-	returned = true
-	return encoded{b, paid, plainSize(b, size)}, err
+	e.paid = paid
+	e.data, err = r.encodeMessage(e.data, c, response, size, encoding)
+	e.size = plainSize(e.data, size)
+	return err
 }
 
 // encodeMessage encodes a response of size octets with its prefix, in b if it has the room. One that is to be compressed waits for
@@ -387,7 +383,8 @@ func (r *rpc) unserializable(why any) error {
 
 // drop gives the worker its buffer back, and the account what was reserved for the response in it. An interceptor that answers
 // in the place of a handler replaces a response so.
-func (r *rpc) drop(w *work.Worker, response encoded) {
-	w.PutBuffer(response.data)
-	r.session.giveBack(response.paid)
+func (r *rpc) drop(w *work.Worker, e *encoded) {
+	w.PutBuffer(e.data)
+	r.session.giveBack(e.paid)
+	*e = encoded{}
 }

@@ -32,11 +32,12 @@ func (r *rpc) endedWith(err error) (end error, ended bool) {
 	return &carrier.Error{Status: st, Cause: err}, true
 }
 
-// intercepted runs the interceptors, and returns what answer does.
-func (r *rpc) intercepted(w *work.Worker, chain ServerNext) (encoded, error) {
+// intercepted runs the interceptors, and does what answer does.
+func (r *rpc) intercepted(w *work.Worker, chain ServerNext, e *encoded) (err error) {
 	path := r.def.path
 	r.call = &ServerCall{rpc: r, sent: path, path: path, method: r.method, missing: r.missing(), worker: w, logger: r.session.shared.logger}
-	return r.call.run(r, chain)
+	*e, err = r.call.run(r, chain)
+	return err
 }
 
 // lookUp implements intercepted. It looks into the dictionary of the moment: a service may have come since the RPC began.

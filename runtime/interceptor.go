@@ -48,8 +48,8 @@ type intercepted interface {
 	send(ctx context.Context, c *codec, response any) error
 
 	// encode encodes the only response of a method, in the worker's buffer if it has the room. drop gives both back.
-	encode(ctx context.Context, w *work.Worker, c *codec, response any) (encoded, error)
-	drop(w *work.Worker, response encoded)
+	encode(ctx context.Context, w *work.Worker, c *codec, response any, e *encoded) error
+	drop(w *work.Worker, e *encoded)
 
 	// unserializable logs why a response cannot be encoded, and returns the error that says so.
 	unserializable(why any) error
@@ -183,7 +183,7 @@ func (c *ServerCall) Respond(ctx context.Context, response any) error {
 // encode makes response the only response of the RPC.
 func (c *ServerCall) encode(ctx context.Context, codec *codec, response any) (err error) {
 	c.drop()
-	if c.encoded, err = c.rpc.encode(ctx, c.worker, codec, response); err == nil {
+	if err = c.rpc.encode(ctx, c.worker, codec, response, &c.encoded); err == nil {
 		c.response = response
 	}
 	return err
@@ -191,10 +191,10 @@ func (c *ServerCall) encode(ctx context.Context, codec *codec, response any) (er
 
 // drop takes the response back.
 func (c *ServerCall) drop() {
-	if c.encoded.data != nil {
-		c.rpc.drop(c.worker, c.encoded)
+	if c.encoded.data != nil || c.encoded.paid > 0 { // the latter if the code of the message has ended the goroutine
+		c.rpc.drop(c.worker, &c.encoded)
 	}
-	c.response, c.encoded = nil, encoded{}
+	c.response = nil
 }
 
 // Chain composes interceptors to one. The first is outermost. It panics if one of them is nil.

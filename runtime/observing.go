@@ -197,7 +197,7 @@ func (o *rpcObservers) tellHeaders() {
 }
 
 // put is called when a response of size octets has been sent.
-func (o *rpcObservers) put(response any, e encoded) {
+func (o *rpcObservers) put(response any, e *encoded) {
 	if o != nil {
 		o.tellSent(response, e.size, len(e.data))
 	}
@@ -210,9 +210,9 @@ func (o *rpcObservers) tellSent(response any, size, wireSize int) {
 }
 
 // willAnswer notes the response of a method with one. It is sent with the end.
-func (o *rpcObservers) willAnswer(response any, e encoded) {
+func (o *rpcObservers) willAnswer(response any, size int) {
 	if o != nil {
-		o.response, o.responseSize = response, e.size
+		o.response, o.responseSize = response, size
 	}
 }
 
