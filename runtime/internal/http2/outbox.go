@@ -157,7 +157,7 @@ func (o *outbox) send(s *sender, data []byte, paid int64) (taken bool) {
 		o.hold(s.backlog.cost - held)
 		o.enqueue(s)
 	}
-	s.full.Store(s.backlog.size > o.maxPending)
+	o.judge(s)
 	return taken
 }
 
@@ -213,8 +213,15 @@ func (o *outbox) forget(s *sender) {
 
 // tellRoom tells the goroutines that wait for room that the backlog has shrunk, or that the stream is over.
 func (o *outbox) tellRoom(s *sender) {
-	s.full.Store(s.backlog.size > o.maxPending)
+	o.judge(s)
 	s.wake()
+}
+
+// judge notes whether too much of a stream waits, if that is news: a store that other goroutines may see takes as long as a lock.
+func (o *outbox) judge(s *sender) {
+	if full := s.backlog.size > o.maxPending; full != s.full.Load() {
+		s.full.Store(full)
+	}
 }
 
 // pump moves data of the queued streams to the out-buffer, a frame of each in turn. It returns a stream whose data has all
