@@ -53,8 +53,12 @@ var memory = []group{
 	{"runtime/internal/buffer", []mutant{
 		{name: "a buffer has an octet less than it should", file: "buffer.go", old: "shift := max(bits.Len(uint(max(n, 1)-1)), minShift)", new: "shift := max(bits.Len(uint(max(n, 2)-2)), minShift)", tests: "TestGet_HasRoom"},
 		{name: "a buffer between two powers of two is too short", file: "buffer.go", old: "		quarter = (n+step-1)/step - 4\n", new: "		quarter = n/step - 4\n", tests: "TestGet_HasRoom"},
-		{name: "slices of any length are kept", file: "buffer.go", old: "if index, size := class(cap(b)); size == cap(b) {", new: "if index, _ := class(cap(b)); true {", tests: "TestPut_TakesItsOwnOnly"},
+		{name: "slices of any length are kept", file: "buffer.go", old: "	if size == cap(b) && (size", new: "	if (size", tests: "TestPut_TakesItsOwnOnly"},
 		{name: "the largest slices have another size than Size says", file: "buffer.go", old: "	if n > 1<<maxShift {\n		return n\n	}\n", new: "	if n > 1<<(maxShift-1) {\n		return n\n	}\n", tests: "TestPut_TakesItsOwnOnly"},
+		{name: "any number of large slices is kept", file: "kept.go", old: "if k.octets+size > mostAll {", new: "if false {", tests: "TestKept_Limit"},
+		{name: "large slices go with the garbage", file: "kept.go", old: "if k.octets+size > mostAll {", new: "if true {", tests: "TestKept_SurvivesCollections"},
+		{name: "large slices go that are in use", file: "kept.go", old: "	c.spare = min(c.spare, last)\n", new: "", tests: "TestKept_Trim"},
+		{name: "large slices are trimmed once", file: "kept.go", old: "		k.atEachCollection()\n	}, k)", new: "	}, k)", tests: "TestKept_TrimsAtCollections"},
 	}},
 	{"runtime/internal/excerpt", []mutant{
 		{name: "an excerpt is as long as the text", file: "excerpt.go", old: "	return s[:end]\n", new: "	return s\n", tests: "TestOf"},

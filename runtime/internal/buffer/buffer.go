@@ -51,6 +51,11 @@ func Get(n int) []byte {
 		return make([]byte, 0, n)
 	}
 	index, size := class(n)
+	if size >= minKept {
+		if p := large.get(index); p != nil {
+			return unsafe.Slice(p, size)[:0]
+		}
+	}
 	if p, ok := pools[index].Get().(*byte); ok {
 		return unsafe.Slice(p, size)[:0]
 	}
@@ -70,7 +75,8 @@ func Put(b []byte) {
 	if cap(b) < 1<<minShift || cap(b) > MaxKept {
 		return
 	}
-	if index, size := class(cap(b)); size == cap(b) {
+	index, size := class(cap(b))
+	if size == cap(b) && (size < minKept || !large.put(index, size, unsafe.SliceData(b))) {
 		pools[index].Put(unsafe.SliceData(b))
 	}
 }
