@@ -25,6 +25,7 @@ const (
 	download100   = "100-octet responses, 1 x 1 stream"
 	downloads100  = "100-octet responses, 1 x 10 streams"
 	downloads1MB  = "1 MB responses, 1 x 2 streams"
+	uploads100    = "100-octet requests, 1 x 10 streams"
 	uploads1MB    = "1 MB requests, 1 x 2 streams"
 	slowAlone     = "fast RPCs, 1 x 10"
 	slowBeside    = "fast RPCs, 1 x 10, beside 10 of 10 ms"
@@ -58,7 +59,7 @@ var scenarios = []scenario{
 	download(downloads100, 10, 30_000, 100),
 	download(downloads1MB, 2, 500, 1_000_000),
 	download("1 MB responses, 1 x 2 streams, TLS", 2, 300, 1_000_000).overTLS(),
-	upload("100-octet requests, 1 x 10 streams", 10, 30_000, 100),
+	upload(uploads100, 10, 30_000, 100),
 	upload(uploads1MB, 2, 500, 1_000_000),
 	upload("1 MB requests, 1 x 2 streams, TLS", 2, 300, 1_000_000).overTLS(),
 	unary(slowAlone, 1, 10, 30_000, 0).byFrames().among(gogreeter, inline, grpcGo),

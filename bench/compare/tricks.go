@@ -28,7 +28,7 @@ var tricks = []trick{
 	},
 	{
 		"a connection that waits has no read buffer", usedConnections,
-		[]edit{{h2 + "inbound.go", "if b.start == b.end && b.mem != nil {", "if false {"}},
+		[]edit{{h2 + "inbound.go", "case b.start == b.end:", "case false:"}},
 	},
 	{
 		"a field block that repeats is not decoded again", unary10x10,
@@ -37,6 +37,10 @@ var tricks = []trick{
 	{
 		"content is processed before its frame has come as a whole", upload64KiB,
 		[]edit{{h2 + "inbound.go", "if f.kind != frameData || f.has(flagPadded) || have < minPart {", "if true {"}},
+	},
+	{
+		"reads are larger while a client sends much", uploads100,
+		[]edit{{h2 + "inbound.go", "if b.end-b.from > manyRead {", "if false {"}},
 	},
 	{
 		"one timer watches the deadlines of a connection", usualRPC,

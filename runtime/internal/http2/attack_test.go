@@ -376,7 +376,7 @@ func TestConn_StopsReading_WhenPeerDoesNotRead(t *testing.T) {
 				waiting := len(p.conn.out.buf)
 				p.conn.mu.Unlock()
 				unread := p.nc.Unread()
-				if waiting > maxOutReader+2*readBufferSize || unread == 0 {
+				if waiting > maxOutReader+2*largeReadBufferSize || unread == 0 {
 					p.t.Errorf("%d octets wait to be written, %d to be read", waiting, unread)
 				}
 				time.Sleep(p.conn.config.WriteTimeout + time.Second)

@@ -102,6 +102,12 @@ const (
 	minPart        = 4 << 10  // octets of a DATA frame's content that are processed before the rest has come
 	maxOutReader   = 2 * maxOut
 
+	// A read of more than manyRead octets has bulkReads reads find room for largeReadBufferSize. TLS has no such reads: each
+	// returns a record, of 16 KiB at most.
+	largeReadBufferSize = 128 << 10
+	manyRead            = 20 << 10
+	bulkReads           = 8
+
 	// outBufferSize is what an out-buffer has room for: a frame that begins just below maxOut, and field blocks and control
 	// frames. With three frames of 16 KiB in it, and even then, a write is one segment on a loopback interface, where a
 	// segment has up to 65,483 octets; a little more is two, of which the second costs as much as the first.

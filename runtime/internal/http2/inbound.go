@@ -3,6 +3,7 @@ package http2
 import (
 	"sync"
 
+	"github.com/gogreeter/gogreeter/runtime/internal/buffer"
 	"github.com/gogreeter/gogreeter/runtime/internal/fields"
 )
 
@@ -50,6 +51,8 @@ type fieldBlock struct {
 type readBuffer struct {
 	mem        []byte // nil while nothing is there
 	start, end int    // of what is there
+	from       int    // end, before the last read
+	bulk       int    // how many reads the memory stays large
 	rest       frame  // the DATA frame of which a part has been taken last
 	missing    int    // octets of rest that are still to come; nothing else is there then
 }
@@ -59,8 +62,12 @@ var readBuffers = sync.Pool{New: func() any { return new([readBufferSize]byte) }
 
 // Space implements socket.Buffer: it returns the free end of the memory.
 func (b *readBuffer) Space() []byte {
-	if b.mem == nil {
-		b.mem = (*readBuffers.Get().(*[readBufferSize]byte))[:]
+	b.bulk = max(0, b.bulk-1)
+	if b.end-b.from > manyRead {
+		b.bulk = bulkReads
+	}
+	if large := b.bulk > 0; b.mem == nil || large != b.large() {
+		b.moveTo(newReadMemory(large))
 	}
 	if b.start > 0 {
 		b.start, b.end = 0, copy(b.mem, b.unread())
@@ -69,15 +76,41 @@ func (b *readBuffer) Space() []byte {
 		b.end = len(appendFrameHeader(b.mem[:0], b.rest.kind, b.rest.flags, b.rest.streamID, b.missing))
 		b.missing = 0
 	}
+	b.from = b.end
 	return b.mem[b.end:]
 }
 
-// Idle implements socket.Buffer: it gives the memory back while there is nothing to read.
+// Idle implements socket.Buffer: it gives the memory back while there is nothing to read, as far as it is not needed.
 func (b *readBuffer) Idle() {
-	if b.start == b.end && b.mem != nil {
-		readBuffers.Put((*[readBufferSize]byte)(b.mem))
-		b.mem, b.start, b.end = nil, 0, 0
+	switch {
+	case b.mem == nil:
+	case b.start == b.end:
+		b.moveTo(nil)
+	case b.large():
+		b.moveTo(newReadMemory(false))
 	}
+}
+
+func newReadMemory(large bool) []byte {
+	if large {
+		return buffer.Get(largeReadBufferSize)[:largeReadBufferSize]
+	}
+	return (*readBuffers.Get().(*[readBufferSize]byte))[:]
+}
+
+func (b *readBuffer) large() bool { return len(b.mem) > readBufferSize }
+
+// moveTo moves what is there, which is less than a frame, to other memory, and gives the memory back that it was in.
+func (b *readBuffer) moveTo(mem []byte) {
+	n := copy(mem, b.unread())
+	switch {
+	case b.large():
+		buffer.Put(b.mem)
+	case b.mem != nil:
+		readBuffers.Put((*[readBufferSize]byte)(b.mem))
+	}
+	b.from += n - b.end
+	b.mem, b.start, b.end = mem, 0, n
 }
 
 // unread is what is there.
