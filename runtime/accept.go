@@ -13,8 +13,11 @@ import (
 
 	"google.golang.org/grpc/peer"
 
+	"github.com/gogreeter/gogreeter/runtime/internal/budget"
+	"github.com/gogreeter/gogreeter/runtime/internal/http2"
 	"github.com/gogreeter/gogreeter/runtime/internal/logtext"
 	"github.com/gogreeter/gogreeter/runtime/internal/ports"
+	"github.com/gogreeter/gogreeter/runtime/internal/work"
 )
 
 // An accept that fails for want of resources is tried again after a pause that doubles. That is logged once in a while
@@ -160,6 +163,15 @@ func (s *Server) connect(p *ports.Port, a *arrival, asked shutdown) *connection 
 	if asked == goAway {
 		s.sayGoAway(c)
 	}
+	return c
+}
+
+func newConnection(s *shared, nc net.Conn, peer net.Addr, forget func(*connection)) *connection {
+	c := &connection{session: session{shared: s, nc: nc, peer: peer, inflatingLarge: work.NewPlaces(1)}, forget: forget}
+	c.deadlines.of = c
+	c.account = budget.New(int64(s.limits.connection), s.account, c.Panicked)
+	c.h2 = http2.NewConn(nc, c, s.transport, c.account)
+	c.queue = work.NewQueue(s.workers, c.h2)
 	return c
 }
 

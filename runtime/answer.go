@@ -281,10 +281,7 @@ func (r *rpc) sendEncoded(e *encoded) (handedOver bool, err error) {
 	// The first response after a request may be waited for, and leaves at once if no other is there to share a write with.
 	// Those that follow are likely to be followed by more.
 	urgent := !r.reply.sending.Swap(true) && r.session.h2.Alone()
-	if head := r.headersLocked(nil); head != nil {
-		r.stream.Head(head)
-	}
-	handedOver, err = r.stream.Data(e.data, e.paid, !urgent)
+	handedOver, err = r.stream.Data(r.headersLocked(nil), e.data, e.paid, !urgent)
 	r.mu.Unlock()
 	if err != nil {
 		return handedOver, r.endError()

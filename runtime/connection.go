@@ -3,7 +3,6 @@ package runtime
 import (
 	"context"
 	"errors"
-	"net"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -13,7 +12,6 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/http2"
 	"github.com/gogreeter/gogreeter/runtime/internal/logtext"
 	"github.com/gogreeter/gogreeter/runtime/internal/wire"
-	"github.com/gogreeter/gogreeter/runtime/internal/work"
 )
 
 // connection is a client's connection: it makes RPCs of the streams of an http2.Conn. It implements
@@ -21,15 +19,6 @@ import (
 type connection struct {
 	session
 	forget func(*connection) // called once, when it has ended. Immutable.
-}
-
-func newConnection(s *shared, nc net.Conn, peer net.Addr, forget func(*connection)) *connection {
-	c := &connection{session: session{shared: s, nc: nc, peer: peer, inflatingLarge: work.NewPlaces(1)}, forget: forget}
-	c.deadlines.of = c
-	c.account = budget.New(int64(s.limits.connection), s.account, c.Panicked)
-	c.h2 = http2.NewConn(nc, c, s.transport, c.account)
-	c.queue = work.NewQueue(s.workers, c.h2)
-	return c
 }
 
 // begin tells the observers of the connection, and becomes its reader. A user's connection may panic when it is asked for its

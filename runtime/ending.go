@@ -201,6 +201,21 @@ func (r *rpc) overLocked(l *last) (releases bool) {
 	return releases
 }
 
+// HandleRemoved implements http2.StreamHandler. Any goroutine may call it, with the connection's lock held: so it takes no lock
+// of the RPC's, and what it gives back needs only the account.
+func (r *rpc) HandleRemoved() {
+	if r.state.remove() {
+		r.finish()
+	}
+}
+
+// finish gives back what the RPC still holds. Only what its reader does may come later.
+func (r *rpc) finish() {
+	r.tab.close()
+	r.session.dropHead(r.def)
+	r.in.last.Load().drop()
+}
+
 // count counts the RPC under its method. Every RPC is counted once, since it ends once.
 func (r *rpc) count(m *method, code codes.Code) {
 	if m != nil {

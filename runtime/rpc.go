@@ -331,21 +331,6 @@ func (r *rpc) stopReading() {
 	r.in.Cutter, r.in.paid, r.in.asked = wire.Cutter{}, 0, false
 }
 
-// HandleRemoved implements http2.StreamHandler. Any goroutine may call it, with the connection's lock held: so it takes no lock
-// of the RPC's, and what it gives back needs only the account.
-func (r *rpc) HandleRemoved() {
-	if r.state.remove() {
-		r.finish()
-	}
-}
-
-// finish gives back what the RPC still holds. Only what its reader does may come later.
-func (r *rpc) finish() {
-	r.tab.close()
-	r.session.dropHead(r.def)
-	r.in.last.Load().drop()
-}
-
 // payForRequest counts the memory of the request under way, as far as it has grown. The reader calls it.
 func (r *rpc) payForRequest() {
 	size := int64(cap(r.in.Data()))

@@ -146,18 +146,15 @@ func (st *Stream) Write(o outgoing) (taken bool, err error) {
 		st.conn.out.discard(&st.sender)
 		st.conn.mu.Unlock()
 	}
-	if end {
+	switch {
+	case end:
 		return st.Message(o.Headers, o.Data, o.Trailers, 0)
+	case o.Data != nil:
+		return st.Data(o.Headers, o.Data, 0, false)
+	case o.Headers != nil:
+		return false, st.Head(o.Headers)
 	}
-	if o.Headers != nil {
-		if err := st.Head(o.Headers); err != nil {
-			return false, err
-		}
-	}
-	if o.Data == nil {
-		return false, nil
-	}
-	return st.Data(o.Data, 0, false)
+	return false, nil
 }
 
 // write writes on the reader goroutine, which flushes at the end of the batch.

@@ -80,7 +80,7 @@ func callEcho(t *testing.T, c *Client, r *rand.Rand) {
 	giveUp := r.IntN(5) == 0
 	for rest := want; len(rest) > 0; {
 		n := min(len(rest), 1+r.IntN(8000))
-		st.Data(bytes.Clone(rest[:n]), 0, r.IntN(2) == 0)
+		st.Data(nil, bytes.Clone(rest[:n]), 0, r.IntN(2) == 0)
 		rest = rest[n:]
 		if st.Full() {
 			st.WaitRoom(0)

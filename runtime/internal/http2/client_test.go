@@ -260,7 +260,7 @@ func TestClient_Exchanges(t *testing.T) {
 				for range 3 { // whole, and in pieces
 					p.want(p.call("request"), row.log...)
 					st := p.open()
-					st.Data([]byte("re"), 0, true)
+					st.Data(nil, []byte("re"), 0, true)
 					synctest.Wait()
 					st.Message(nil, []byte("quest"), nil, 0)
 					p.Flush()

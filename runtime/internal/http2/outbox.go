@@ -23,12 +23,15 @@ func (st *Stream) Head(block []byte) error {
 	return st.write(func(o *outbox) { o.appendHeaders(&st.sender, block, false) })
 }
 
-// Data appends content. What there is no window for waits on the stream. If taken is true, data is the stream's now, which
+// Data appends content, behind a head unless that is nil. What there is no window for waits on the stream. If taken is true, data is the stream's now, which
 // gives it to buffer.Put in the end: it must not be used again. paid is how many octets of the connection's account the
 // caller has counted for data; they go with it. flush has it leave without a Flush, a little later: in one write with what
 // other goroutines that can run append.
-func (st *Stream) Data(data []byte, paid int64, flush bool) (taken bool, err error) {
+func (st *Stream) Data(head, data []byte, paid int64, flush bool) (taken bool, err error) {
 	err = st.write(func(o *outbox) {
+		if head != nil {
+			o.appendHeaders(&st.sender, head, false)
+		}
 		taken = o.send(&st.sender, data, paid)
 		if flush {
 			st.conn.promiseLocked()
@@ -48,8 +51,7 @@ func (st *Stream) End(trailers []byte, discard bool) error {
 	})
 }
 
-// Message appends a whole message, or the rest of one: it is Head unless head is nil, Data unless that is empty, and End, in
-// one.
+// Message appends a whole message, or the rest of one: it is Data, unless that is empty, and End in one.
 func (st *Stream) Message(head, data, trailers []byte, paid int64) (taken bool, err error) {
 	err = st.write(func(*outbox) { taken = st.messageLocked(head, data, trailers, paid) })
 	return taken, err
