@@ -167,9 +167,10 @@ func (s *Server) connect(p *ports.Port, a *arrival, asked shutdown) *connection 
 }
 
 func newConnection(s *shared, nc net.Conn, peer net.Addr, forget func(*connection)) *connection {
-	c := &connection{session: session{shared: s, nc: nc, peer: peer, inflatingLarge: work.NewPlaces(1)}, forget: forget}
+	c := &connection{forget: forget}
+	c.session = session{shared: s, nc: nc, peer: peer, values: context.Background(), inflatingLarge: work.NewPlaces(1)}
 	c.deadlines.of = c
-	c.account = budget.New(int64(s.limits.connection), s.account, c.Panicked)
+	c.account = budget.New(int64(s.options.MaxConnectionBytes), s.account, c.Panicked)
 	c.h2 = http2.NewConn(nc, c, s.transport, c.account)
 	c.queue = work.NewQueue(s.workers, c.h2)
 	return c
@@ -228,7 +229,7 @@ func (a *arrival) address() string {
 
 // observe asks observers whether they care for the connection.
 func (a *arrival) observe(s *shared) {
-	if len(s.observers) == 0 {
+	if len(s.options.Observers) == 0 {
 		return
 	}
 	p := &peer.Peer{Addr: a.peer, LocalAddr: ports.Known(a.nc.LocalAddr())}

@@ -180,7 +180,7 @@ func (r *rpc) decode(ctx context.Context, c *codec, m message, into any) error {
 // maxRequest is the most octets that the handler takes for a request, inflated or not; negative is no limit. The reader does not
 // ask for it: what a method permits must not show before its interceptors have permitted the RPC.
 func (r *rpc) maxRequest() int {
-	limit := r.session.shared.limits.received
+	limit := r.session.shared.options.MaxReceiveMessageBytes
 	if m := r.handled(); m != nil && m.maxRequest > 0 && (limit < 0 || m.maxRequest < limit) {
 		return m.maxRequest
 	}
@@ -349,7 +349,7 @@ func (r *rpc) encodeMessage(b []byte, c *codec, response any, size int, encoding
 		b = wire.Compress(b, encoding)
 		deflating.Give()
 	}
-	if err := wire.CheckSent(len(b)-wire.PrefixLen, r.session.shared.limits.sent); err != nil {
+	if err := wire.CheckSent(len(b)-wire.PrefixLen, r.session.shared.options.MaxSendMessageBytes); err != nil {
 		return b, outcomeOf(err).Err()
 	}
 	wire.SetLength(b)

@@ -87,7 +87,7 @@ func (c *connection) serve() error {
 
 // NewStream implements http2.Application.
 func (c *connection) NewStream(request *fields.Section) *http2.Stream {
-	if c.account.Count(budget.Handlers) >= 2*int64(c.shared.limits.streams) {
+	if c.account.Count(budget.Handlers) >= 2*int64(c.shared.options.MaxConcurrentStreams) {
 		// The client resets its streams faster than their handlers end (rapid reset, CVE-2023-44487): what it may cost
 		// is bounded by handlers, not by streams.
 		return nil
@@ -103,7 +103,7 @@ func (c *connection) NewStream(request *fields.Section) *http2.Stream {
 	}
 	r := &rpc{session: &c.session, def: def, tab: tab{account: c.account}}
 	r.stream.Handler = r
-	if wanted := c.shared.limits.compression; wanted != wire.Identity && def.accepts.Has(wanted) {
+	if wanted := c.shared.compression; wanted != wire.Identity && def.accepts.Has(wanted) {
 		r.reply.encoding.chosen.Store(uint32(wanted))
 	}
 	return &r.stream

@@ -37,7 +37,7 @@ type connectionObservers struct {
 // observeConnection asks the observers whether they care for a connection.
 func observeConnection(s *shared, info ConnectionInfo) *connectionObservers {
 	c := &connectionObservers{info: info, shared: s}
-	for _, each := range s.observers {
+	for _, each := range s.options.Observers {
 		c.call(func() {
 			if o := each.ObserveConnection(info); o != nil {
 				c.all = append(c.all, o)

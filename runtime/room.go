@@ -14,19 +14,23 @@ import (
 
 // What an RPC waits for that others have: room in the account, and turns. Each wait ends with the RPC.
 
-// reserve counts n octets of a response that is about to be made, once there is room for them; if it may not wait, at once.
-// It reports false, and has counted nothing, if the RPC has ended meanwhile. The caller gives them back.
-func (r *rpc) reserve(n int64, wait bool) bool {
+// reserveResponse counts the memory for a response of so many octets, once there is room for it; if it may not wait, at once. It
+// returns how much that is, which the caller gives back. It reports false, and has counted nothing, if the RPC has ended meanwhile.
+func (r *rpc) reserveResponse(size int, wait bool) (paid int64, ok bool) {
 	account := r.session.account
-	if account.Try(budget.ForResponses, n) {
-		return true
+	if size <= freeResponse && account.MayBegin() {
+		return 0, true
 	}
-	if !wait {
-		account.Add(budget.Responses, n)
+	paid = int64(buffer.Size(size))
+	switch {
+	case account.Try(budget.ForResponses, paid):
+	case wait:
+		return paid, r.waitInLine(budget.ForResponses, paid)
+	default:
+		account.Add(budget.Responses, paid)
 		r.session.stalls()
-		return true
 	}
-	return r.waitInLine(budget.ForResponses, n)
+	return paid, true
 }
 
 // waitInLine waits for room, and counts n octets then. It reports false, and has counted nothing, if the RPC has ended
@@ -245,14 +249,4 @@ func (r *rpc) awaits() bool {
 // redispatch hands the RPC to the workers once more.
 func (r *rpc) redispatch() {
 	r.session.queueOf(r.method).Push(r)
-}
-
-// reserveResponse reserves the memory for a response of so many octets. It returns how much that is.
-func (r *rpc) reserveResponse(size int, wait bool) (paid int64, ok bool) {
-	account := r.session.account
-	if size <= freeResponse && account.MayBegin() {
-		return 0, true
-	}
-	paid = int64(buffer.Size(size))
-	return paid, r.reserve(paid, wait)
 }

@@ -121,7 +121,7 @@ func (r *rpc) start(began time.Time, endStream bool) {
 // once, on two connections, not both take the last place.
 func (r *rpc) admit() bool {
 	s := r.session.shared
-	limit := int64(s.limits.rpcs)
+	limit := int64(s.options.MaxConcurrentRPCs)
 	if s.active.Add(1) > limit && limit > 0 {
 		s.active.Add(-1)
 		return false
@@ -145,7 +145,7 @@ func (r *rpc) observe(began time.Time) {
 		if r.def.hasTimeout {
 			r.observed.info.Deadline = began.Add(r.def.timeout)
 		}
-		c.begin(r.session.context(), r.observed)
+		c.begin(r.session.values, r.observed)
 	}
 }
 
@@ -201,7 +201,7 @@ func (r *rpc) HandleData(data []byte, endStream bool) {
 	for len(data) > 0 && !r.in.state.ignored() {
 		var done bool
 		var err error
-		data, done, err = r.in.Feed(data, r.session.shared.limits.received, r.def.compression, r.stream.Window)
+		data, done, err = r.in.Feed(data, r.session.shared.options.MaxReceiveMessageBytes, r.def.compression, r.stream.Window)
 		r.payForRequest()
 		switch {
 		case err != nil:

@@ -46,7 +46,7 @@ func (r *rpc) Value(key any) any {
 	if r.observed != nil {
 		return r.observed.values.Value(key)
 	}
-	return r.session.context().Value(key)
+	return r.session.values.Value(key)
 }
 
 // String implements fmt.Stringer. Package context calls it for the contexts made from this one.
@@ -172,7 +172,7 @@ func (c *servicerContext) SetCompression(compression Compression) error {
 	if c.reply.headersSent {
 		return errors.New("gogreeter: the compression can no longer be set: initial metadata has been sent")
 	}
-	encoding := compression.or(c.session.shared.limits.compression)
+	encoding := compression.or(c.session.shared.compression)
 	if !c.def.accepts.Has(encoding) {
 		// gRPC compression.md: a server must not use what the client has not announced.
 		encoding = wire.Identity

@@ -23,7 +23,6 @@ type Server struct {
 	shared
 
 	// Immutable after NewServer.
-	options ServerOptions
 	invalid error // why the options cannot be used; nil: they can
 	life    *lifecycle
 	clients *clients
@@ -52,22 +51,13 @@ func NewServer(options ServerOptions) *Server {
 // share sets what the server shares with its connections and RPCs.
 func (s *Server) share() {
 	o := &s.options
-	s.limits = limits{
-		rpcs:        o.MaxConcurrentRPCs,
-		streams:     o.MaxConcurrentStreams,
-		connection:  o.MaxConnectionBytes,
-		received:    o.MaxReceiveMessageBytes,
-		sent:        o.MaxSendMessageBytes,
-		compression: o.Compression.or(wire.Identity),
-	}
-	s.methods = o.Methods
+	s.compression = o.Compression.or(wire.Identity)
 	if o.MaxServerBytes > 0 {
 		s.account = budget.New(int64(o.MaxServerBytes), nil, nil)
 	}
 	s.logger = slog.New(guardedLog{o.Logger.Handler()})
 	s.chain = chain(o.Interceptors)
 	checkObservers(o.Observers)
-	s.observers = o.Observers
 	s.closing = s.life.closing
 	s.watchStalls = s.lookForStalls
 	s.other = s.handled.of(OtherMethods)
@@ -75,7 +65,7 @@ func (s *Server) share() {
 	if o.Workers > 0 {
 		s.bound = work.NewBound(s.workers, o.Workers)
 	}
-	s.table.Store(&dictionary{keepsFields: len(s.observers) > 0})
+	s.table.Store(&dictionary{keepsFields: len(o.Observers) > 0})
 }
 
 // Format implements fmt.Formatter: it prints the address. Package fmt would read all fields, while the server writes them.

@@ -18,7 +18,7 @@ type session struct {
 	shared         *shared
 	nc             net.Conn
 	peer           net.Addr        // nil: nc knows
-	values         context.Context // that the contexts of RPCs have; nil: none
+	values         context.Context // that the contexts of RPCs have
 	h2             *http2.Conn
 	account        *budget.Budget       // of all that the client makes the server hold
 	queue          *work.Queue          // of RPCs that nothing else is said about
@@ -100,14 +100,6 @@ func (s *session) remoteAddr() net.Addr {
 		return s.peer
 	}
 	return ports.Known(s.nc.RemoteAddr())
-}
-
-// context returns the context whose values the contexts of RPCs have.
-func (s *session) context() context.Context {
-	if s.values == nil {
-		return context.Background()
-	}
-	return s.values
 }
 
 // addHead counts an RPC's metadata, if it is large and no other RPC of the connection has the same. The reader calls it.

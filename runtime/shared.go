@@ -19,13 +19,12 @@ import (
 // of them can stop it, nor wait for its lock.
 type shared struct {
 	// Immutable after NewServer.
-	limits      limits
-	methods     map[string]MethodOptions // by full path
+	options     ServerOptions // with their defaults
+	compression wire.Encoding // of responses, unless the RPC says otherwise
 	transport   *http2.Config
 	account     *budget.Budget // of all connections; nil: no bound
 	logger      *slog.Logger
-	chain       ServerNext // nil: no interceptors
-	observers   []Observer
+	chain       ServerNext  // nil: no interceptors
 	bound       *work.Bound // of the handlers of all connections; nil: any number of them run
 	workers     *work.Pool
 	closing     chan struct{} // closed when grace begins
@@ -36,16 +35,6 @@ type shared struct {
 	active    atomic.Int64 // RPCs admitted and not yet released
 	rejected  counters
 	other     *counters // of the methods of generic handlers
-}
-
-// limits are those of the ServerOptions that RPCs are held to.
-type limits struct {
-	rpcs        int           // at a time; 0: any number
-	streams     int           // of a connection
-	connection  int           // octets that a connection's account has; negative: no bound
-	received    int           // octets of a request; negative: no bound
-	sent        int           // octets of a response; 0: no bound
-	compression wire.Encoding // of responses, unless the RPC says otherwise
 }
 
 // queued returns how many RPCs wait for one of a bounded number of handlers to end: ServerOptions.Workers, or an Executor's.
@@ -80,10 +69,10 @@ func (s *shared) newOtherMethod(path string, h *MethodHandler) (*method, error) 
 
 // executorOf returns what the options say of a method, and else its handler; nil: nothing.
 func (s *shared) executorOf(m *method) Executor {
-	if len(s.methods) > 0 {
+	if len(s.options.Methods) > 0 {
 		service := m.path[:strings.LastIndexByte(m.path, '/')+1]
 		for _, name := range []string{m.path, service + "*"} {
-			if e := s.methods[name].Executor; e != nil {
+			if e := s.options.Methods[name].Executor; e != nil {
 				return e
 			}
 		}

@@ -11,11 +11,6 @@ type floods struct {
 	opened                    int // streams opened that have not been set against resets
 }
 
-// newFloods returns full buckets.
-func newFloods(config *Config) floods {
-	return floods{resets: config.Resets.bucket(), controls: config.Controls.bucket(), empties: config.Empties.bucket()}
-}
-
 // takeReset takes a token for a stream that ends by RST_STREAM. Of the streams that a busy client opens it may cancel
 // half.
 func (f *floods) takeReset() bool {

@@ -15,7 +15,7 @@ import (
 func newConn(nc net.Conn, app Events, config *Config, account *budget.Budget) *Conn {
 	c := &Conn{config: config, app: app, nc: socket.New(nc), account: account}
 	c.in = inbound{
-		floods: newFloods(config),
+		floods: floods{resets: config.Resets.bucket(), controls: config.Controls.bucket(), empties: config.Empties.bucket()},
 		upkeep: newUpkeep(config),
 		fields: fields.NewDecoder(config.MaxHeaderListBytes, config.MaxHeaderFields),
 		window: newInflow(int32(config.ConnWindow)),
