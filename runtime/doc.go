@@ -20,7 +20,7 @@
 //
 // # The files, from the top
 //
-//	server.go, accept.go, stop.go, listen.go     the server: its life, its ports, its clients
+//	server.go, accept.go, stop.go, listen.go     the server: its life, its clients, its ports
 //	connection.go                                makes RPCs of the streams of an http2.Conn
 //	rpccontext.go                                the context of an RPC
 //	rpc.go, answer.go, ending.go, room.go,       an RPC: what the reader does for it, what its worker does, how it ends, what it
@@ -34,33 +34,43 @@
 //
 // # The walk of a unary RPC
 //
-//  1. accept.go: a connection is accepted, on a goroutine of its own. After its handshake it becomes a connection.
-//  2. connection.go: that goroutine is its reader. It serves the http2.Conn (the walk of a request there, steps 1 and 2), which
-//     asks NewStream for a stream: call.go reads the field block, once for all RPCs that have the same, and looks the
-//     method up; the stream is part of an rpc.
-//  3. rpc.go, HandleHead: the request is refused, or becomes an RPC: it is counted, and its deadline is watched.
-//  4. rpc.go, HandleData: wire.Cutter cuts the message out. With END_STREAM the request is whole, and session.go has the
-//     RPC join the batch.
-//  5. session.go, EndBatch: when nothing is left to read, the batch goes to the run queue; package work wakes a worker.
-//  6. answer.go, Run: the worker decodes the request, by codec.go, and enters the handler: service.go calls the servicer.
-//  7. answer.go, encode: the response waits for room in the account, which there nearly always is, and is encoded in the
-//     worker's buffer.
-//  8. ending.go, complete: the RPC is released, and its response with headers and trailers appended to the out-buffer
-//     (http2.Stream.Message). The RPC is over; what is to be called then is called.
-//  9. package work: the worker takes the next RPC, or flushes when there is none.
+//  1. accept.go: a connection is accepted, and gets a goroutine of its own. ports.go makes its handshake. newConnection makes the
+//     http2.Conn (http2/server.go, serve.go), and the connection stands in the table of clients.
+//  2. connection.go: that goroutine is its reader. It serves the http2.Conn (http2/serve.go), which waits for input (package
+//     socket), and then processes all there is.
+//  3. http2/process.go, server.go: the HEADERS frame has a field block, which package fields decodes. connection.go, NewStream, is
+//     asked for a stream: call.go reads the head, once for all RPCs that have the same, and looks the method up; the stream is
+//     part of an rpc.
+//  4. rpc.go, HandleHead: the request is refused, or becomes an RPC: it is counted, and its deadline is watched.
+//  5. http2/process.go: so is the DATA frame handed to rpc.go, HandleData. wire.Cutter cuts the message out. With END_STREAM the
+//     request is whole, and session.go has the RPC join the batch.
+//  6. http2/serve.go: when nothing is left to read, session.go, EndBatch, hands the batch to the run queue. There package work
+//     wakes a worker (work/queue.go).
+//  7. answer.go, Run: the worker decodes the request, by codec.go, and enters the handler: service.go calls the servicer.
+//  8. answer.go, encode: the response waits for room in the account, which there nearly always is. codec.go encodes it, in the
+//     worker's buffer. The RPC is released.
+//  9. ending.go, complete: the response with headers and trailers is appended to the out-buffer (http2/outbox.go), and
+//     http2/stream.go forgets the stream. The RPC is over; what is to be called then is called.
+//  10. work/queue.go: the worker takes the next RPC, or flushes when there is none: http2/flush.go writes to the socket.
+//
+// A reader of the calls changes files 39 times, from accept to the octets on the socket. That includes ways back to a caller that
+// calls on. It leaves out functions that only count, look, judge or lend: states, windows, rules, accounts, pools.
 //
 // # The walk of a bidirectional stream
 //
-//  1. As above, but in step 3 the RPC joins the batch at once: its handler begins before a message has come.
+//  1. As above, but in step 4 the RPC joins the batch at once: its handler begins before a message has come, and waits for one in
+//     answer.go, receive.
 //  2. rpc.go, HandleData: the reader puts each message into the RPC's queue (requestqueue.go), where small ones share memory,
 //     and wakes the handler. One that does not fit into the window gets in line for room first (largerequest.go).
-//  3. answer.go, receive: the handler takes a message. What it has taken goes back to the flow-control window, 8 KiB at a
-//     time. Behind the last message it gets io.EOF.
-//  4. answer.go, send: a response is admitted and encoded as above, and appended with http2.Stream.Data. The first
-//     after a request is flushed at once if the client has no other RPC; others leave with what other goroutines write. A
-//     handler whose client does not take its responses waits (room.go).
+//  3. answer.go, receive: the handler takes a message and decodes it. What it has taken goes back to the flow-control window,
+//     8 KiB at a time. Behind the last message it gets io.EOF.
+//  4. answer.go, send: a response is admitted and encoded as above, and appended with http2.Stream.Data, the first behind the
+//     headers. The first after a request is flushed at once if the client has no other RPC; others leave with what other
+//     goroutines write. A handler whose client does not take its responses waits (room.go).
 //  5. ending.go, end: when the handler returns, its status is appended. A client that resets the stream, a deadline and the
 //     server's stop end the RPC from outside, at any moment, by the same function; the handler's context is done then.
+//
+// That is 44 changes of file from accept to the first response on the socket.
 //
 // # Goroutines
 //

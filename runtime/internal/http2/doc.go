@@ -21,18 +21,20 @@
 // # The walk of a request
 //
 //  1. serve.go: the serve loop fills the read buffer (inbound.go), and processes the batch.
-//  2. process.go: frames are cut out of the buffer, in place, one after another. frame.go judges their lengths and whether
-//     they may be on their stream. HEADERS, and CONTINUATION behind it, become a field block. server.go has it decoded, judges the request, and asks the [Application] for a [Stream], which enters the table. The stream's
-//     [StreamHandler] gets the head.
-//  3. process.go: DATA is counted against the windows and handed to the handler, valid during the call. What the handler
+//  2. process.go: frames are cut out of the buffer, in place, one after another. The rules in frame.go judge their lengths, and
+//     whether they may be on their stream. HEADERS, and CONTINUATION behind it, become a field block.
+//  3. server.go: the field block is decoded, and the request judged. The [Application] is asked for a [Stream], which enters the
+//     table. The stream's [StreamHandler] gets the head.
+//  4. process.go: DATA is counted against the windows and handed to the handler, valid during the call. What the handler
 //     has done with goes back by [Stream.Consumed].
-//  4. serve.go: when all that was readable has been processed, [Events] has EndBatch called, and what is due is flushed.
-//  5. outbox.go: any goroutine answers, by [Stream.Message] or by Head, Data and End, which append frames as far as the
-//     windows allow. The rest waits on the stream, whose turn is in a queue.
-//  6. flush.go: [Conn.Flush] moves what it can from the queue to the out-buffer, and writes that. stream.go forgets a
-//     stream whose halves have ended.
+//  5. serve.go: when all that was readable has been processed, [Events] has EndBatch called, and what is due is flushed.
+//  6. outbox.go: any goroutine answers, by [Stream.Message] or by Head, Data and End, which append frames as far as the windows
+//     allow. The rest waits on the stream, whose turn is in a queue. stream.go forgets a stream whose halves have ended.
+//  7. flush.go: [Conn.Flush] moves what it can from the queue to the out-buffer, and writes that.
 //
-// A client's call takes the same way: [Client.Open] is step 5, and client.go stands for server.go in step 2.
+// Counted as in package runtime, that is seven changes of file, beside ways into other packages and back.
+//
+// A client's call takes the same way: [Client.Open] is step 6, and client.go stands for server.go in step 3.
 //
 // # Which goroutine runs what
 //
