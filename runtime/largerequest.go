@@ -53,9 +53,6 @@ type awaiting interface {
 	urgency(waited bool) budget.Urgency
 }
 
-// streamWindow is how much of a request a client may send unasked.
-const streamWindow = 1<<16 - 1
-
 // isLarge reports whether a request of n octets has to be asked for.
 func isLarge(n int) bool { return wire.PrefixLen+n > streamWindow }
 
