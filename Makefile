@@ -84,6 +84,10 @@ mutants: ## make the code wrong in one place at a time: tests have to notice (PA
 soak: ## mixed load for T (30s): nothing may grow, and each call is accounted for
 	cd interop && $(APART) go run ./soak -time $(T)
 
+.PHONY: lockorder
+lockorder: ## run the runtime's quick tests in a build that checks in which order mutexes are taken
+	go test -short -tags lockorder ./runtime/...
+
 .PHONY: short
 short: notices ## run the quick tests of the root module
 	go test -short $(RACE) ./...

@@ -8,13 +8,13 @@ import (
 	"net"
 	"runtime/debug"
 	"slices"
-	"sync"
 	"time"
 
 	"google.golang.org/grpc/peer"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 	"github.com/gogreeter/gogreeter/runtime/internal/http2"
+	"github.com/gogreeter/gogreeter/runtime/internal/locks"
 	"github.com/gogreeter/gogreeter/runtime/internal/logtext"
 	"github.com/gogreeter/gogreeter/runtime/internal/ports"
 	"github.com/gogreeter/gogreeter/runtime/internal/work"
@@ -258,7 +258,7 @@ const (
 // A client may come at the moment when the shutdown goes further. Either advance returns it then, or arrive and connect say
 // that it has to be told: never both, which would ask it twice, and never neither, since the server would wait for it.
 type clients struct {
-	mu sync.Mutex
+	mu locks.Mutex[locks.Outer]
 	// Guarded by mu.
 	shutdown    shutdown
 	arrivals    map[*arrival]struct{}

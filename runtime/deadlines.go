@@ -2,8 +2,9 @@ package runtime
 
 import (
 	"slices"
-	"sync"
 	"time"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/locks"
 )
 
 // deadlines ends the RPCs of a connection at their deadlines. There is one timer, set to the earliest: most RPCs end long
@@ -12,9 +13,9 @@ import (
 type deadlines struct {
 	of expiring // immutable
 
-	looking sync.Mutex // held by the timer, before mu
+	looking locks.Mutex[locks.Looking] // held by the timer, before mu
 
-	mu sync.Mutex
+	mu locks.Mutex[locks.Inner]
 	// Guarded by mu.
 	timer *time.Timer
 	at    time.Time  // when it goes off; zero: it is not set

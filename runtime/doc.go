@@ -83,7 +83,8 @@
 //
 // # Locks
 //
-// The order, outermost first. A goroutine that holds one takes only those below. No application code is called with one
+// The order, outermost first. A goroutine that holds one takes only those below. Package locks has it as types, and make lockorder
+// tests a build that checks it. No application code is called with one
 // held, but for methods of a user's connection (package ports sees to those).
 //
 //  1. Server.changing, and deadlines.looking: each lets one goroutine at a time do something long.

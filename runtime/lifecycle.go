@@ -2,9 +2,9 @@ package runtime
 
 import (
 	"errors"
-	"sync"
 	"time"
 
+	"github.com/gogreeter/gogreeter/runtime/internal/locks"
 	"github.com/gogreeter/gogreeter/runtime/internal/ports"
 )
 
@@ -51,7 +51,7 @@ type lifecycle struct {
 	closing       chan struct{} // closed when grace begins
 	done          chan struct{} // closed when the server has terminated, by the server
 
-	mu sync.Mutex
+	mu locks.Mutex[locks.Outer]
 	// Guarded by mu.
 	stage     stage
 	ports     []*ports.Port

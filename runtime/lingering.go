@@ -1,11 +1,11 @@
 package runtime
 
-import "sync"
+import "github.com/gogreeter/gogreeter/runtime/internal/locks"
 
 // lingering are the RPCs of a connection that are over and not released. Nobody else knows them, once their streams are
 // forgotten.
 type lingering struct {
-	mu   sync.Mutex
+	mu   locks.Mutex[locks.Inner]
 	rpcs map[releasable]struct{} // guarded by mu
 }
 

@@ -3,16 +3,16 @@ package runtime
 import (
 	"context"
 	"io"
-	"sync"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/carrier"
+	"github.com/gogreeter/gogreeter/runtime/internal/locks"
 )
 
 // rehearsal is an RPC without a server, as the behavior of a method sees it: package runtimetest's.
 type rehearsal struct {
 	carrier.Exchange
 
-	mu       sync.Mutex
+	mu       locks.Mutex[locks.RPC]
 	requests []any // those that have not been taken. Guarded by mu.
 }
 

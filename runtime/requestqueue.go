@@ -138,7 +138,7 @@ func (q *requestQueue) signal() {
 }
 
 // wait waits until something has happened that a handler may wait for which wants a request. Meanwhile it gives up mu.
-func (q *requestQueue) wait(mu *sync.Mutex) {
+func (q *requestQueue) wait(mu sync.Locker) {
 	if q.arrived == nil {
 		q.arrived = sync.NewCond(mu)
 	}

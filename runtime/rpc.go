@@ -2,7 +2,6 @@ package runtime
 
 import (
 	"math"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/buffer"
 	"github.com/gogreeter/gogreeter/runtime/internal/fields"
 	"github.com/gogreeter/gogreeter/runtime/internal/http2"
+	"github.com/gogreeter/gogreeter/runtime/internal/locks"
 	"github.com/gogreeter/gogreeter/runtime/internal/wire"
 	"github.com/gogreeter/gogreeter/runtime/internal/work"
 )
@@ -42,7 +42,7 @@ type rpc struct {
 
 	in incoming // owned by the reader
 
-	mu sync.Mutex
+	mu locks.Mutex[locks.RPC]
 	// Guarded by mu, but for what is atomic. The worker, which alone writes the deadline once it has the RPC, reads it without.
 	deadline time.Time // zero: none
 	requests requestQueue

@@ -7,13 +7,13 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
+	"github.com/gogreeter/gogreeter/runtime/internal/locks"
 	"github.com/gogreeter/gogreeter/runtime/internal/wire"
 	"github.com/gogreeter/gogreeter/runtime/internal/work"
 )
@@ -30,7 +30,7 @@ type Server struct {
 
 	stallsWatched atomic.Int64 // when lookForStalls had all connections watched last, as UnixNano
 
-	changing sync.Mutex // held while the dispatch dictionary changes
+	changing locks.Mutex[locks.Dictionary] // held while the dispatch dictionary changes
 	handled  handled
 }
 

@@ -1,10 +1,11 @@
 package runtime
 
 import (
-	"sync"
 	"sync/atomic"
 
 	"google.golang.org/grpc/codes"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/locks"
 )
 
 // ServerStats are the numbers of a server. Those of RPCs and octets grow from its start; the others are of the moment.
@@ -49,7 +50,7 @@ const OtherMethods = "other"
 
 // handled counts the RPCs that have ended by path of their method. It remembers a method whose service is removed.
 type handled struct {
-	mu     sync.Mutex
+	mu     locks.Mutex[locks.Inner]
 	byPath map[string]*counters // guarded by mu
 }
 

@@ -6,7 +6,8 @@ import (
 	"fmt"
 	"io"
 	"reflect"
-	"sync"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/locks"
 )
 
 // NewMethodHandler returns the handler of a method that learns the types of its messages only when it receives and sends
@@ -43,7 +44,7 @@ type ServerStream struct {
 	exchange    exchange
 	cardinality Cardinality
 
-	mu sync.Mutex
+	mu locks.Mutex[locks.Outer]
 	// Guarded by mu. All but failed are of methods with one request, or with one response.
 	received bool  // the request has been taken
 	response any   // nil: none yet

@@ -30,8 +30,9 @@ package budget
 
 import (
 	"math"
-	"sync"
 	"sync/atomic"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/locks"
 )
 
 // Side is what octets are held for.
@@ -76,7 +77,7 @@ type Budget struct {
 	waiting atomic.Int32         // claims in lines; written with mu held
 	crowd   atomic.Int32         // parts; written with mu held
 
-	mu sync.Mutex
+	mu locks.Mutex[locks.Account]
 	// Guarded by mu.
 	lines [lines][]*Claim
 	requested

@@ -8,8 +8,9 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/locks"
 )
 
 // explorer runs a program of threads again and again, each time in another interleaving of their steps. A step ends where a
@@ -50,9 +51,9 @@ type thread struct {
 
 // wish is what a thread waits for.
 type wish struct {
-	mu       *sync.Mutex // to be free
-	until    func() bool // to be true
-	boundary bool        // it is between two operations
+	mu       *locks.Mutex[locks.Account] // to be free
+	until    func() bool                 // to be true
+	boundary bool                        // it is between two operations
 }
 
 func (w wish) granted() bool {
@@ -209,7 +210,7 @@ func (e *explorer) wait(w wish) {
 
 func (e *explorer) scheduler() *scheduler {
 	return &scheduler{
-		lock: func(mu *sync.Mutex) {
+		lock: func(mu *locks.Mutex[locks.Account]) {
 			e.wait(wish{mu: mu})
 			mu.Lock()
 		},

@@ -1,12 +1,12 @@
 package budget
 
-import "sync"
+import "github.com/gogreeter/gogreeter/runtime/internal/locks"
 
 // scheduler decides in tests which goroutine goes on between two steps, so that they can go through all interleavings.
 type scheduler struct {
-	lock  func(*sync.Mutex) // instead of Lock
-	pause func()            // between steps that others may come between
-	spawn func(f func())    // instead of go
+	lock  func(*locks.Mutex[locks.Account]) // instead of Lock
+	pause func()                            // between steps that others may come between
+	spawn func(f func())                    // instead of go
 }
 
 func (b *Budget) lock() {

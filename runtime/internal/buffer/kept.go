@@ -2,8 +2,9 @@ package buffer
 
 import (
 	"runtime"
-	"sync"
 	"time"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/locks"
 )
 
 // The garbage collector empties a sync.Pool with every second collection. Where messages are large and the heap is small,
@@ -23,7 +24,7 @@ var large = newKept()
 // kept keeps large slices whatever the garbage collector does, up to a limit: last in, first out, so that those which nobody
 // needs gather at the bottom.
 type kept struct {
-	mu sync.Mutex
+	mu locks.Mutex[locks.Inner]
 	// Guarded by mu.
 	classes [len(pools)]keptClass
 	octets  int

@@ -2,11 +2,11 @@ package http2
 
 import (
 	"errors"
-	"sync"
 	"sync/atomic"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 	"github.com/gogreeter/gogreeter/runtime/internal/fields"
+	"github.com/gogreeter/gogreeter/runtime/internal/locks"
 	"github.com/gogreeter/gogreeter/runtime/internal/socket"
 )
 
@@ -60,7 +60,7 @@ type Conn struct {
 	received, sent atomic.Uint64 // octets
 	peerMaxList    atomic.Uint32 // SETTINGS_MAX_HEADER_LIST_SIZE of the peer; written by the reader
 
-	mu sync.Mutex
+	mu locks.Mutex[locks.Connection]
 	// Guarded by mu.
 	streams streams
 	out     outbox

@@ -3,12 +3,12 @@ package socket
 import (
 	"errors"
 	"net"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/buffer"
+	"github.com/gogreeter/gogreeter/runtime/internal/locks"
 )
 
 // closeTLS sends the alert that says that nothing more comes. Package tls would wait for up to 5 s to do so.
@@ -38,7 +38,7 @@ type underTLS struct {
 
 	writing atomic.Bool // the socket above has records of which not all are written; set with mu held
 
-	mu sync.Mutex
+	mu locks.Mutex[locks.Records]
 	// Guarded by mu.
 	begun   bool
 	sealing bool // seal waits for records

@@ -3,13 +3,14 @@ package work
 import (
 	"container/list"
 	"context"
-	"sync"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/locks"
 )
 
 // Places are a number of places for goroutines that run already. If there are not enough, goroutines wait in lines, and
 // the lines take turns: however long one of them is, the first of another waits for a place of each line only.
 type Places struct {
-	mu sync.Mutex
+	mu locks.Mutex[locks.Inner]
 	// Guarded by mu.
 	free  int       // none is while a goroutine waits
 	lines list.List // of *Line, those in which a goroutine waits; the first is next

@@ -1,10 +1,10 @@
 package work
 
 import (
-	"sync"
 	"time"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/buffer"
+	"github.com/gogreeter/gogreeter/runtime/internal/locks"
 )
 
 // Queue is a run queue: tasks that wait for a worker, first in, first out.
@@ -14,7 +14,7 @@ type Queue struct {
 	flusher Flusher // of all its tasks; nil: they have several
 	limit   int     // workers at a time; 0: any number
 
-	mu sync.Mutex
+	mu locks.Mutex[locks.Inner]
 	// Guarded by mu.
 	tasks   List
 	running int  // workers that are here or on their way
@@ -26,7 +26,7 @@ type Queue struct {
 type Pool struct {
 	panicked func(doing string, reason any) // immutable
 
-	mu sync.Mutex
+	mu locks.Mutex[locks.Pool]
 	// Guarded by mu.
 	idle   []*Worker
 	spare  int // the fewest that were idle since the last trim

@@ -1,0 +1,5 @@
+//go:build lockorder
+
+package locks
+
+func holdsForTest() (string, []rank) { return holds() }
