@@ -124,7 +124,7 @@ func (r *rpc) receive(ctx context.Context, c *codec, into any) error {
 	return nil
 }
 
-// awaitMessage waits for the next request. The handler has not taken it yet.
+// awaitMessage waits for the next request, and takes it out of the queue.
 func (r *rpc) awaitMessage() (message, error) {
 	r.mu.Lock()
 	for !r.state.isOver() && r.requests.isEmpty() && !r.requests.complete {

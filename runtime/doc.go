@@ -51,7 +51,8 @@
 //     worker's buffer. The RPC is released.
 //  9. ending.go, complete: the response with headers and trailers is appended to the out-buffer (http2/outbox.go), and
 //     http2/stream.go forgets the stream. The RPC is over; what is to be called then is called.
-//  10. work/queue.go: the worker takes the next RPC, or flushes when there is none: http2/flush.go writes to the socket.
+//  10. work/queue.go: the worker takes the next RPC. It flushes first unless another worker is on its way that is going to:
+//     http2/flush.go writes to the socket.
 //
 // A reader of the calls changes files 39 times, from accept to the octets on the socket. That includes ways back to a caller that
 // calls on. It leaves out functions that only count, look, judge or lend: states, windows, rules, accounts, pools.
@@ -66,7 +67,7 @@
 //     8 KiB at a time. Behind the last message it gets io.EOF.
 //  4. answer.go, send: a response is admitted and encoded as above, and appended with http2.Stream.Data, the first behind the
 //     headers. The first after a request is flushed at once if the client has no other RPC; others leave with what other
-//     goroutines write. A handler whose client does not take its responses waits (room.go).
+//     goroutines write, or a moment later with a goroutine's that flushes for all (flushPromised). A handler whose client does not take its responses waits (room.go).
 //  5. ending.go, end: when the handler returns, its status is appended. A client that resets the stream, a deadline and the
 //     server's stop end the RPC from outside, at any moment, by the same function; the handler's context is done then.
 //
@@ -74,26 +75,23 @@
 //
 // # Goroutines
 //
-//   - The reader of a connection calls HandleHead, HandleData and all else in rpc.go. It must not block. If application code
+//   - The reader of a connection calls the functions of rpc.go, but for describe and missing. It must not block. If application code
 //     ends it (runtime.Goexit), or an inline handler occupies it for too long, another goroutine becomes the reader.
 //   - A worker runs one RPC at a time, interceptors included. Fields that are owned by the reader first are the worker's once
-//     the RPC has been dispatched.
+//     the batch has ended in which the RPC was dispatched.
 //   - Timers end RPCs (deadlines.go), and look at what waits (largerequest.go, inline.go, server.go).
 //   - All application code is called by safely (safely.go), or by the codec, and may panic or end its goroutine.
 //
 // # Locks
 //
-// The order, outermost first. A goroutine that holds one takes only those below. Package locks has it as types, and make lockorder
-// tests a build that checks it. No application code is called with one
-// held, but for methods of a user's connection (package ports sees to those).
+// Package locks has the order in which a goroutine may take mutexes, as types, and make lockorder tests a build that checks it.
+// Outermost are those that let one goroutine at a time do something long, and those of the server's parts. Then come rpc.mu,
+// http2's Conn.mu, those that use nothing else, and the accounts'.
 //
-//  1. Server.changing, and deadlines.looking: each lets one goroutine at a time do something long.
-//  2. rpc.mu: how the RPC ends, its queue and its reply. With it held, frames are appended, and claims asked for and dropped.
-//  3. http2's Conn.mu, and the locks below it (see there). With it held, a stream is forgotten: what the RPC holds goes back
-//     to the account without rpc.mu.
-//  4. the mutexes of package budget: a connection's, and then the server's.
-//  5. those that stand alone, with which nothing else is locked: lifecycle.mu, clients.mu, handled.mu, deadlines.mu,
-//     inlineRunner.mu, and those of package work.
+// With rpc.mu held, frames are appended, and claims asked for and dropped. With Conn.mu held, a stream is forgotten: what the RPC
+// holds goes back to the account without rpc.mu. No application code is called with a mutex held, except in two places. A
+// ServerStream lets one goroutine at a time receive, or send. And http2 calls methods of a user's connection, from whose panics
+// package ports protects it.
 //
 // Whatever a lock makes due that may block or call the application is collected, and done after it.
 //

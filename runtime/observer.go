@@ -76,7 +76,7 @@ type ConnectionInfo struct {
 	// Active is the number of its RPCs that are not finished, as in ServerStats.Active.
 	Active int
 
-	// ReceivedBytes and SentBytes count octets on the network, after TLS.
+	// ReceivedBytes and SentBytes count octets of HTTP/2, without what TLS adds.
 	ReceivedBytes, SentBytes uint64
 
 	// HeldRequestBytes and HeldResponseBytes are what the client makes the server hold: see ServerOptions.MaxConnectionBytes.
@@ -183,7 +183,7 @@ type ConnectionEvent struct {
 // ConnectionTotals are the numbers of a connection that has ended.
 type ConnectionTotals struct {
 	RPCs, Refused            uint64 // calls of BeginRPC, and events ConnectionRefused
-	ReceivedBytes, SentBytes uint64 // octets on the network, after TLS
+	ReceivedBytes, SentBytes uint64 // octets of HTTP/2, without what TLS adds
 }
 
 // RefusalReason says why a request was refused.

@@ -66,7 +66,7 @@ type ServerOptions struct {
 
 	// MaxConnectionBytes bounds what a client makes the server hold, for each connection: metadata, requests that are under
 	// way or wait for their handler, and what it has not taken of responses, statuses included, all by the memory behind
-	// them. Requests have three quarters of it at most, and responses too. Near the limit, flow control holds requests back,
+	// them. Responses have three quarters of it at most. Near the limit, flow control holds requests back,
 	// further RPCs do not begin although their deadlines run, handlers wait before a response is encoded, and then new
 	// requests are refused with REFUSED_STREAM, after which clients try again. A client that takes nothing for the time of
 	// WriteTimeout, while its responses keep something from going on, loses its connection. Default 64 MiB; a negative value

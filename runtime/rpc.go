@@ -30,15 +30,16 @@ type rpc struct {
 	def     *callDefinition
 
 	state  rpcState
-	queued bool // requests are queued as they come; written by the reader, with mu held, until the RPC goes to a worker
+	queued bool // requests are queued as they come; written before the RPC begins, and by the reader with mu held
 	broken bool // looking for the method has failed. Immutable after HandleHead.
 	tab    tab  // what it has of the connection's account
 
 	// Owned by the reader, and then by the worker.
-	method   *method       // nil: not known, and left to the interceptors; they change it with mu held
-	observed *rpcObservers // nil: there are none
-	request  message
-	call     *ServerCall // nil without interceptors
+	method  *method // nil: not known, and left to the interceptors; they change it with mu held
+	request message
+	call    *ServerCall // nil without interceptors
+
+	observed *rpcObservers // nil: there are none. Immutable after HandleHead.
 
 	in incoming // owned by the reader
 

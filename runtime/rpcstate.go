@@ -23,7 +23,7 @@ import "sync/atomic"
 // A dispatched RPC enters its handler, which may take one of a bounded number of places and leaves that again.
 //
 // Any goroutine may take a step, without a lock: each is one atomic operation, and the step that comes second sees the first. But end
-// is taken with rpc.mu held, and so says to those that hold it how the RPC has ended.
+// is taken with rpc.mu held, so that a goroutine which holds mu and sees stateOver finds in rpc.ending how the RPC has ended.
 type rpcState struct{ bits atomic.Uint32 }
 
 const (

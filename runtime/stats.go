@@ -35,7 +35,7 @@ type ServerStats struct {
 	// 0 when there is no RPC.
 	HeldRequestBytes, HeldResponseBytes int64
 
-	// ReceivedBytes and SentBytes count octets on the network, after TLS.
+	// ReceivedBytes and SentBytes count octets of HTTP/2, without what TLS adds.
 	ReceivedBytes, SentBytes uint64
 }
 

@@ -53,7 +53,7 @@ func (c *Conn) flushLocked() {
 // from its handlers, nor the reader from reading.
 const flusherWrites = 2
 
-// writeLocked writes until nothing is left. After a number of writes, and if the socket is full, a goroutine of its own
+// writeLocked writes until nothing is left. After a number of writes, or if the socket is full, a goroutine of its own
 // takes over: a peer that does not read is to hold up neither the worker that came to flush nor the reader.
 func (c *Conn) writeLocked(writes int) {
 	for ; ; writes-- {

@@ -18,7 +18,7 @@
 //
 // [Account] is the one place that a goroutine may hold twice: budget.Budget locks a part before the whole.
 //
-// No mutex is held while the application's code runs, or while a goroutine waits for a client.
+// No goroutine waits for a client with one held. Package runtime says which are held while the application's code runs.
 package locks
 
 import "sync"
