@@ -46,7 +46,7 @@ func (v *victim) settle(before measurement, octets int) measurement {
 func (v *victim) givenBack(before measurement) (wrong string) {
 	for began := time.Now(); ; time.Sleep(5 * time.Millisecond) {
 		now := v.ask(question{Profile: "default", Do: "held"})
-		active, busy, live := now.Active-before.Active, now.Busy-before.Busy, now.Live-before.Live
+		active, busy, live := now.Active-before.Active, now.Busy-before.Busy, (now.Live-now.Kept)-(before.Live-before.Kept)
 		if active <= 0 && busy <= 0 && live <= heapLeft {
 			return ""
 		}

@@ -252,7 +252,7 @@ func (a *attack) play(t *testing.T, v *victim, b *bystander, callCost time.Durat
 	c.close()
 	after := a.waitAfter(t, v)
 
-	held, left, frames := during.Heap-before.Heap, after.Heap-before.Heap, c.frames
+	held, left, frames := during.Heap-before.Heap, (after.Heap-after.Kept)-(before.Heap-before.Kept), c.frames
 	if !regexp.MustCompile("^(" + a.want + ")$").MatchString(reaction) {
 		t.Errorf("the reaction is %q, want %q", reaction, a.want)
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/gogreeter/gogreeter/runtime"
+	"github.com/gogreeter/gogreeter/runtime/internal/buffer"
 )
 
 // What a client may cost, with default options (docs/security.md).
@@ -37,6 +38,8 @@ type measurement struct {
 	// most of it that there was since it was watched. Busy are goroutines but for workers that have nothing to do.
 	Held, Live, Peak int64
 	Busy             int
+
+	Kept int64 // octets of large slices that wait for the next message; part of Heap, Held, and Live
 
 	Unsettled bool // it was asked to settle, and went on
 }
@@ -114,7 +117,7 @@ func (m *meter) do(ctx context.Context, q question) (now measurement, err error)
 		now.Heap = int64(stats.HeapInuse)
 	}
 	stats := m.server.Stats()
-	now.Active, now.Received = stats.Active, stats.ReceivedBytes
+	now.Active, now.Received, now.Kept = stats.Active, stats.ReceivedBytes, int64(buffer.Kept())
 	return now, nil
 }
 

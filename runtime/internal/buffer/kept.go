@@ -74,6 +74,13 @@ func (k *kept) put(index, size int, p *byte) bool {
 	return true
 }
 
+// Kept returns the octets of the large slices that are kept. Nobody holds them.
+func Kept() int {
+	large.mu.Lock()
+	defer large.mu.Unlock()
+	return large.octets
+}
+
 // atEachCollection has the slices trimmed from now on. A timer would do so for nothing where no large message ever comes.
 func (k *kept) atEachCollection() {
 	sentinel := new([16]byte) // no tiny allocation, which would live as long as its neighbours
