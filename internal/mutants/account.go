@@ -6,7 +6,7 @@ var account = []group{
 		{name: "a grant and what is paid are both counted", file: "rpc.go", old: "	r.takeClaim()\n	if more", new: "	if more", tests: "TestAccount_LargeRequestIsCountedOnce"},
 		{name: "a large request that was taken stays open", file: "tab.go", old: "		t.account.UseUp(m.claim)\n", new: "", tests: "TestAccount_UrgentAgainAndAgain"},
 		{name: "an RPC is finished at its first end", file: "rpcstate.go", old: "return s.set(stateRemoved)&stateFinished == stateReleased", new: "s.set(stateRemoved); return true", tests: "TestAccount_MetadataOfHandlersThatGoOn"},
-		{name: "what comes after both ends is held for ever", file: "tab.go", old: "	if t.held.Add(n) < 0 {", new: "	if t.held.Add(n); false {", tests: "TestAccount_HandlersEndEarly"},
+		{name: "what comes after both ends is held for ever", file: "tab.go", old: "	if t.held.Add(n) < 0 {", new: "	if t.held.Add(n); false {", tests: "TestTab_Balances"},
 		{name: "a request without which no handler begins is never due", file: "room.go", old: "!r.queued) && waited:", new: "!r.queued) && false:", tests: "TestAccount_HandlersWaitForEachOther|TestAccount_PatientClients"},
 		{name: "a request presses that no handler waits for", file: "room.go", old: "	starves := r.requests.starving && !r.state.isOver()", new: "	starves := !r.state.isOver()", tests: "TestAccount_EndedRPCReservesNothing"},
 		{name: "a handler that waits for a request urges nobody", file: "answer.go", old: "		r.session.account.Urge() // the request may be waiting for room\n", new: "", tests: "TestAccount_UrgentOnceAwaited"},
