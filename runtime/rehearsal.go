@@ -51,21 +51,29 @@ func (x *rehearsal) fields() Metadata {
 	return all
 }
 
-// take returns the next request as a client would send it.
-func (x *rehearsal) take() ([]byte, error) {
+// next returns the next request as a client would send it.
+func (x *rehearsal) next() ([]byte, error) {
+	request, ok := x.take()
+	if !ok {
+		return nil, io.EOF
+	}
+	return anyCodec.encode(nil, request) // without mu: this runs the message's code
+}
+
+// take takes the next request; ok is false if there is none.
+func (x *rehearsal) take() (request any, ok bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if len(x.requests) == 0 {
-		return nil, io.EOF
+		return nil, false
 	}
-	next := x.requests[0]
-	x.requests = x.requests[1:]
-	return anyCodec.encode(nil, next)
+	request, x.requests = x.requests[0], x.requests[1:]
+	return request, true
 }
 
 // decodeRequest implements exchange.
 func (x *rehearsal) decodeRequest(_ context.Context, c *codec, into any) error {
-	data, err := x.take()
+	data, err := x.next()
 	if err != nil {
 		return err
 	}
@@ -77,7 +85,7 @@ func (x *rehearsal) receive(_ context.Context, c *codec, into any) error {
 	if err := x.Over(); err != nil {
 		return err
 	}
-	data, err := x.take()
+	data, err := x.next()
 	if err != nil {
 		return err
 	}

@@ -102,3 +102,28 @@ func TestRecorder_HandleOver(t *testing.T) {
 		t.Errorf("the RPC ended with %v", err)
 	}
 }
+
+// receiving is a message whose code receives the next one while it is encoded.
+type receiving struct{ receive func() }
+
+func (*receiving) SizeVT() int                                  { return 0 }
+func (m *receiving) MarshalToSizedBufferVT([]byte) (int, error) { m.receive(); return 0, nil }
+func (*receiving) UnmarshalVT([]byte) error                     { return nil }
+
+// TestRecorder_HandleEncodes has a request's code run while it is encoded. No mutex may be held that it may need.
+func TestRecorder_HandleEncodes(t *testing.T) {
+	ctx, recorder := runtimetest.NewContext(t.Context(), runtimetest.RPC{Method: "/t.S/M"})
+	request, next := &receiving{}, new(text)
+	_, err := recorder.Handle(ctx, runtime.NewMethodHandler(runtime.CardinalityStreamStream,
+		func(_ context.Context, stream *runtime.ServerStream) error {
+			request.receive = func() {
+				if err := stream.Receive(next); err != nil {
+					t.Error(err)
+				}
+			}
+			return stream.Receive(new(text))
+		}), request, wrapperspb.String("x"))
+	if err != nil || next.GetValue() != "x" {
+		t.Errorf("the next request is %q, and the RPC ended with %v", next.GetValue(), err)
+	}
+}
