@@ -10,8 +10,8 @@ import (
 	"sync"
 )
 
-// mutex is a sync.Mutex that knows which others its goroutine holds.
-type mutex[P place] struct{ sync.Mutex }
+// Mutex is a mutex with a place in the order. The zero value is unlocked.
+type Mutex[P place] struct{ sync.Mutex }
 
 // Checked says whether this build checks the order.
 const Checked = true
@@ -20,7 +20,7 @@ const Checked = true
 var held sync.Map
 
 // Lock implements sync.Locker. It panics if the goroutine holds a mutex that has to be taken after this one.
-func (m *mutex[P]) Lock() {
+func (m *Mutex[P]) Lock() {
 	g, holds := holds()
 	check(holds, rankOf[P]())
 	m.Mutex.Lock()
@@ -28,7 +28,7 @@ func (m *mutex[P]) Lock() {
 }
 
 // TryLock is that of sync.Mutex. It cannot wait, and so may come in any order.
-func (m *mutex[P]) TryLock() bool {
+func (m *Mutex[P]) TryLock() bool {
 	if !m.Mutex.TryLock() {
 		return false
 	}
@@ -38,7 +38,7 @@ func (m *mutex[P]) TryLock() bool {
 }
 
 // Unlock implements sync.Locker. The goroutine must be the one that has locked m.
-func (m *mutex[P]) Unlock() {
+func (m *Mutex[P]) Unlock() {
 	g, holds := holds()
 	last := len(holds) - 1
 	for last >= 0 && holds[last] != rankOf[P]() {

@@ -23,9 +23,6 @@ package locks
 
 import "sync"
 
-// Mutex is a mutex with a place in the order. The zero value is unlocked.
-type Mutex[P place] struct{ mutex[P] }
-
 // place is a type that stands for a place in the order.
 type place interface{ rank() rank }
 
