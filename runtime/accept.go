@@ -258,7 +258,7 @@ const (
 // A client may come at the moment when the shutdown goes further. Either advance returns it then, or arrive and connect say
 // that it has to be told: never both, which would ask it twice, and never neither, since the server would wait for it.
 type clients struct {
-	mu locks.Mutex[locks.Outer]
+	mu locks.Mutex[locks.Alone]
 	// Guarded by mu.
 	shutdown    shutdown
 	arrivals    map[*arrival]struct{}

@@ -13,9 +13,9 @@ import (
 type deadlines struct {
 	of expiring // immutable
 
-	looking locks.Mutex[locks.Looking] // held by the timer, before mu
+	looking locks.Mutex[locks.Long] // held by the timer, before mu
 
-	mu locks.Mutex[locks.Inner]
+	mu locks.Mutex[locks.Alone]
 	// Guarded by mu.
 	timer *time.Timer
 	at    time.Time  // when it goes off; zero: it is not set

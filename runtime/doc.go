@@ -85,8 +85,8 @@
 // # Locks
 //
 // Package locks has the order in which a goroutine may take mutexes, as types, and make lockorder tests a build that checks it.
-// Outermost are those that let one goroutine at a time do something long, and those of the server's parts. Then come rpc.mu,
-// http2's Conn.mu, those that use nothing else, and the accounts'.
+// Outermost are those that let one goroutine at a time do something long. Then come rpc.mu, http2's Conn.mu, the accounts', and
+// those with which nothing else is locked.
 //
 // With rpc.mu held, frames are appended, and claims asked for and dropped. With Conn.mu held, a stream is forgotten: what the RPC
 // holds goes back to the account without rpc.mu. No application code is called with a mutex held, except in two places. A

@@ -31,7 +31,7 @@ type inlineRunner struct {
 	runs    uint64        // RPCs that have begun. Owned by the reader.
 	method  *method       // of current; written before it
 	current atomic.Uint64 // the number of the RPC that runs; 0: none does
-	mu      locks.Mutex[locks.Outer]
+	mu      locks.Mutex[locks.Alone]
 	seen    uint64    // current, when the timer went off last. Guarded by mu.
 	since   time.Time // when it was first seen. Guarded by mu.
 }

@@ -51,7 +51,7 @@ type lifecycle struct {
 	closing       chan struct{} // closed when grace begins
 	done          chan struct{} // closed when the server has terminated, by the server
 
-	mu locks.Mutex[locks.Outer]
+	mu locks.Mutex[locks.Alone]
 	// Guarded by mu.
 	stage     stage
 	ports     []*ports.Port

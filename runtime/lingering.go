@@ -5,7 +5,7 @@ import "github.com/gogreeter/gogreeter/runtime/internal/locks"
 // lingering are the RPCs of a connection that are over and not released. Nobody else knows them, once their streams are
 // forgotten.
 type lingering struct {
-	mu   locks.Mutex[locks.Inner]
+	mu   locks.Mutex[locks.Alone]
 	rpcs map[releasable]struct{} // guarded by mu
 }
 

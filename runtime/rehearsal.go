@@ -12,7 +12,7 @@ import (
 type rehearsal struct {
 	carrier.Exchange
 
-	mu       locks.Mutex[locks.RPC]
+	mu       locks.Mutex[locks.Alone]
 	requests []any // those that have not been taken. Guarded by mu.
 }
 

@@ -30,7 +30,7 @@ type Server struct {
 
 	stallsWatched atomic.Int64 // when lookForStalls had all connections watched last, as UnixNano
 
-	changing locks.Mutex[locks.Dictionary] // held while the dispatch dictionary changes
+	changing locks.Mutex[locks.Long] // held while the dispatch dictionary changes
 	handled  handled
 }
 

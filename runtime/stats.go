@@ -50,7 +50,7 @@ const OtherMethods = "other"
 
 // handled counts the RPCs that have ended by path of their method. It remembers a method whose service is removed.
 type handled struct {
-	mu     locks.Mutex[locks.Inner]
+	mu     locks.Mutex[locks.Alone]
 	byPath map[string]*counters // guarded by mu
 }
 

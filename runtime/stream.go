@@ -44,7 +44,7 @@ type ServerStream struct {
 	exchange    exchange
 	cardinality Cardinality
 
-	mu locks.Mutex[locks.Outer]
+	mu locks.Mutex[locks.Long]
 	// Guarded by mu. All but failed are of methods with one request, or with one response.
 	received bool  // the request has been taken
 	response any   // nil: none yet

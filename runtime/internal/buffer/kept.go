@@ -24,7 +24,7 @@ var large = newKept()
 // kept keeps large slices whatever the garbage collector does, up to a limit: last in, first out, so that those which nobody
 // needs gather at the bottom.
 type kept struct {
-	mu locks.Mutex[locks.Inner]
+	mu locks.Mutex[locks.Alone]
 	// Guarded by mu.
 	classes [len(pools)]keptClass
 	octets  int

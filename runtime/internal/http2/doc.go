@@ -59,13 +59,14 @@
 // # Locks
 //
 // Conn.mu guards streams, outbox, lifetime and credit. Nothing that may block is called with it held: writes give it up.
-// The order, outermost first:
+// The order, outermost first, which package locks has as types, and make lockorder checks:
 //
 //  1. locks of the user's, a stream's or a connection's: with those held, it may call the methods of Stream and Conn,
 //     except WaitRoom, which waits, and Flush and its like, which write.
 //  2. Conn.mu. With it held, the package calls HandleRemoved, deadlines and CloseWrite of the socket, and the account.
 //  3. with TLS, the locks of tls.Conn and of the records below it (package socket).
 //  4. the mutexes of package budget.
+//  5. that of package buffer.
 //
 // The state of a stream is atomic, and so are the octets that a connection counts: they need no lock.
 //

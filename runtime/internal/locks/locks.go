@@ -1,57 +1,33 @@
-// Package locks has the mutexes of the runtime, and the order in which a goroutine may take them. A [Mutex] is a sync.Mutex
-// with its place in that order as a type. In builds with the tag lockorder, which make lockorder tests, a goroutine that takes
-// one out of order panics. In all other builds nothing is left of the place.
+// Package locks has the mutexes of the runtime, and says in which order a goroutine may take them.
 //
-// # The order
+// The type of a [Mutex] names its place in the order. A goroutine that holds one takes only those of later places, and never
+// two of the same place, unless the place says otherwise. So goroutines cannot wait for each other in a circle.
 //
-// A goroutine that holds a mutex may take those below it only. Outermost first:
+// In a build with the tag lockorder, which make lockorder tests, a goroutine that breaks this rule ends the process, and both
+// places are named. In all other builds a Mutex is a sync.Mutex, and its place costs nothing.
 //
-//	Dictionary   Server.changing: the dispatch dictionary is made anew
-//	Looking      deadlines.looking: the alarm of a connection looks at all of its RPCs
-//	Outer        of the server (lifecycle, clients), of an untyped handler's stream, and of an inline runner
-//	RPC          rpc.mu, and that of a rehearsal, which is in its place
-//	Connection   http2.Conn.mu
-//	Records      of TLS, below a connection
-//	Inner        of what may be used with any of those above held, and uses nothing itself: counters, deadlines, run queues, places
-//	Pool         of workers
-//	Account      of a connection, and then that of the server
+// Of two accounts the check cannot tell the part from the whole. The tests of package budget take care of those: they go
+// through the interleavings of its steps.
 //
-// [Account] is the one place that a goroutine may hold twice: budget.Budget locks a part before the whole.
-//
-// No goroutine waits for a client with one held. Package runtime says which are held while the application's code runs.
+// No goroutine waits for a client with a mutex held. Package runtime says which are held while the application's code runs.
 package locks
-
-import "sync"
-
-// place is a type that stands for a place in the order.
-type place interface{ rank() rank }
-
-// rank is a place as a number: the outermost has the lowest.
-type rank int8
 
 // The places, outermost first.
 type (
-	Dictionary struct{}
-	Looking    struct{}
-	Outer      struct{}
-	RPC        struct{}
-	Connection struct{}
-	Records    struct{}
-	Inner      struct{}
-	Pool       struct{}
-	Account    struct{}
+	Long       struct{} // Server.changing, deadlines.looking, ServerStream.mu: one goroutine at a time does something long
+	RPC        struct{} // rpc.mu
+	Connection struct{} // http2.Conn.mu
+	Records    struct{} // of TLS, below a connection
+	Account    struct{} // of a connection, and then that of the server: a goroutine may hold two
+	Alone      struct{} // all others: with one of these held, nothing else is locked
 )
 
-func (Dictionary) rank() rank { return 0 }
-func (Looking) rank() rank    { return 1 }
-func (Outer) rank() rank      { return 2 }
-func (RPC) rank() rank        { return 3 }
-func (Connection) rank() rank { return 4 }
-func (Records) rank() rank    { return 5 }
-func (Inner) rank() rank      { return 6 }
-func (Pool) rank() rank       { return 7 }
-func (Account) rank() rank    { return account }
+func (Long) rank() int       { return 1 }
+func (RPC) rank() int        { return 2 }
+func (Connection) rank() int { return 3 }
+func (Records) rank() int    { return 4 }
+func (Account) rank() int    { return 5 }
+func (Alone) rank() int      { return 6 }
 
-const account rank = 8
-
-var _ sync.Locker = (*Mutex[RPC])(nil)
+// place is one of them. The outermost has the lowest rank.
+type place interface{ rank() int }

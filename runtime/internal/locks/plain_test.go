@@ -24,5 +24,3 @@ func TestMutex_IsInlined(t *testing.T) {
 		t.Error("nothing locks a mutex")
 	}
 }
-
-func holdsForTest() (string, []rank) { return "", nil }

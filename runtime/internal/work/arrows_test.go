@@ -9,11 +9,11 @@ import (
 	"testing"
 )
 
-// below is where the packages are that this one may import some of.
+// below is what the paths of the runtime's internal packages begin with.
 const below = "github.com/gogreeter/gogreeter/runtime/internal/"
 
-// TestArrows checks what the package builds on: the standard library, the order of locks, and the memory that workers lend their tasks. It must
-// know nothing of connections, HTTP/2, gRPC, or accounts.
+// TestArrows checks what the package builds on: the standard library, the order of locks, and the memory that workers lend
+// their tasks. It must know nothing of connections, HTTP/2, gRPC, or accounts.
 func TestArrows(t *testing.T) {
 	entries, err := os.ReadDir(".")
 	if err != nil {

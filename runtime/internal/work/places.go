@@ -10,7 +10,7 @@ import (
 // Places are a number of places for goroutines that run already. If there are not enough, goroutines wait in lines, and
 // the lines take turns: however long one of them is, the first of another waits for a place of each line only.
 type Places struct {
-	mu locks.Mutex[locks.Inner]
+	mu locks.Mutex[locks.Alone]
 	// Guarded by mu.
 	free  int       // none is while a goroutine waits
 	lines list.List // of *Line, those in which a goroutine waits; the first is next

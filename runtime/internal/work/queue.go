@@ -14,7 +14,7 @@ type Queue struct {
 	flusher Flusher // of all its tasks; nil: they have several
 	limit   int     // workers at a time; 0: any number
 
-	mu locks.Mutex[locks.Inner]
+	mu locks.Mutex[locks.Alone]
 	// Guarded by mu.
 	tasks   List
 	running int  // workers that are here or on their way
@@ -26,7 +26,7 @@ type Queue struct {
 type Pool struct {
 	panicked func(doing string, reason any) // immutable
 
-	mu locks.Mutex[locks.Pool]
+	mu locks.Mutex[locks.Alone]
 	// Guarded by mu.
 	idle   []*Worker
 	spare  int // the fewest that were idle since the last trim
