@@ -6,6 +6,7 @@ import (
 	"go/token"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -85,6 +86,33 @@ func isLogger(e ast.Expr) bool {
 		return strings.EqualFold(e.Sel.Name, "logger")
 	}
 	return false
+}
+
+// TestSource_MutexesHavePlaces has every mutex of the runtime be one of package locks: of any other, make lockorder sees nothing.
+// The companions are application code to the runtime, which calls them without a mutex.
+func TestSource_MutexesHavePlaces(t *testing.T) {
+	companions := []string{"health", "interceptor", "reflection", "runtimetest", "h2test"}
+	n := 0
+	eachFile(t, func(at func(ast.Node) string, file *ast.File) {
+		if in := file.Name.Name; in == "locks" || slices.Contains(companions, in) {
+			return
+		}
+		ast.Inspect(file, func(node ast.Node) bool {
+			if of, ok := node.(*ast.SelectorExpr); ok && strings.HasSuffix(of.Sel.Name, "Mutex") {
+				switch from, _ := of.X.(*ast.Ident); {
+				case from == nil:
+				case from.Name == "locks":
+					n++
+				case from.Name == "sync":
+					t.Errorf("%s: a mutex without a place in the order", at(of))
+				}
+			}
+			return true
+		})
+	})
+	if n < 15 {
+		t.Errorf("only %d mutexes were found", n)
+	}
 }
 
 // TestSource_GoroutinesContainPanics has every goroutine and every timer of the runtime begin with a function that recovers,
