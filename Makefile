@@ -85,8 +85,8 @@ soak: ## mixed load for T (30s): nothing may grow, and each call is accounted fo
 	cd interop && $(APART) go run ./soak -time $(T)
 
 .PHONY: lockorder
-lockorder: ## run the runtime's quick tests in a build that checks in which order mutexes are taken
-	go test -short -tags lockorder ./runtime/...
+lockorder: ## run the runtime's quick tests in a build that checks in which order mutexes are taken (ONLY those that match)
+	go test -short -tags lockorder -run '$(ONLY)' ./runtime/...
 
 .PHONY: short
 short: notices ## run the quick tests of the root module

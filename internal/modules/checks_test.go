@@ -80,6 +80,11 @@ func TestChecks_Fail(t *testing.T) {
 		{"Platforms", func(c *treeCopy) { c.write("docs/only_plan9.go", "package docs\n\nvar x int = \"\"\n") }, "platforms PLATFORMS=plan9/amd64", "only_plan9.go:3"},
 		{"NoModules", func(c *treeCopy) { c.remove("go.mod") }, "checkmodules MODULES=.", "go.mod"},
 
+		{"LocksOutOfOrder", func(c *treeCopy) {
+			const file, outer, inner = "runtime/deadlines.go", "d.looking.Lock()\n\tdefer d.looking.Unlock()\n", "d.mu.Lock()\n\tdefer d.mu.Unlock()\n"
+			c.write(file, strings.Replace(c.read(file), outer+"\t"+inner, inner+"\t"+outer, 1))
+		}, "lockorder ONLY=^TestDeadlines", "holds locks.Alone takes locks.Long"},
+
 		{"SuiteDoesNotCompile", func(c *treeCopy) { c.write("interop/faults/broken_test.go", "package faults\n\nvar x int = \"\"\n") }, "faults", "broken_test.go:3"},
 		{"SuiteWithoutTestFiles", func(c *treeCopy) { c.removeTests("interop/restarts") }, "restarts", "FAIL: no test has run"},
 		{"SuiteThatIsSkipped", func(c *treeCopy) {
@@ -241,7 +246,8 @@ func TestCI_RunsEveryCheck(t *testing.T) {
 		t.Fatal("the Makefile has no SUITES")
 	}
 	targets := []string{
-		"checkgenerate", "breaking", "lint-proto", "checkmodules", "demo", "test", "lint", "platforms", "fuzz", "soak", "vulncheck", "checkchecks",
+		"checkgenerate", "breaking", "lint-proto", "checkmodules", "demo", "test", "lint", "platforms", "lockorder", "fuzz", "soak", "vulncheck",
+		"checkchecks",
 	}
 	for _, dir := range strings.Split(separate[1], "|") {
 		target := ""
