@@ -62,7 +62,7 @@ var transport = []group{
 		{name: "a stream that has ended goes on counting", file: "stream.go", old: "if c.account.End(budget.Streams) == 0 && c.config.MaxIdle > 0 {", new: "if c.account.Count(budget.Streams) == 0 && c.config.MaxIdle > 0 {", tests: "TestConn_EndsWhenIdle"},
 		{name: "what waits of a response is not given back with its stream", file: "outbox.go", old: "	o.hold(-s.backlog.cost - int64(cap(s.trailers)))\n", new: "", tests: "TestAccount_WindowBehindRequests", in: "runtime"},
 		{name: "trailers that wait are not given back", file: "outbox.go", old: "o.hold(-s.backlog.cost - int64(cap(s.trailers)))", new: "o.hold(-s.backlog.cost)", tests: "TestAccount_WindowBehindRequests", in: "runtime"},
-		{name: "trailers that wait are not counted", file: "outbox.go", old: "	st.conn.out.hold(int64(cap(st.trailers)))\n", new: "", tests: "TestAccount_WindowBehindRequests", in: "runtime"},
+		{name: "trailers that wait are not counted", file: "outbox.go", old: "		c.out.hold(int64(cap(st.trailers)))\n", new: "", tests: "TestAccount_WindowBehindRequests", in: "runtime"},
 		{name: "data that is kept is counted twice", file: "outbox.go", old: "			held += paid\n", new: "", tests: "TestAccount_WindowBehindRequests", in: "runtime"},
 		{name: "who waits for room is not woken by the end", file: "outbox.go", old: "	o.judge(s)\n	s.wake()\n", new: "	s.full.Store(s.backlog.size > o.maxPending)\n", tests: "TestStream_WaitRoom"},
 		{name: "a queued stream that ends stays in the queue", file: "outbox.go", old: "	if s.queued {\n		o.queue.remove(s)\n	}\n", new: "", tests: "TestConn_ForgetsStreamsThatWaited"},

@@ -20,7 +20,14 @@ type outbox struct {
 // What Head, Data, End and Message append goes with the next [Conn.Flush]. Their error is a [StreamError] if the stream
 // cannot be written to any more.
 func (st *Stream) Head(block []byte) error {
-	return st.write(func(o *outbox) { o.appendHeaders(&st.sender, block, false) })
+	c := st.conn
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !st.readyLocked() {
+		return st.writtenTooLate()
+	}
+	c.out.appendHeaders(&st.sender, block, false)
+	return nil
 }
 
 // Data appends content, behind a head unless that is nil. What there is no window for waits on the stream. If taken is true, data is the stream's now, which
@@ -28,99 +35,103 @@ func (st *Stream) Head(block []byte) error {
 // caller has counted for data; they go with it. flush has it leave without a Flush, a little later: in one write with what
 // other goroutines that can run append.
 func (st *Stream) Data(head, data []byte, paid int64, flush bool) (taken bool, err error) {
-	err = st.write(func(o *outbox) {
-		if head != nil {
-			o.appendHeaders(&st.sender, head, false)
-		}
-		taken = o.send(&st.sender, data, paid)
-		if flush {
-			st.conn.promiseLocked()
-		}
-	})
-	return taken, err
+	c := st.conn
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !st.readyLocked() {
+		return false, st.writtenTooLate()
+	}
+	if head != nil {
+		c.out.appendHeaders(&st.sender, head, false)
+	}
+	taken = c.out.send(&st.sender, data, paid)
+	if flush {
+		c.promiseLocked()
+	}
+	return taken, nil
 }
 
 // End ends our half of the stream, with a field block or, if that is nil, without. Content that waits goes before, unless
 // discard drops it. A response that ends before its request declines the rest of that, see [Stream.ReadToEnd].
 func (st *Stream) End(trailers []byte, discard bool) error {
-	return st.write(func(o *outbox) {
-		if discard {
-			o.discard(&st.sender)
-		}
-		st.finishLocked(trailers)
-	})
+	c := st.conn
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !st.readyLocked() {
+		return st.writtenTooLate()
+	}
+	if discard {
+		c.out.discard(&st.sender)
+	}
+	st.endLocked(trailers)
+	return nil
 }
 
 // Message appends a whole message, or the rest of one: it is Data, unless that is empty, and End in one.
 func (st *Stream) Message(head, data, trailers []byte, paid int64) (taken bool, err error) {
-	err = st.write(func(*outbox) { taken = st.messageLocked(head, data, trailers, paid) })
-	return taken, err
+	c := st.conn
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !st.readyLocked() {
+		return false, st.writtenTooLate()
+	}
+	return st.messageLocked(head, data, trailers, paid), nil
 }
 
 // messageLocked is Message, of a stream that can be written to.
 func (st *Stream) messageLocked(head, data, trailers []byte, paid int64) (taken bool) {
-	o, whole := &st.conn.out, len(data) == 0 && trailers == nil // so that the head can have END_STREAM
-	if head != nil {
-		o.appendHeaders(&st.sender, head, whole)
-		if whole {
-			st.closeLocalLocked()
-			return false
-		}
+	switch {
+	case head == nil:
+	case len(data) == 0 && trailers == nil: // the head can have END_STREAM
+		st.endLocked(head)
+		return false
+	default:
+		st.conn.out.appendHeaders(&st.sender, head, false)
 	}
-	taken = o.send(&st.sender, data, paid)
-	st.finishLocked(trailers)
+	taken = st.conn.out.send(&st.sender, data, paid)
+	st.endLocked(trailers)
 	return taken
 }
 
-// write has a step append frames, if the stream can be written to.
-func (st *Stream) write(step func(o *outbox)) error {
+// readyLocked reports whether the stream can be written to, and has the outbox ready for that.
+func (st *Stream) readyLocked() bool {
 	c := st.conn
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if !st.state.canSend() || st.sender.finish || c.life.stage >= ending {
-		return StreamError{st.id, ErrCodeStreamClosed, "written to after its end"}
+		return false
 	}
 	c.out.ready()
 	c.out.answered = true
-	step(&c.out)
-	return nil
+	return true
 }
 
-// finishLocked ends our half, now or behind what waits.
-func (st *Stream) finishLocked(trailers []byte) {
-	st.sender.finish = true
-	if st.backlog.size == 0 {
-		st.endLocked(trailers)
-		return
-	}
-	st.trailers = append([]byte(nil), trailers...)
-	st.conn.out.hold(int64(cap(st.trailers)))
+// writtenTooLate is the error of a stream that cannot be written to any more.
+func (st *Stream) writtenTooLate() error {
+	return StreamError{st.id, ErrCodeStreamClosed, "written to after its end"}
 }
 
-// endLocked appends the end of our half.
+// endLocked ends our half, behind what waits. Unless the peer's half is to be read to its end, that ends the stream: the rest
+// of a request is declined.
 func (st *Stream) endLocked(trailers []byte) {
-	o := &st.conn.out
-	if trailers != nil {
-		o.appendHeaders(&st.sender, trailers, true)
-	} else {
-		o.buf = appendFrameHeader(o.buf, frameData, flagEndStream, st.id, 0)
-	}
-	st.closeLocalLocked()
-}
-
-// closeLocalLocked notes that END_STREAM was appended. Unless the peer's half is to be read to its end, that ends the stream:
-// the rest of a request is declined.
-func (st *Stream) closeLocalLocked() {
 	c := st.conn
-	if st.state.set(localClosed)&remoteClosed == 0 {
+	st.sender.finish = true
+	switch {
+	case st.backlog.size > 0: // pump comes back to it
+		st.trailers = append([]byte(nil), trailers...)
+		c.out.hold(int64(cap(st.trailers)))
+		return
+	case trailers != nil:
+		c.out.appendHeaders(&st.sender, trailers, true)
+	default:
+		c.out.buf = appendFrameHeader(c.out.buf, frameData, flagEndStream, st.id, 0)
+	}
+	declined := st.state.set(localClosed)&remoteClosed == 0
+	if declined {
 		if st.readToEnd {
 			return // the end of the peer's half removes it
 		}
 		c.out.buf = appendRSTStream(c.out.buf, st.id, ErrCodeNo)
-		c.removeLocked(st, true)
-		return
 	}
-	c.removeLocked(st, false)
+	c.removeLocked(st, declined)
 }
 
 // windowOf is how many octets a stream may send.
