@@ -33,16 +33,14 @@ func (r *rpc) Run(w *work.Worker) {
 		r.abort(outcomeDeadline, context.DeadlineExceeded)
 		return
 	}
-	var response encoded
-	defer func() { r.session.giveBack(response.paid) }()
-	safely(func() {
-		err := r.answer(w, &response)
-		r.release() // before the client can know that there is room for another RPC
-		r.complete(w, &response, err)
-	}, func(reason any) {
-		r.release()
-		r.recovered(reason)
-	})
+	var l last
+	returned := false
+	defer survive(&returned, func(reason any) { r.failed(&l, reason) })
+	err := r.answer(w, &l.response)
+	r.release() // before the client can know that there is room for another RPC
+	r.complete(w, &l, err)
+	r.session.giveBack(l.response.paid)
+	returned = true
 }
 
 // begin reports whether the RPC can go on: to its interceptors or, if there are none, to its handler. It may have ended while it
@@ -105,7 +103,7 @@ func (r *rpc) isReleased() bool { return r.state.isReleased() }
 func (r *rpc) decodeRequest(ctx context.Context, c *codec, into any) error {
 	m := r.request
 	r.request = message{}
-	err := r.decode(ctx, c, m, into)
+	err := r.decode(ctx, c, &m, into)
 	r.tab.took(m)
 	return err
 }
@@ -118,7 +116,7 @@ func (r *rpc) receive(ctx context.Context, c *codec, into any) error {
 		return err
 	}
 	r.tab.took(m)
-	if err := r.decode(ctx, c, m, into); err != nil {
+	if err := r.decode(ctx, c, &m, into); err != nil {
 		return r.fail(err)
 	}
 	return nil
@@ -159,17 +157,17 @@ func (r *rpc) waitRequestLocked() {
 }
 
 // decode decodes a request. Its error carries the status that the RPC should end with.
-func (r *rpc) decode(ctx context.Context, c *codec, m message, into any) error {
+func (r *rpc) decode(ctx context.Context, c *codec, m *message, into any) error {
 	limit := r.maxRequest()
 	if err := wire.CheckReceived(int64(len(m.data)), limit); err != nil {
 		buffer.Put(m.data)
 		return outcomeOf(err).Err()
 	}
 	var err error
-	if m.compressed {
+	if size := len(m.data); m.compressed {
 		err = r.decodeCompressed(c, m.data, limit, into)
 	} else {
-		err = r.decodeOctets(c, m.data, len(m.data), into)
+		err = r.decoded(into, size, size, c.decodeInto(m.data, into))
 	}
 	if err == nil && r.call != nil {
 		return observe(ctx, r.call.onRequest, into)
@@ -193,9 +191,7 @@ func (r *rpc) handled() *method {
 	if r.call != nil {
 		return r.call.method
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.method
+	return r.method // which only an interceptor changes
 }
 
 // decodeCompressed decodes a compressed request.
@@ -211,17 +207,13 @@ func (r *rpc) decodeCompressed(c *codec, compressed []byte, limit int, into any)
 	case err != nil:
 		return outcomeOf(err).Err()
 	}
-	return r.decodeOctets(c, data, len(compressed), into)
+	size := len(data)
+	return r.decoded(into, size, len(compressed), c.decodeInto(data, into))
 }
 
-// decodeOctets decodes a request that is not compressed any more. On the wire it had wireSize octets. Unless the message holds on
-// to the octets, as a raw one does, their memory serves the next request.
-func (r *rpc) decodeOctets(c *codec, data []byte, wireSize int, into any) error {
-	size := len(data)
-	kept, err := c.decodeInto(data, into)
-	if !kept {
-		buffer.Put(data)
-	}
+// decoded is called when a request of size octets has been decoded, or could not be, and returns the error that the RPC should end
+// with. On the wire it had wireSize octets.
+func (r *rpc) decoded(into any, size, wireSize int, err error) error {
 	r.observed.got(into, size, wireSize, err)
 	if err != nil {
 		r.undecodable(err)

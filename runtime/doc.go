@@ -80,7 +80,7 @@
 //   - A worker runs one RPC at a time, interceptors included. Fields that are owned by the reader first are the worker's once
 //     the batch has ended in which the RPC was dispatched.
 //   - Timers end RPCs (deadlines.go), and look at what waits (largerequest.go, inline.go, server.go).
-//   - All application code is called by safely (safely.go), or by the codec, and may panic or end its goroutine.
+//   - All application code is called by safely or under survive (safely.go), or by the codec, and may panic or end its goroutine.
 //
 // # Locks
 //

@@ -30,28 +30,28 @@ type ending struct {
 type last struct {
 	outcome  outcome // its status
 	cause    error   // what the context's Err returns from then on; nil: context.Canceled
-	response []byte  // its only response, encoded; nil: there is none
-	paid     int64   // octets that are reserved for the response; 0 once that is the transport's
+	response encoded // its only response. Nothing is reserved for it any more once it is the transport's.
 	discard  bool    // what waits of earlier responses is not sent
 	gone     bool    // its stream is, so nothing can be sent
 }
 
 // complete ends the RPC: with an error, with its only response, which is in a buffer of the worker's, or after the responses
 // of a stream. What is reserved for the response after that is the caller's to give back.
-func (r *rpc) complete(w *work.Worker, response *encoded, err error) {
+func (r *rpc) complete(w *work.Worker, l *last, err error) {
 	if err != nil {
 		r.endWith(outcomeOf(err), w.MayBlock())
 		return
 	}
-	l := &last{response: response.data, paid: response.paid}
-	defer func() { response.paid = l.paid }() // also if what end calls ends this goroutine
-	if !r.end(l) && response.data != nil {
-		w.PutBuffer(response.data)
+	if data := l.response.data; !r.end(l) && data != nil {
+		w.PutBuffer(data)
 	}
 }
 
-// recovered ends the RPC of a handler that did not return. reason is nil if it called runtime.Goexit.
-func (r *rpc) recovered(reason any) {
+// failed ends the RPC of a handler that did not return, and had perhaps reserved octets for its response. reason is nil if it
+// called runtime.Goexit.
+func (r *rpc) failed(l *last, reason any) {
+	r.session.giveBack(l.response.paid)
+	r.release()
 	text := panicText(reason)
 	defer r.end(&last{outcome: outcome{Code: codes.Unknown, Message: "Exception calling application: " + text}})
 	r.session.shared.logger.Error("Exception calling application", "method", logtext.Cut(r.def.path), "panic", logtext.Cut(text),
@@ -101,7 +101,7 @@ func (r *rpc) end(l *last) (handedOver bool) {
 	if !l.gone {
 		var fits bool
 		if handedOver, fits = r.sendLastLocked(l); !fits {
-			l.outcome, l.cause, l.response = outcomeOversize, nil, nil
+			l.outcome, l.cause, l.response.data = outcomeOversize, nil, nil
 			defer r.tooLarge() // without mu, and last
 		}
 	}
@@ -120,7 +120,7 @@ func (r *rpc) end(l *last) (handedOver bool) {
 	if beginning != nil && r.session.account.Drop(beginning) {
 		r.redispatch() // it has waited long enough to find out that it is over
 	}
-	r.observed.end(l.outcome, r.reply.trailing, r.reply.headersSent, len(l.response)) // nobody sets these any more
+	r.observed.end(l.outcome, r.reply.trailing, r.reply.headersSent, len(l.response.data)) // nobody sets these any more
 	return handedOver
 }
 
@@ -129,7 +129,7 @@ func (r *rpc) end(l *last) (handedOver bool) {
 // RPCs of the connection to send them.
 func (r *rpc) sendLastLocked(l *last) (handedOver, fits bool) {
 	limit := r.stream.MaxFieldSection()
-	only := l.response == nil && !r.reply.headersSent && r.reply.initial.Load() == nil
+	only := l.response.data == nil && !r.reply.headersSent && r.reply.initial.Load() == nil
 	var block []byte
 	if only {
 		block = wire.TrailersOnly(l.outcome, r.reply.trailing, limit)
@@ -142,11 +142,11 @@ func (r *rpc) sendLastLocked(l *last) (handedOver, fits bool) {
 		return false, false
 	case only:
 		r.stream.Message(block, nil, nil, 0)
-	case l.response == nil && r.reply.headersSent:
+	case l.response.data == nil && r.reply.headersSent:
 		r.stream.End(block, l.discard)
 	default:
-		if handedOver, _ = r.stream.Message(r.headersLocked(nil), l.response, block, l.paid); handedOver {
-			l.paid = 0
+		if handedOver, _ = r.stream.Message(r.headersLocked(nil), l.response.data, block, l.response.paid); handedOver {
+			l.response.paid = 0
 		}
 	}
 	buffer.Put(block)
@@ -170,10 +170,10 @@ func (r *rpc) headersLocked(more Metadata) []byte {
 
 // takeInitial takes the initial metadata that waits.
 func (p *reply) takeInitial() Metadata {
-	if md := p.initial.Swap(nil); md != nil {
-		return *md
+	if p.initial.Load() == nil {
+		return nil // as nearly always, and this costs no write to memory that others may see
 	}
-	return nil
+	return *p.initial.Swap(nil)
 }
 
 // initialMemory is what the initial metadata that waits is going to take: its field block, and what the out-buffer has of that.

@@ -96,7 +96,7 @@ func (x *rehearsal) receive(_ context.Context, c *codec, into any) error {
 }
 
 func decodeRehearsed(c *codec, data []byte, into any) error {
-	if _, err := c.decodeInto(data, into); err != nil {
+	if err := c.decodeInto(data, into); err != nil {
 		return outcomeUndecodable.Err()
 	}
 	return nil

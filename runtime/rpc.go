@@ -294,10 +294,16 @@ func (r *rpc) endRequests() {
 
 // dispatch hands the RPC to where its handler runs. From then on, what the reader owned before is the worker's.
 func (r *rpc) dispatch() {
-	if r.state.dispatch() {
+	if r.state.dispatch(r.isBare()) {
 		r.observed.dispatched()
 		r.session.dispatch(r, r.method)
 	}
+}
+
+// isBare reports whether an RPC that is about to be dispatched holds no more than counts for each, and will not: its request has come
+// as a whole.
+func (r *rpc) isBare() bool {
+	return r.in.state.finished() && r.tab.isEmpty() && r.in.last.Load() == nil && r.def.weight <= usualWeight
 }
 
 // endBatch implements dispatched: it is called with the end of the batch in which an RPC began that goes to interceptors now. Its

@@ -18,7 +18,8 @@ import "sync/atomic"
 //
 // It is over once its status has been sent, or can no longer be. It is removed once its stream is forgotten, and released
 // once no handler runs for it any more, or will. One that ends before it is dispatched has no handler to wait for: whatever
-// ends it releases it. One that is removed and released is finished: what it holds is given back.
+// ends it releases it. One that is removed and released is finished: what it holds is given back. One that holds nothing when it
+// is dispatched, nor will, is bare: that is the usual RPC, and it has no need to be removed or finished.
 //
 // A dispatched RPC enters its handler, which may take one of a bounded number of places and leaves that again.
 //
@@ -34,6 +35,7 @@ const (
 	stateOver
 	stateRemoved
 	stateReleased
+	stateBare // Nothing will have to be given back.
 
 	stateFinished = stateRemoved | stateReleased
 )
@@ -49,8 +51,15 @@ func (s *rpcState) begin() { s.set(stateBegun) }
 // refuse says that a request does not become an RPC.
 func (s *rpcState) refuse() { s.set(stateOver | stateDispatched) }
 
-// dispatch reports whether the RPC is to be handed to a worker: not if it has ended, and has been released.
-func (s *rpcState) dispatch() (goes bool) { return s.set(stateDispatched)&stateOver == 0 }
+// dispatch reports whether the RPC is to be handed to a worker: not if it has ended, and has been released. bare says that nothing
+// of the RPC will have to be given back.
+func (s *rpcState) dispatch(bare bool) (goes bool) {
+	bits := uint32(stateDispatched)
+	if bare {
+		bits |= stateBare
+	}
+	return s.set(bits)&stateOver == 0
+}
 
 // enter says that the handler begins. It reports false if the RPC has ended.
 func (s *rpcState) enter(bounded bool) (goes bool) {
@@ -72,11 +81,14 @@ func (s *rpcState) end() (releases bool) {
 // release reports whether the RPC has not been released before, and whether it is finished by that.
 func (s *rpcState) release() (first, finishes bool) {
 	before := s.set(stateReleased)
-	return before&stateReleased == 0, before&stateFinished == stateRemoved
+	return before&stateReleased == 0, before&(stateFinished|stateBare) == stateRemoved
 }
 
 // remove reports whether the RPC is finished by that.
 func (s *rpcState) remove() (finishes bool) {
+	if s.has(stateBare) {
+		return false
+	}
 	return s.set(stateRemoved)&stateFinished == stateReleased
 }
 
@@ -86,7 +98,7 @@ func (s *rpcState) hasBegun() bool { return s.has(stateBegun) }
 // isOver reports whether the RPC has ended. With rpc.mu held, it stays so.
 func (s *rpcState) isOver() bool { return s.has(stateOver) }
 
-// isEnding reports whether the RPC has ended, or is about to since its stream has.
+// isEnding reports whether the RPC has ended, or is about to since its stream has. Of a bare one, only the former is known.
 func (s *rpcState) isEnding() bool { return s.has(stateOver | stateRemoved) }
 
 // hasEntered reports whether the handler runs.

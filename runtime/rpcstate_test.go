@@ -14,7 +14,8 @@ func TestRPCState_Transitions(t *testing.T) {
 	)
 	// events are the steps, with what each says is to be done now.
 	events := map[string]func(s *rpcState) string{
-		"dispatch": func(s *rpcState) string { return says(s.dispatch(), "goes") },
+		"dispatch": func(s *rpcState) string { return says(s.dispatch(false), "goes") },
+		"bare":     func(s *rpcState) string { return says(s.dispatch(true), "goes") },
 		"enter":    func(s *rpcState) string { return says(s.enter(true), "goes") },
 		"run":      func(s *rpcState) string { return says(s.enter(false), "goes") },
 		"leave":    func(s *rpcState) string { s.leave(); return "" },
@@ -30,29 +31,32 @@ func TestRPCState_Transitions(t *testing.T) {
 		verdict
 		want map[string]string // by event; "": nothing is to be done
 	}{
-		{from: begun, verdict: verdict{hasBegun: true}, want: map[string]string{"dispatch": "goes", "enter": "goes", "run": "goes", "end": "release", "release": "first"}},
+		{from: begun, verdict: verdict{hasBegun: true}, want: map[string]string{"dispatch": "goes", "bare": "goes", "enter": "goes", "run": "goes", "end": "release", "release": "first"}},
 		{from: begun | over, verdict: verdict{true, true, true, false, false}, want: map[string]string{"release": "first"}},
-		{from: begun | removed, verdict: verdict{true, false, true, false, false}, want: map[string]string{"dispatch": "goes", "enter": "goes", "run": "goes", "end": "release", "release": "firstfinish"}},
+		{from: begun | removed, verdict: verdict{true, false, true, false, false}, want: map[string]string{"dispatch": "goes", "bare": "goes", "enter": "goes", "run": "goes", "end": "release", "release": "firstfinish"}},
 		{from: begun | over | removed, verdict: verdict{true, true, true, false, false}, want: map[string]string{"release": "firstfinish"}},
 		{from: begun | over | released, verdict: verdict{true, true, true, false, false}, want: map[string]string{"remove": "finish"}},
 		{from: begun | over | removed | released, verdict: verdict{true, true, true, false, false}},
-		{from: sent, verdict: verdict{hasBegun: true}, want: map[string]string{"dispatch": "goes", "enter": "goes", "run": "goes", "release": "first"}},
-		{from: sent | statePlaced, verdict: verdict{true, false, false, true, true}, want: map[string]string{"dispatch": "goes", "enter": "goes", "run": "goes", "release": "first"}},
-		{from: sent | stateUnbounded, verdict: verdict{true, false, false, true, false}, want: map[string]string{"dispatch": "goes", "enter": "goes", "run": "goes", "release": "first"}},
+		{from: sent, verdict: verdict{hasBegun: true}, want: map[string]string{"dispatch": "goes", "bare": "goes", "enter": "goes", "run": "goes", "release": "first"}},
+		{from: sent | statePlaced, verdict: verdict{true, false, false, true, true}, want: map[string]string{"dispatch": "goes", "bare": "goes", "enter": "goes", "run": "goes", "release": "first"}},
+		{from: sent | stateUnbounded, verdict: verdict{true, false, false, true, false}, want: map[string]string{"dispatch": "goes", "bare": "goes", "enter": "goes", "run": "goes", "release": "first"}},
 		{from: sent | over, verdict: verdict{true, true, true, false, false}, want: map[string]string{"release": "first"}},
 		{from: sent | statePlaced | over, verdict: verdict{true, true, true, true, true}, want: map[string]string{"release": "first"}},
 		{from: sent | stateUnbounded | over | removed, verdict: verdict{true, true, true, true, false}, want: map[string]string{"release": "firstfinish"}},
-		{from: sent | removed, verdict: verdict{true, false, true, false, false}, want: map[string]string{"dispatch": "goes", "enter": "goes", "run": "goes", "release": "firstfinish"}},
-		{from: sent | released, verdict: verdict{hasBegun: true}, want: map[string]string{"dispatch": "goes", "enter": "goes", "run": "goes", "remove": "finish"}},
+		{from: sent | removed, verdict: verdict{true, false, true, false, false}, want: map[string]string{"dispatch": "goes", "bare": "goes", "enter": "goes", "run": "goes", "release": "firstfinish"}},
+		{from: sent | released, verdict: verdict{hasBegun: true}, want: map[string]string{"dispatch": "goes", "bare": "goes", "enter": "goes", "run": "goes", "remove": "finish"}},
 		{from: sent | over | removed, verdict: verdict{true, true, true, false, false}, want: map[string]string{"release": "firstfinish"}},
 		{from: sent | over | released, verdict: verdict{true, true, true, false, false}, want: map[string]string{"remove": "finish"}},
-		{from: sent | removed | released, verdict: verdict{true, false, true, false, false}, want: map[string]string{"dispatch": "goes", "enter": "goes", "run": "goes"}},
+		{from: sent | removed | released, verdict: verdict{true, false, true, false, false}, want: map[string]string{"dispatch": "goes", "bare": "goes", "enter": "goes", "run": "goes"}},
 		{from: sent | over | removed | released, verdict: verdict{true, true, true, false, false}},
+		{from: sent | stateBare, verdict: verdict{hasBegun: true}, want: map[string]string{"dispatch": "goes", "bare": "goes", "enter": "goes", "run": "goes", "release": "first"}},
+		{from: sent | stateBare | over, verdict: verdict{true, true, true, false, false}, want: map[string]string{"release": "first"}},
+		{from: sent | stateBare | over | released, verdict: verdict{true, true, true, false, false}},
 		{from: stateOver | stateDispatched, verdict: verdict{false, true, true, false, false}, want: map[string]string{"release": "first"}},
 		{from: stateOver | stateDispatched | removed, verdict: verdict{false, true, true, false, false}, want: map[string]string{"release": "firstfinish"}},
 	} {
 		bits := map[string]uint32{
-			"dispatch": stateDispatched, "enter": statePlaced, "run": stateUnbounded, "end": over, "remove": removed, "release": released,
+			"dispatch": stateDispatched, "bare": stateDispatched | stateBare, "enter": statePlaced, "run": stateUnbounded, "end": over, "remove": removed, "release": released,
 		}
 		for name, event := range events {
 			var s rpcState
@@ -64,8 +68,11 @@ func TestRPCState_Transitions(t *testing.T) {
 				t.Errorf("%#b, %s: it says %q, want %q", row.from, name, got, row.want[name])
 			}
 			want := row.from | bits[name]
-			if name == "leave" {
+			switch {
+			case name == "leave":
 				want &^= statePlaced
+			case name == "remove" && row.from&stateBare != 0: // which has no need of it
+				want = row.from
 			}
 			if got := s.bits.Load(); got != want {
 				t.Errorf("%#b, %s: the state is %#b then", row.from, name, got)
@@ -82,15 +89,16 @@ func says(yes bool, what string) string {
 }
 
 // TestRPCState_EndsOnce takes the steps of an RPC in all orders that there can be: it is released once and finished once, and
-// goes to a worker or is released by what ends it, never both.
+// goes to a worker or is released by what ends it, never both. A bare one has nothing that finishing
+// would give back: it may not be finished, but is released.
 func TestRPCState_EndsOnce(t *testing.T) {
-	type path struct{ dispatched, over, removed, released bool }
+	type path struct{ dispatched, bare, over, removed, released bool }
 	var walk func(bits uint32, p path, releases, finishes int, trace string)
 	paths := 0
 	walk = func(bits uint32, p path, releases, finishes int, trace string) {
-		if p == (path{true, true, true, true}) {
+		if p.dispatched && p.over && p.removed && p.released {
 			paths++
-			if releases != 1 || finishes != 1 {
+			if releases != 1 || finishes > 1 || finishes == 0 && !p.bare {
 				t.Errorf("%s: released %d times, finished %d times", trace, releases, finishes)
 			}
 			return
@@ -114,8 +122,9 @@ func TestRPCState_EndsOnce(t *testing.T) {
 			case "remove":
 				p.removed = true
 				finishes += int(btoi(s.remove()))
-			case "dispatch":
-				if p.dispatched = true; !s.dispatch() && !p.released {
+			case "dispatch", "dispatch bare":
+				p.dispatched, p.bare = true, name == "dispatch bare"
+				if !s.dispatch(p.bare) && !p.released {
 					t.Errorf("%s: an RPC is neither run nor released", trace)
 				}
 			case "return":
@@ -131,6 +140,7 @@ func TestRPCState_EndsOnce(t *testing.T) {
 		}
 		if !p.dispatched {
 			step("dispatch")
+			step("dispatch bare")
 		}
 		if p.dispatched && !p.released {
 			step("return")

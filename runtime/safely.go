@@ -9,13 +9,17 @@ import "fmt"
 //   - f ends its goroutine (runtime.Goexit, as t.FailNow does): failed gets nil. Nothing that follows safely runs then, in any
 //     function of the goroutine, but what is deferred. What has to be done still, failed does, or another goroutine.
 func safely(f func(), failed func(reason any)) (returned bool) {
-	defer func() {
-		if !returned {
-			failed(recover())
-		}
-	}()
+	defer survive(&returned, failed)
 	f()
 	return true
+}
+
+// survive is deferred where application code runs: by safely, and where the frames of that would be two more on the stack of each
+// handler. Unless the code has returned, failed is called, as safely says.
+func survive(returned *bool, failed func(reason any)) {
+	if !*returned {
+		failed(recover())
+	}
 }
 
 // ignore is for failures that nothing can be done about.

@@ -58,6 +58,9 @@ func (t *tab) giveBack(n int64) {
 	}
 }
 
+// isEmpty reports whether there is nothing to give back.
+func (t *tab) isEmpty() bool { return t.held.Load() == 0 }
+
 // close gives back all that is left. It is called once.
 func (t *tab) close() { t.account.Sub(budget.Requests, t.held.Swap(tabClosed)) }
 

@@ -26,7 +26,7 @@ var core = []group{
 	}},
 	{"runtime", []mutant{
 		// Observers.
-		{name: "observers learn of no end", file: "ending.go", old: "	r.observed.end(l.outcome, r.reply.trailing, r.reply.headersSent, len(l.response)) // nobody sets these any more\n", new: "", tests: "TestObserver_EachEnd|FuzzServer"},
+		{name: "observers learn of no end", file: "ending.go", old: "	r.observed.end(l.outcome, r.reply.trailing, r.reply.headersSent, len(l.response.data)) // nobody sets these any more\n", new: "", tests: "TestObserver_EachEnd|FuzzServer"},
 		{name: "for observers, methods that are not known do not begin", file: "rpc.go", old: "		r.observe(began)\n		r.refuse(r.missing())", new: "		r.refuse(r.missing())", tests: "TestObserver_EachEnd"},
 		{name: "the header is told twice", file: "observing.go", old: "if !o.headersTold.Swap(true) {", new: "if true {", tests: "TestObserver_EachEnd"},
 		{name: "a handler that panics has not left", file: "answer.go", old: "		defer o.tellKind(RPCHandlerLeft)\n", new: "		defer func() {\n			if reason := recover(); reason != nil {\n				panic(reason)\n			}\n			o.tellKind(RPCHandlerLeft)\n		}()\n", tests: "TestObserver_EachEnd"},
@@ -99,8 +99,10 @@ var core = []group{
 		{name: "a stream whose deadline has passed waits for its client", file: "connection.go", old: "			st.Reset(http2.ErrCodeCancel) // if its status", new: "	_ = http2.ErrCodeCancel // if its status", tests: "TestRPC_DeadlineOfAnUnreadResponse"},
 		{name: "an interceptor can make a deadline later", file: "intercepted.go", old: "!r.state.isOver() && (r.deadline.IsZero() || deadline.Before(r.deadline))", new: "!r.state.isOver()", tests: "TestCall_ShortenDeadline"},
 		{name: "a handler whose RPC is over runs", file: "answer.go", old: "	if !r.begin() {\n", new: "	if r.begin(); false {\n", tests: "TestRPC_DeadlineInTheQueue"},
+		{name: "an RPC that holds something counts as bare", file: "rpc.go", old: "r.in.state.finished() && r.tab.isEmpty() && r.in.last.Load() == nil && r.def.weight <= usualWeight", new: "true", tests: "TestAccount_MetadataOfHandlersThatGoOn"},
+		{name: "a bare RPC is never released", file: "rpcstate.go", old: "	return before&stateReleased == 0, ", new: "	return before&(stateReleased|stateBare) == 0, ", tests: "TestRPCState_EndsOnce|TestServer_RPCStates"},
 		{name: "an RPC is released twice", file: "rpcstate.go", old: "return before&stateReleased == 0, ", new: "return true, ", tests: "TestRPC_ErrorThatPanics"},
-		{name: "a handler that panics is never released", file: "answer.go", old: "		r.release()\n		r.recovered(reason)\n", new: "		r.recovered(reason)\n", tests: "TestRPC_Outcomes"},
+		{name: "a handler that panics is never released", file: "ending.go", old: "	r.session.giveBack(l.response.paid)\n	r.release()\n", new: "	r.session.giveBack(l.response.paid)\n", tests: "TestRPC_Outcomes"},
 		{name: "a second request is taken", file: "rpc.go", old: "	case r.in.state.several(): // at once: the client may go on for ever\n", new: "	case false:\n", tests: "TestRPC_SecondRequest"},
 		{name: "no request is a request", file: "rpc.go", old: "	case !r.in.state.one():\n", new: "	case r.in.state.several():\n", tests: "TestRPC_Requests|TestMessage_Broken"},
 		{name: "a callback that ends its goroutine is the last", file: "ending.go", old: "					defer s.callBack(callbacks[i+1:], path)\n", new: "					_ = i\n", tests: "TestContext_Callbacks"},
