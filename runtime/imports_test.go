@@ -17,7 +17,7 @@ import (
 func TestSource_ImportsPointDownwards(t *testing.T) {
 	const module, below = "github.com/gogreeter/gogreeter/", "github.com/gogreeter/gogreeter/runtime/internal/"
 	allowed := map[string][]string{
-		"http2":  {"budget", "buffer", "fields", "locks", "socket"},
+		"http2":  {"budget", "buffer", "clock", "fields", "locks", "socket"},
 		"fields": {"excerpt", "golang.org/x/net/http2/hpack"},
 		"wire": {
 			"buffer", "excerpt", "fields", "google.golang.org/grpc/codes", "google.golang.org/grpc/status",

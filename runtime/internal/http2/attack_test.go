@@ -354,7 +354,7 @@ func TestConn_StopsReading_WhenPeerDoesNotRead(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			withPeer(t, Config{MinPingInterval: -1}, func(p *peer) {
 				p.GreetServer()
-				p.conn.in.floods.controls, p.conn.in.floods.resets = newBucket(1e9, 1), newBucket(1e9, 1)
+				p.conn.in.floods.controls, p.conn.in.floods.resets = unbounded(), unbounded()
 				p.nc.Limit(1000)
 				// Something else writes already, so that the reader has somebody to wait for.
 				go func() {

@@ -123,7 +123,7 @@ func TestUpkeep_MaxAgeVaries(t *testing.T) {
 		tenths := make(map[int]int) // connections, by when they end: of the time between 0.9 and 1.1
 		for range n {
 			u := newUpkeep(Config{MaxAge: age}.WithDefaults())
-			at := float64(time.Until(u.ageEnd)) / float64(age)
+			at := float64(time.Until(u.ageEnd.Time())) / float64(age)
 			if at < 0.9 || at >= 1.1 {
 				t.Fatalf("a connection lives for %.2f times MaxAge", at)
 			}

@@ -2,7 +2,6 @@ package http2
 
 import (
 	"errors"
-	"math"
 	"net"
 	"strings"
 
@@ -45,7 +44,7 @@ type Client struct {
 func NewClient(nc net.Conn, events ClientEvents, config *Config, account *budget.Budget) *Client {
 	c := &Client{Conn: newConn(nc, events, config, account), events: events, next: 1}
 	c.role = c
-	c.in.floods.resets = Rate{Burst: math.MaxInt}.bucket()
+	c.in.floods.resets = unbounded()
 	c.in.upkeep.pingInterval = -1
 	c.out.buf = append(c.out.buf, clientPreface...)
 	c.announce(
@@ -167,7 +166,7 @@ func (c *Client) processHead(st *Stream, head *fields.Section, endStream bool) e
 	case head.Status == "101":
 		// RFC 9113, Section 8.6: HTTP/2 has no 101 (Switching Protocols).
 		return StreamError{st.id, ErrCodeProtocol, "the status is 101"}
-	case interim && !c.in.floods.controls.take():
+	case interim && !c.in.floods.takeControl():
 		return ConnError{ErrCodeEnhanceYourCalm, "too many interim responses"}
 	case endStream && head.ContentLength > 0 && head.Status != "304":
 		return StreamError{st.id, ErrCodeProtocol, "content-length without content"}
@@ -200,7 +199,7 @@ func (c *Client) processGoAway(last uint32, code ErrCode, debug []byte) error {
 	if last != 0 && last%2 == 0 {
 		return ConnError{ErrCodeProtocol, "GOAWAY names a stream that is none of ours"}
 	}
-	if !c.in.floods.controls.take() {
+	if !c.in.floods.takeControl() {
 		return ConnError{ErrCodeEnhanceYourCalm, "too many GOAWAY frames"}
 	}
 	away := GoAwayError{last, code, string(debug)}

@@ -21,11 +21,12 @@ func TestBucket_Take(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := newBucket(10, 5)
+				rate := Rate{10, 5}
+				b := rate.bucket()
 				ok := true
 				for range row.times {
 					time.Sleep(row.every)
-					ok = ok && b.take()
+					ok = ok && b.take(rate)
 				}
 				if ok != row.ok {
 					t.Errorf("take reports %v in the end", ok)
@@ -37,12 +38,13 @@ func TestBucket_Take(t *testing.T) {
 
 func TestBucket_HoldsNoMoreThanBurst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBucket(10, 5)
-		for b.take() {
+		rate := Rate{10, 5}
+		b := rate.bucket()
+		for b.take(rate) {
 		}
 		time.Sleep(time.Hour)
 		n := 0
-		for b.take() {
+		for b.take(rate) {
 			n++
 		}
 		if n > 10 {

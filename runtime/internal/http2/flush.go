@@ -138,7 +138,7 @@ func (c *Conn) writeTimeoutLocked() time.Duration {
 func (c *Conn) wroteLocked(out []byte, err error) bool {
 	c.sent.Add(uint64(len(out)))
 	c.out.give(out)
-	c.out.drained.Broadcast()
+	c.out.tellDrained()
 	if err == nil {
 		return true
 	}
@@ -153,7 +153,7 @@ func (c *Conn) yield() (ended bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for c.out.writing && (len(c.out.buf) > maxOutReader || len(c.out.full) > 0) {
-		c.out.drained.Wait()
+		c.waitDrainedLocked()
 	}
 	return c.life.stage >= ending
 }
@@ -260,10 +260,25 @@ func (o *outBuffers) memory() (octets int64) {
 
 // flushing says which goroutine writes, and which is going to.
 type flushing struct {
-	writing       bool      // a goroutine writes
-	promised      bool      // a goroutine is about to flush
-	rest          []byte    // what the socket did not take of restOf
-	restOf        []byte    // the out-buffer of which there is a rest
-	writeRestFunc func()    // Conn.writeRest, once for all; owned by the writer
-	drained       sync.Cond // signalled when an out-buffer has been written
+	writing       bool       // a goroutine writes
+	promised      bool       // a goroutine is about to flush
+	rest          []byte     // what the socket did not take of restOf
+	restOf        []byte     // the out-buffer of which there is a rest
+	writeRestFunc func()     // Conn.writeRest, once for all; owned by the writer
+	drained       *sync.Cond // signalled when an out-buffer has been written; nil: nobody has waited for that yet
+}
+
+// waitDrainedLocked waits until an out-buffer has been written, or the connection has ended.
+func (c *Conn) waitDrainedLocked() {
+	if c.out.drained == nil {
+		c.out.drained = sync.NewCond(&c.mu)
+	}
+	c.out.drained.Wait()
+}
+
+// tellDrained wakes those that wait until an out-buffer has been written.
+func (f *flushing) tellDrained() {
+	if f.drained != nil {
+		f.drained.Broadcast()
+	}
 }

@@ -145,7 +145,7 @@ func (a *fuzzApp) pause() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for c.out.writing { // a goroutine has taken over from whoever came to flush
-		c.out.drained.Wait()
+		c.waitDrainedLocked()
 	}
 	if c.life.stage >= ending {
 		return

@@ -11,13 +11,13 @@ import (
 // and it is one value that the next reader goes on with.
 type inbound struct {
 	beginning beginning
+	flushDue  bool // something was appended that is to be flushed after the batch
 	buf       readBuffer
 	floods    floods
 	upkeep    upkeep
 	fields    *fields.Decoder
 	block     fieldBlock // the field block under way, while CONTINUATION frames are expected
 	window    inflow     // the connection's
-	flushDue  bool       // something was appended that is to be flushed after the batch
 }
 
 // beginning is how much of the peer's preface (RFC 9113, Section 3.4) has been read:

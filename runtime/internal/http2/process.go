@@ -3,7 +3,6 @@ package http2
 import (
 	"encoding/binary"
 	"errors"
-	"time"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/fields"
 )
@@ -90,7 +89,7 @@ func (c *Conn) processHeaders(f frame) error {
 		block.octets = fragment
 		return c.role.processBlock(block)
 	}
-	if len(fragment) == 0 && !c.in.floods.empties.take() {
+	if len(fragment) == 0 && !c.in.floods.takeEmpty() {
 		return ConnError{ErrCodeEnhanceYourCalm, "too many empty frames"}
 	}
 	block.octets = append(c.in.block.octets[:0], fragment...)
@@ -115,7 +114,7 @@ func (c *Conn) processContinuation(f frame) error {
 		return nil
 	}
 	whole := *b // taken away at once: the application may end this goroutine, and another reader goes on
-	*b, c.in.upkeep.blockEnd = fieldBlock{}, time.Time{}
+	*b, c.in.upkeep.blockEnd = fieldBlock{}, 0
 	return c.role.processBlock(whole)
 }
 
@@ -147,7 +146,7 @@ func (c *Conn) processData(f frame) error {
 		return ConnError{ErrCodeProtocol, "padding of DATA is longer than the frame"}
 	}
 	endStream := f.has(flagEndStream)
-	if len(data) == 0 && !endStream && !c.in.floods.empties.take() {
+	if len(data) == 0 && !endStream && !c.in.floods.takeEmpty() {
 		return ConnError{ErrCodeEnhanceYourCalm, "too many empty frames"}
 	}
 	st, inWindow := c.receive(f, len(data), endStream)
@@ -265,7 +264,7 @@ func (c *Conn) onClosedStream(f frame) error {
 
 // processPriority checks PRIORITY and ignores it (RFC 9113, Section 5.3.2).
 func (c *Conn) processPriority(f frame) error {
-	if !c.in.floods.controls.take() {
+	if !c.in.floods.takeControl() {
 		return ConnError{ErrCodeEnhanceYourCalm, "too many PRIORITY frames"}
 	}
 	if binary.BigEndian.Uint32(f.payload)&streamIDMask == f.streamID {
@@ -316,7 +315,7 @@ func (c *Conn) processPing(f frame) error {
 	c.mu.Unlock()
 	if caused {
 		c.in.upkeep.excusePing()
-	} else if !c.in.upkeep.permitPing(c.config, c.OpenStreams() > 0) || !c.in.floods.controls.take() {
+	} else if !c.in.upkeep.permitPing(c.config, c.OpenStreams() > 0) || !c.in.floods.takeControl() {
 		return ConnError{ErrCodeEnhanceYourCalm, "too_many_pings"}
 	}
 	c.FlushAfterBatch()

@@ -4,9 +4,9 @@ import (
 	"errors"
 	"math"
 	"net"
-	"time"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
+	"github.com/gogreeter/gogreeter/runtime/internal/clock"
 	"github.com/gogreeter/gogreeter/runtime/internal/fields"
 	"github.com/gogreeter/gogreeter/runtime/internal/socket"
 )
@@ -15,15 +15,14 @@ import (
 func newConn(nc net.Conn, app Events, config *Config, account *budget.Budget) *Conn {
 	c := &Conn{config: config, app: app, nc: socket.New(nc), account: account}
 	c.in = inbound{
-		floods: floods{resets: config.Resets.bucket(), controls: config.Controls.bucket(), empties: config.Empties.bucket()},
+		floods: newFloods(config),
 		upkeep: newUpkeep(config),
 		fields: fields.NewDecoder(config.MaxHeaderListBytes, config.MaxHeaderFields),
 		window: newInflow(int32(config.ConnWindow)),
 	}
 	c.peerMaxList.Store(math.MaxInt32) // RFC 9113, Section 6.5.2: "The initial value of this setting is unlimited."
-	c.streams = streams{open: make(map[uint32]*Stream), limit: math.MaxUint32, idleSince: time.Now()}
+	c.streams = streams{open: make(map[uint32]*Stream), limit: math.MaxUint32, idleSince: clock.Now()}
 	c.out = outbox{maxPending: config.MaxPendingBytes, peerWindow: defaultWindow, window: defaultWindow, tableSize: defaultTableSize}
-	c.out.drained.L = &c.mu
 	c.out.stall = stall{account: account, after: config.WriteTimeout, checkProgressFunc: c.checkProgress}
 	c.credit.claim = budget.Claim{Line: budget.ForWindow, Granted: c.grantWindow}
 	c.life = lifetime{nc: c.nc, app: app}
@@ -74,7 +73,7 @@ func (c *Conn) serve() error {
 func (c *Conn) processBatch(n int) error {
 	c.in.buf.end += n
 	c.received.Add(uint64(n))
-	c.in.upkeep.lastRead = time.Now()
+	c.in.upkeep.lastRead = clock.Now()
 	if c.yield() {
 		c.in.buf.drop() // the connection has ended; what is still read is thrown away
 		c.flushBatch()  // the reader before may have ended behind the last answer
@@ -121,7 +120,7 @@ func (c *Conn) finish(err error) error {
 	err = c.life.err
 	c.out.drop()
 	c.account.Drop(&c.credit.claim)
-	c.out.drained.Broadcast()
+	c.out.tellDrained()
 	c.mu.Unlock()
 	c.closeStreams()
 	var end endOfConn

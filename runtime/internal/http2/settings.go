@@ -3,7 +3,8 @@ package http2
 import (
 	"encoding/binary"
 	"math"
-	"time"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/clock"
 )
 
 // processSettings processes SETTINGS (RFC 9113, Section 6.5).
@@ -14,7 +15,7 @@ func (c *Conn) processSettings(f frame) error {
 		}
 		return nil
 	}
-	if !c.in.floods.controls.take() || len(f.payload) > 6*maxSettings {
+	if !c.in.floods.takeControl() || len(f.payload) > 6*maxSettings {
 		return ConnError{ErrCodeEnhanceYourCalm, "too many SETTINGS"}
 	}
 	if err := c.applySettings(f.payload); err != nil {
@@ -31,7 +32,7 @@ func (c *Conn) applySettings(p []byte) error {
 	defer c.mu.Unlock()
 	if c.in.beginning < begun {
 		c.in.beginning = begun
-		c.watchLocked(time.Now())
+		c.watchLocked(clock.Now())
 	}
 	for ; len(p) > 0; p = p[6:] {
 		if err := c.applySettingLocked(binary.BigEndian.Uint16(p), binary.BigEndian.Uint32(p[2:])); err != nil {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
+	"github.com/gogreeter/gogreeter/runtime/internal/clock"
 )
 
 // Stream is a request and its response. The user makes it, as part of a struct of its own, and sets Handler. Its methods may
@@ -162,7 +163,7 @@ func (c *Conn) removeLocked(st *Stream, byUs bool) {
 		return
 	}
 	if c.account.End(budget.Streams) == 0 && c.config.MaxIdle > 0 {
-		c.streams.idleSince = time.Now()
+		c.streams.idleSince = clock.Now()
 	}
 	// What has ended as it should is closed. All else has been reset, or the connection is over.
 	if st.state.bits.Load()&closed != closed {
@@ -180,7 +181,7 @@ type streams struct {
 	highest   uint32 // the highest stream that was opened; for a server's, only the reader writes it, and reads it without mu
 	limit     uint32 // SETTINGS_MAX_CONCURRENT_STREAMS of the peer: how many we may open
 	recent    recentStreams
-	idleSince time.Time // when the last stream ended; for Config.MaxIdle alone
+	idleSince clock.Instant // when the last stream ended; for Config.MaxIdle alone
 }
 
 // begin notes that a stream is opened. What follows is add, or opening is set to false.

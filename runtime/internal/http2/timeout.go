@@ -4,17 +4,19 @@ import (
 	"errors"
 	"os"
 	"time"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/clock"
 )
 
 // SetupBy sets when the peer's first SETTINGS frame has to be there, in place of Config.SetupTimeout after NewConn: a
 // handshake may have taken some of that time. It is for before Serve.
-func (c *Conn) SetupBy(end time.Time) { c.in.upkeep.setupEnd = end }
+func (c *Conn) SetupBy(end time.Time) { c.in.upkeep.setupEnd = clock.Of(end) }
 
 // watchSetup bounds the time until the peer's first SETTINGS frame is there.
 func (c *Conn) watchSetup() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	end := c.in.upkeep.setupEnd
+	end := c.in.upkeep.setupEnd.Time()
 	if c.life.stage >= ending || c.nc.SetReadDeadline(end) == nil || c.life.setup != nil {
 		return
 	}
@@ -46,7 +48,7 @@ func (c *Conn) onReadError(err error) error {
 	if c.life.stage >= ending {
 		return err
 	}
-	u, now := &c.in.upkeep, time.Now()
+	u, now := &c.in.upkeep, clock.Now()
 	ping, gone := u.keepalive(c.config, now)
 	if gone {
 		return errKeepalive
@@ -61,9 +63,9 @@ func (c *Conn) onReadError(err error) error {
 }
 
 // expireLocked ends what has had its time.
-func (c *Conn) expireLocked(now time.Time) {
+func (c *Conn) expireLocked(now clock.Instant) {
 	u := &c.in.upkeep
-	passed := func(t time.Time) bool { return !t.IsZero() && !now.Before(t) }
+	passed := func(t clock.Instant) bool { return !t.IsZero() && !now.Before(t) }
 	switch {
 	case passed(u.blockEnd):
 		slow := ConnError{ErrCodeEnhanceYourCalm, "field block takes too long"}
@@ -71,7 +73,7 @@ func (c *Conn) expireLocked(now time.Time) {
 	case passed(u.graceEnd):
 		c.endLocked(endOfConn{}, ErrCodeNo, "max_age")
 	case passed(u.ageEnd):
-		u.ageEnd = time.Time{}
+		u.ageEnd = 0
 		if c.config.MaxAgeGrace > 0 {
 			u.graceEnd = now.Add(c.config.MaxAgeGrace)
 		}
@@ -82,10 +84,10 @@ func (c *Conn) expireLocked(now time.Time) {
 }
 
 // idleEndLocked returns when the connection is shut down if it has no stream until then; zero is never.
-func (c *Conn) idleEndLocked(now time.Time) time.Time {
+func (c *Conn) idleEndLocked(now clock.Instant) clock.Instant {
 	switch {
 	case c.config.MaxIdle <= 0 || c.life.stage != serving:
-		return time.Time{}
+		return 0
 	case len(c.streams.open) == 0:
 		return c.streams.idleSince.Add(c.config.MaxIdle)
 	}
@@ -93,13 +95,13 @@ func (c *Conn) idleEndLocked(now time.Time) time.Time {
 }
 
 // watchLocked sets the read deadline to when something will be due.
-func (c *Conn) watchLocked(now time.Time) {
-	c.life.setReadDeadline(c.in.upkeep.next(c.config, c.idleEndLocked(now)))
+func (c *Conn) watchLocked(now clock.Instant) {
+	c.life.setReadDeadline(c.in.upkeep.next(c.config, c.idleEndLocked(now)).Time())
 }
 
 // watchBlock bounds the time that a field block may take whose HEADERS frame has been read.
 func (c *Conn) watchBlock() {
-	now := time.Now()
+	now := clock.Now()
 	c.in.upkeep.blockEnd = now.Add(c.config.SetupTimeout)
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -3,6 +3,8 @@ package http2
 import (
 	"math/rand/v2"
 	"time"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/clock"
 )
 
 // upkeep is what the reader does for its connection while nothing is read: it sends the PING of keepalive, and ends a
@@ -11,23 +13,23 @@ import (
 // The read deadline is the only timer. It takes no memory of its own and is not touched while frames are read: what has
 // happened meanwhile is found out when it passes. It is the reader's.
 type upkeep struct {
-	setupEnd time.Time // when the peer's first SETTINGS frame has to be there
-	lastRead time.Time
-	pinged   time.Time // when keepalive's PING was sent; it is answered by whatever is read
-	blockEnd time.Time // when the field block under way has to be complete; zero: none is under way
-	ageEnd   time.Time // when the connection is shut down; zero: never
-	graceEnd time.Time // when a connection that is too old ends with all its streams; zero: never
+	setupEnd clock.Instant // when the peer's first SETTINGS frame has to be there
+	lastRead clock.Instant
+	pinged   clock.Instant // when keepalive's PING was sent; it is answered by whatever is read
+	blockEnd clock.Instant // when the field block under way has to be complete; zero: none is under way
+	ageEnd   clock.Instant // when the connection is shut down; zero: never
+	graceEnd clock.Instant // when a connection that is too old ends with all its streams; zero: never
 
 	// Of the peer's keepalive.
 	pingInterval time.Duration // as Config.MinPingInterval
-	lastPing     time.Time
+	lastPing     clock.Instant
 	strikes      int
 }
 
 // newUpkeep sets when the connection will be too old: MaxAge give or take a tenth, so that connections which began
 // together do not all begin anew at once.
 func newUpkeep(config *Config) (u upkeep) {
-	now := time.Now()
+	now := clock.Now()
 	u.lastRead = now
 	u.setupEnd = now.Add(config.SetupTimeout)
 	u.pingInterval = config.MinPingInterval
@@ -38,7 +40,7 @@ func newUpkeep(config *Config) (u upkeep) {
 }
 
 // keepalive reports whether keepalive's PING is due now, and then takes it as sent, or whether the peer did not answer it.
-func (u *upkeep) keepalive(config *Config, now time.Time) (ping, gone bool) {
+func (u *upkeep) keepalive(config *Config, now clock.Instant) (ping, gone bool) {
 	if late := now.Sub(u.pinged.Add(config.KeepaliveTimeout)); u.waitsForPong() && late >= 0 {
 		if late < suspended {
 			return false, true
@@ -57,12 +59,12 @@ func (u *upkeep) waitsForPong() bool { return u.pinged.After(u.lastRead) }
 
 // next returns when something will be due. idleEnd is when a connection is shut down that has no stream until then; zero:
 // never.
-func (u *upkeep) next(config *Config, idleEnd time.Time) time.Time {
+func (u *upkeep) next(config *Config, idleEnd clock.Instant) clock.Instant {
 	next := u.lastRead.Add(config.KeepaliveTime)
 	if u.waitsForPong() {
 		next = u.pinged.Add(config.KeepaliveTimeout)
 	}
-	for _, t := range [...]time.Time{u.ageEnd, u.graceEnd, u.blockEnd, idleEnd} {
+	for _, t := range [...]clock.Instant{u.ageEnd, u.graceEnd, u.blockEnd, idleEnd} {
 		if !t.IsZero() && t.Before(next) {
 			next = t
 		}
@@ -77,7 +79,7 @@ func (u *upkeep) permitPing(config *Config, streams bool) bool {
 	if interval > 0 && !streams && !config.PingsWithoutStreams {
 		interval = max(interval, idlePingInterval)
 	}
-	now := time.Now()
+	now := clock.Now()
 	early := now.Sub(u.lastPing) < interval
 	u.lastPing = now
 	if early {
@@ -87,4 +89,4 @@ func (u *upkeep) permitPing(config *Config, streams bool) bool {
 }
 
 // excusePing takes note of a PING that something of ours has caused.
-func (u *upkeep) excusePing() { u.strikes, u.lastPing = 0, time.Now() }
+func (u *upkeep) excusePing() { u.strikes, u.lastPing = 0, clock.Now() }

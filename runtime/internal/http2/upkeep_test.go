@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
+	"github.com/gogreeter/gogreeter/runtime/internal/clock"
 	"github.com/gogreeter/gogreeter/runtime/internal/h2test"
 )
 
@@ -100,7 +101,7 @@ func TestConn_Keepalive_AfterSuspension(t *testing.T) {
 	pipe, _ := h2test.NewPipe()
 	c := NewConn(pipe, newTestApp(), Config{}.WithDefaults(), budget.New(-1, nil, nil))
 	c.in.beginning = begun
-	now := time.Now()
+	now := clock.Now()
 	c.in.upkeep.lastRead = now.Add(-3 * time.Hour)
 	c.in.upkeep.pinged = now.Add(-c.config.KeepaliveTimeout - 15*time.Second)
 	if err := c.onReadError(os.ErrDeadlineExceeded); err != nil || c.in.upkeep.pinged.Before(now) {
