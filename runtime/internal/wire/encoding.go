@@ -2,8 +2,6 @@ package wire
 
 import (
 	"bytes"
-	"compress/gzip"
-	"compress/zlib"
 	"errors"
 	"io"
 	"math"
@@ -12,6 +10,8 @@ import (
 
 	"github.com/gogreeter/gogreeter/runtime/internal/buffer"
 	"github.com/gogreeter/gogreeter/runtime/internal/excerpt"
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zlib"
 )
 
 // Encoding is how messages are compressed: the Content-Coding of grpc-encoding.
@@ -108,14 +108,26 @@ type (
 func (i gzipInflater) restart(r io.Reader) error { return i.Reset(r) }
 func (i zlibInflater) restart(r io.Reader) error { return i.ReadCloser.(zlib.Resetter).Reset(r, nil) }
 
-// Deflaters and inflaters are large, a deflater 800 KiB; each is kept for the next message. Indexed by Encoding.
+// level is that at which messages are deflated. They become as small as by the standard library's default level, give or take 2 %,
+// in a third of the time.
+const level = 6
+
+// Deflaters and inflaters are large, a deflater 1.1 MiB; each is kept for the next message. Indexed by Encoding.
 var (
 	deflaters = [encodings]*sync.Pool{
-		Gzip:    {New: func() any { return gzip.NewWriter(nil) }},
-		Deflate: {New: func() any { return zlib.NewWriter(nil) }},
+		Gzip:    {New: func() any { return must(gzip.NewWriterLevel(nil, level)) }},
+		Deflate: {New: func() any { return must(zlib.NewWriterLevel(nil, level)) }},
 	}
 	inflaters [encodings]sync.Pool
 )
+
+// must returns a deflater. There is an error only for a level that does not exist.
+func must[T deflater](w T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return w
+}
 
 // errLimit says that what is written or read is longer than the limit.
 var errLimit = errors.New("longer than the limit")
