@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/base64"
 	"fmt"
+	"iter"
 	"strings"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/excerpt"
@@ -62,14 +63,25 @@ func Validate(key, value string) error {
 
 // AppendMetadata appends metadata that has been validated to a field block.
 func AppendMetadata[E metadataEntry](block []byte, md []E) []byte {
-	for _, e := range md {
-		key, value := entry(e).Key, entry(e).Value
-		if IsBinary(key) {
-			value = base64.RawStdEncoding.EncodeToString([]byte(value))
-		}
+	for key, value := range Lines(md) {
 		block = fields.AppendField(block, key, value)
 	}
 	return block
+}
+
+// Lines yields the field lines of metadata that has been validated, by name and value.
+func Lines[E metadataEntry](md []E) iter.Seq2[string, string] {
+	return func(yield func(name, value string) bool) {
+		for _, e := range md {
+			key, value := entry(e).Key, entry(e).Value
+			if IsBinary(key) {
+				value = base64.RawStdEncoding.EncodeToString([]byte(value))
+			}
+			if !yield(key, value) {
+				return
+			}
+		}
+	}
 }
 
 // MetadataSize returns how large metadata is in a field section, counted as RFC 9113, Section 6.5.2 says.
