@@ -59,10 +59,11 @@ func (u *underTLS) begin() {
 // Write implements net.Conn.
 func (u *underTLS) Write(b []byte) (int, error) {
 	u.mu.Lock()
-	defer u.mu.Unlock()
 	if !u.begun {
+		u.mu.Unlock() // Close needs it, to end a write that waits
 		return u.Conn.Write(b)
 	}
+	defer u.mu.Unlock()
 	if !u.sealing && len(u.records)+len(b) > maxOwnRecords {
 		return 0, errKeyUpdates
 	}
