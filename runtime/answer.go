@@ -46,7 +46,7 @@ func (r *rpc) Run(w *work.Worker) {
 // begin reports whether the RPC can go on: to its interceptors or, if there are none, to its handler. It may have ended while it
 // waited for a worker, and then no answer can be sent.
 func (r *rpc) begin() bool {
-	if r.session.shared.chain != nil {
+	if r.session.shared.chain != nil && r.def.direct == nil {
 		return !r.state.isEnding()
 	}
 	return r.state.enter(r.session.queueOf(r.method).Bounded())
@@ -55,7 +55,7 @@ func (r *rpc) begin() bool {
 // answer runs the handler, within the interceptors if there are any. It encodes the response of a method with one in e:
 // only then is it sure that the RPC can end with OK. What is in e is the caller's however answer ends.
 func (r *rpc) answer(w *work.Worker, e *encoded) error {
-	if next := r.session.shared.chain; next != nil {
+	if next := r.session.shared.chain; next != nil && r.def.direct == nil {
 		return r.intercepted(w, next, e)
 	}
 	message, err := r.runHandler(r, r.method)
@@ -273,7 +273,11 @@ func (r *rpc) sendEncoded(e *encoded) (handedOver bool, err error) {
 	// The first response after a request may be waited for, and leaves at once if no other is there to share a write with.
 	// Those that follow are likely to be followed by more.
 	urgent := !r.reply.sending.Swap(true) && r.session.h2.Alone()
-	handedOver, err = r.stream.Data(r.headersLocked(nil), e.data, e.paid, !urgent)
+	head, content := r.headersLocked(nil), e.data
+	if r.def.codec != nil {
+		content = r.def.codec.EncodeMessage(content)
+	}
+	handedOver, err = r.stream.Data(head, content, e.paid, !urgent)
 	r.mu.Unlock()
 	if err != nil {
 		return handedOver, r.endError()

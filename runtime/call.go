@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"context"
 	"fmt"
 	"runtime/debug"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/excerpt"
 	"github.com/gogreeter/gogreeter/runtime/internal/fields"
 	"github.com/gogreeter/gogreeter/runtime/internal/logtext"
+	"github.com/gogreeter/gogreeter/runtime/internal/protocol"
 	"github.com/gogreeter/gogreeter/runtime/internal/wire"
 )
 
@@ -34,21 +36,43 @@ type callDefinition struct {
 
 	// request is what it was made of; nil: nothing on the server could ask for it.
 	request *fields.Section
+
+	// Of another protocol. Such a callDefinition belongs to one request.
+	codec  protocol.Codec                               // translates the RPC; nil: it is gRPC's
+	direct func(ctx context.Context, s protocol.Stream) // answers the request, which is none for a method; nil: it is for one
 }
 
 // defineCall reads a request's field block and looks its method up.
 func defineCall(request *fields.Section, table *dictionary) *callDefinition {
 	d := &callDefinition{table: table, path: request.Path, authority: request.Authority}
-	if table.keepsFields {
+	call := request
+	if route := table.route(request); route != nil {
+		call, d.codec, d.direct = route.RPC, route.Codec, route.Serve
+	}
+	if table.keepsFields || call != request { // another protocol may have it too
 		d.request = request
 	}
-	d.refusal = d.readFields(request)
-	d.weight = d.weightOf()
-	if d.refusal == nil {
+	if d.direct != nil {
+		d.method = d.directMethod()
+	} else if d.path, d.refusal = call.Path, d.readFields(call); d.refusal == nil {
 		d.method = table.methods[d.path]
 	}
+	d.weight = d.weightOf()
 	return d
 }
+
+// directMethod returns what stands for the method of a request that is for none.
+func (d *callDefinition) directMethod() *method {
+	behavior := func(ctx context.Context, _ exchange, _ any) (any, error) {
+		d.direct(ctx, d.codec.(protocol.Stream))
+		return nil, nil
+	}
+	handler := &MethodHandler{cardinality: CardinalityStreamStream, behavior: behavior}
+	return &method{MethodHandler: handler, unbounded: true, counters: &uncounted}
+}
+
+// uncounted is where requests count that are for no method.
+var uncounted counters
 
 // details is what is known of a call before its handler is looked up.
 func (d *callDefinition) details() HandlerCallDetails {

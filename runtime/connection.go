@@ -96,13 +96,18 @@ func (c *connection) NewStream(request *fields.Section) *http2.Stream {
 	def, _ := request.Parsed.(*callDefinition)
 	if def == nil || def.table != table {
 		def = defineCall(request, table)
-		request.Parsed = def
+		if def.codec == nil && def.direct == nil {
+			request.Parsed = def
+		}
 	}
 	if c.tooMuchMetadata(def.weight) {
 		return nil
 	}
 	r := &rpc{session: &c.session, def: def, tab: tab{account: c.account}}
 	r.stream.Handler = r
+	if def.direct != nil {
+		def.codec = &direct{r: r}
+	}
 	if wanted := c.shared.compression; wanted != wire.Identity && def.accepts.Has(wanted) {
 		r.reply.encoding.chosen.Store(uint32(wanted))
 	}

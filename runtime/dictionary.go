@@ -8,6 +8,10 @@ import (
 	"strings"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/fields"
+	"github.com/gogreeter/gogreeter/runtime/internal/protocol"
+	"github.com/gogreeter/gogreeter/runtime/internal/wire"
 )
 
 // dictionary is the dispatch dictionary: method handlers by full path, and behind them the generic handlers, asked
@@ -19,6 +23,8 @@ type dictionary struct {
 	revision uint64 // of services
 
 	keepsFields bool // something on the server can ask for all fields of a request
+
+	routes []func(request *fields.Section) *protocol.Route // of protocols beside gRPC
 }
 
 // withService returns the table with a service added. newMethod makes the methods.
@@ -67,11 +73,12 @@ func (t *dictionary) withoutService(name string) (*dictionary, error) {
 
 // clone copies what a service changes. Readers of the old dictionary, which take no lock, go on with that.
 func (t *dictionary) clone() *dictionary {
-	next := &dictionary{methods: maps.Clone(t.methods), services: maps.Clone(t.services), generic: t.generic, revision: t.revision + 1, keepsFields: t.keepsFields}
+	next := *t
+	next.methods, next.services, next.revision = maps.Clone(t.methods), maps.Clone(t.services), t.revision+1
 	if next.methods == nil {
 		next.methods, next.services = map[string]*method{}, map[string]Service{}
 	}
-	return next
+	return &next
 }
 
 // withGeneric returns the table with a generic handler added behind those it has.
@@ -83,6 +90,34 @@ func (t *dictionary) withGeneric(handler GenericHandler) (*dictionary, error) {
 	next.keepsFields = true
 	next.generic = append(slices.Clip(t.generic), handler)
 	return &next, nil
+}
+
+// withProtocol returns the table with a protocol added behind those it has.
+func (t *dictionary) withProtocol(p *protocol.Protocol) *dictionary {
+	next := *t
+	if p.Route != nil {
+		next.routes = append(slices.Clip(t.routes), p.Route)
+	}
+	return &next
+}
+
+// route returns what a protocol makes of a request that is not gRPC's. nil: it is gRPC's, or no protocol's.
+func (t *dictionary) route(request *fields.Section) *protocol.Route {
+	if len(t.routes) > 0 && !request.Oversize && !isGRPC(request) {
+		for _, route := range t.routes {
+			if r := route(request); r != nil {
+				return r
+			}
+		}
+	}
+	return nil
+}
+
+// isGRPC reports whether a request is one of gRPC, right or wrong.
+func isGRPC(request *fields.Section) bool {
+	return request.Method == "POST" && slices.ContainsFunc(request.Fields, func(f fields.Field) bool {
+		return f.Name == "content-type" && wire.IsGRPC(f.Value)
+	})
 }
 
 // checkService reports what is wrong with a service, naming the service and the method.

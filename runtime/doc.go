@@ -2,7 +2,8 @@
 // code describes services to it; see [Server.AddService].
 //
 // It is the server's half only, and holds no generated code. It does not do transcoding, gRPC-Web, or service
-// discovery, and it has no codec but protobuf's ([RawMessage] passes octets through untouched).
+// discovery, and it has no codec but protobuf's ([RawMessage] passes octets through untouched). What is not gRPC over HTTP/2 is
+// refused, unless a protocol of a companion takes it: see runtime/internal/protocol.
 //
 // # The life of an RPC
 //
@@ -22,6 +23,7 @@
 //
 //	server.go, accept.go, stop.go, listen.go     the server: its life, its clients, its ports
 //	connection.go                                makes RPCs of the streams of an http2.Conn
+//	direct.go                                    a request that another protocol answers by itself
 //	rpccontext.go                                the context of an RPC
 //	rpc.go, answer.go, ending.go, room.go,       an RPC: what the reader does for it, what its worker does, how it ends, what it
 //	intercepted.go                               waits for, and what its interceptors call
@@ -88,10 +90,10 @@
 // Outermost are those that let one goroutine at a time do something long. Then come rpc.mu, http2's Conn.mu, the accounts', and
 // those with which nothing else is locked.
 //
-// With rpc.mu held, frames are appended, and claims asked for and dropped. With Conn.mu held, a stream is forgotten: what the RPC
-// holds goes back to the account without rpc.mu. No application code is called with a mutex held, except in two places. A
-// ServerStream lets one goroutine at a time receive, or send. And http2 calls methods of a user's connection, from whose panics
-// package ports protects it.
+// With rpc.mu held, frames are appended, claims asked for and dropped, and the codec of another protocol called. With Conn.mu held,
+// a stream is forgotten: what the RPC holds goes back to the account without rpc.mu. No application code is called with a mutex held,
+// except in two places. A ServerStream lets one goroutine at a time receive, or send. And http2 calls methods of a user's
+// connection, from whose panics package ports protects it.
 //
 // Whatever a lock makes due that may block or call the application is collected, and done after it.
 //

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 
 	"google.golang.org/grpc/codes"
 
@@ -128,6 +129,9 @@ func (r *rpc) end(l *last) (handedOver bool) {
 // does not permit trailers of that size, it resets the stream instead, and fits is false: with some clients it would cost all
 // RPCs of the connection to send them.
 func (r *rpc) sendLastLocked(l *last) (handedOver, fits bool) {
+	if r.def.codec != nil {
+		return r.endTranslatedLocked(l), true
+	}
 	limit := r.stream.MaxFieldSection()
 	only := l.response.data == nil && !r.reply.headersSent && r.reply.initial.Load() == nil
 	var block []byte
@@ -153,6 +157,24 @@ func (r *rpc) sendLastLocked(l *last) (handedOver, fits bool) {
 	return handedOver, true
 }
 
+// endTranslatedLocked is sendLastLocked in another protocol. Its status may be part of the content, and so cannot follow a part
+// of a message, which is what discard would leave.
+func (r *rpc) endTranslatedLocked(l *last) (handedOver bool) {
+	head := r.headersLocked(nil)
+	end := r.def.codec.EncodeEnd(l.outcome, l.response.data, wire.Lines(r.reply.trailing))
+	switch {
+	case end.Broken || l.discard && r.stream.Waiting() > 0:
+		r.stream.Reset(http2.ErrCodeInternal)
+		return false
+	case end.Head != nil:
+		head = end.Head
+	}
+	if handedOver, _ = r.stream.Message(head, end.Content, end.Trailers, l.response.paid); handedOver {
+		l.response.paid = 0
+	}
+	return handedOver
+}
+
 // headersLocked returns the field block that precedes the first message, with the initial metadata that waits and more, or nil
 // if it has been sent.
 func (r *rpc) headersLocked(more Metadata) []byte {
@@ -162,6 +184,9 @@ func (r *rpc) headersLocked(more Metadata) []byte {
 	r.reply.headersSent = true
 	waiting, encoding := r.reply.takeInitial(), r.reply.encoding.current()
 	r.observed.willSend(waiting, more)
+	if codec := r.def.codec; codec != nil {
+		return codec.EncodeHead(encoding.String(), wire.Lines(slices.Concat(waiting, more)))
+	}
 	if len(waiting)+len(more) == 0 {
 		return wire.ResponseHeaders(encoding)
 	}

@@ -42,6 +42,7 @@ type largeRequest struct {
 
 	claim   budget.Claim
 	missing atomic.Int64 // octets that have not come; stored by the reader
+	open    atomic.Bool  // there is room: the window has been opened
 }
 
 // awaiting is the RPC that a large request belongs to.
@@ -86,6 +87,7 @@ func (v *largeRequest) urge() {
 
 // expect opens the stream's window for the rest of the request.
 func (v *largeRequest) expect() (flush bool) {
+	v.open.Store(true)
 	missing := int(v.missing.Load())
 	return missing > 0 && v.stream.Expect(wire.PrefixLen+v.size-missing, missing)
 }

@@ -192,6 +192,9 @@ func (r *rpc) expectRest() {
 	}
 	if v := r.in.place(); v != nil {
 		v.missing.Store(int64(r.in.Missing()))
+		if r.def.codec != nil && v.open.Load() && v.expect() { // its octets are not those of the content
+			r.session.h2.FlushAfterBatch()
+		}
 		return
 	}
 	if r.in.state.one() && !r.queued {

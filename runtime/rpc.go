@@ -114,7 +114,7 @@ func (r *rpc) start(began time.Time, endStream bool) {
 		r.dispatch()
 	}
 	if endStream {
-		r.endRequests()
+		r.HandleData(nil, true)
 	}
 }
 
@@ -140,7 +140,7 @@ func (r *rpc) missing() *refusal {
 
 // observe tells the observers, if there are any, that the RPC begins.
 func (r *rpc) observe(began time.Time) {
-	if c := r.session.observers; c != nil {
+	if c := r.session.observers; c != nil && r.def.direct == nil {
 		r.observed = &rpcObservers{info: r.describe()}
 		r.observed.info.Begun = began
 		if r.def.hasTimeout {
@@ -153,7 +153,8 @@ func (r *rpc) observe(began time.Time) {
 // describe returns what the header of the request says.
 func (r *rpc) describe() RPCInfo {
 	info := RPCInfo{
-		ID: RPCID{Number: uint64(r.stream.ID())}, Method: r.def.path, Registered: r.def.method != nil, State: RPCReceiving,
+		ID: RPCID{Number: uint64(r.stream.ID())}, State: RPCReceiving,
+		Method: r.def.path, Registered: r.def.method != nil && r.def.direct == nil,
 		Authority: r.def.authority, InvocationMetadata: r.def.metadata, request: r.def.request,
 	}
 	if m := r.method; m != nil {
@@ -179,12 +180,18 @@ func (r *rpc) refuse(why *refusal) {
 	r.state.refuse()
 	r.session.shared.rejected.add(why.outcome.Code)
 	var head, data []byte
-	if why.httpStatus == 0 {
+	switch {
+	case r.def.codec != nil:
+		r.stream.ReadToEnd()
+		r.mu.Lock()
+		r.endTranslatedLocked(&last{outcome: why.outcome})
+		r.mu.Unlock()
+	case why.httpStatus == 0:
 		head = wire.TrailersOnly(why.outcome, Metadata(nil), math.MaxInt)
 		if r.def.badEncoding {
 			head = fields.AppendField(head, "grpc-accept-encoding", wire.AcceptEncoding)
 		}
-	} else {
+	default:
 		head, data = why.inHTTP()
 		r.stream.ReadToEnd() // a client that speaks no gRPC may know no other end of its request than its own
 	}
@@ -199,6 +206,21 @@ func (r *rpc) HandleData(data []byte, endStream bool) {
 	if !r.in.state.ignored() && r.state.isEnding() {
 		r.stopReading() // its handler has ended it
 	}
+	if r.def.codec != nil && !r.in.state.ignored() {
+		r.translate(data, endStream)
+	} else {
+		data = r.cut(data, !endStream)
+	}
+	if endStream && !r.in.state.ignored() {
+		r.endRequests()
+	}
+	if r.in.state.ignored() && !endStream && !r.state.hasBegun() && r.stream.Consumed(len(data)) {
+		r.session.h2.FlushAfterBatch() // what was refused is read to its end
+	}
+}
+
+// cut cuts messages out of the content, and asks for the rest of one if more may come. It returns what nobody wants.
+func (r *rpc) cut(data []byte, more bool) (unwanted []byte) {
 	for len(data) > 0 && !r.in.state.ignored() {
 		var done bool
 		var err error
@@ -209,15 +231,32 @@ func (r *rpc) HandleData(data []byte, endStream bool) {
 			r.failFromReader(outcomeOf(err))
 		case done:
 			r.deliver(r.requestArrived())
-		case !endStream && r.in.Missing() > 0:
+		case more && r.in.Missing() > 0:
 			r.expectRest()
 		}
 	}
-	if endStream && !r.in.state.ignored() {
-		r.endRequests()
+	return data
+}
+
+// translate cuts messages out of what the content is in gRPC. When a message is taken, its octets go back to the flow-control
+// window. If more than those have come, the others go back here; if fewer have, those that are added count as received
+// before, so that no more goes back than has come.
+func (r *rpc) translate(content []byte, endStream bool) {
+	surplus := len(content)
+	err := r.def.codec.DecodeContent(content, endStream, func(messages ...[]byte) {
+		for i, piece := range messages {
+			if surplus -= len(piece); surplus < 0 {
+				r.stream.Consumed(surplus)
+				surplus = 0
+			}
+			r.cut(piece, i == len(messages)-1 && !endStream)
+		}
+	})
+	if r.stream.Consumed(surplus) {
+		r.session.h2.FlushAfterBatch()
 	}
-	if r.in.state.ignored() && !endStream && !r.state.hasBegun() && r.stream.Consumed(len(data)) {
-		r.session.h2.FlushAfterBatch() // what was refused is read to its end
+	if err != nil {
+		r.failFromReader(outcomeOf(err))
 	}
 }
 

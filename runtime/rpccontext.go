@@ -126,7 +126,9 @@ func (r *rpc) sendInitial(md Metadata) error {
 	if err := r.initialAllowedLocked(md); err != nil {
 		return err
 	}
-	r.stream.Head(r.headersLocked(md)) // an error means that the stream is over, which HandleClose tells
+	if head := r.headersLocked(md); head != nil {
+		r.stream.Head(head) // an error means that the stream is over, which HandleClose tells
+	}
 	return nil
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 	"github.com/gogreeter/gogreeter/runtime/internal/locks"
+	"github.com/gogreeter/gogreeter/runtime/internal/protocol"
 	"github.com/gogreeter/gogreeter/runtime/internal/wire"
 	"github.com/gogreeter/gogreeter/runtime/internal/work"
 )
@@ -88,6 +89,12 @@ func (s *Server) RemoveService(name string) error {
 // AddGenericHandler adds a generic handler behind those there are. It may be called while the server serves.
 func (s *Server) AddGenericHandler(handler GenericHandler) error {
 	return s.changeTable(func(t *dictionary) (*dictionary, error) { return t.withGeneric(handler) })
+}
+
+func init() {
+	protocol.Install = func(server any, p *protocol.Protocol) {
+		server.(*Server).changeTable(func(t *dictionary) (*dictionary, error) { return t.withProtocol(p), nil })
+	}
 }
 
 func (s *Server) changeTable(change func(*dictionary) (*dictionary, error)) error {

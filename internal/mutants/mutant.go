@@ -30,7 +30,7 @@ type group struct {
 }
 
 // groups are all mutants. Skeletons have a corpus of cases instead.
-var groups = slices.Concat(transport, memory, work, core, account, companions, generator)
+var groups = slices.Concat(transport, memory, work, core, account, protocols, companions, generator)
 
 // load returns all mutants, with the content of their files.
 func load() (all []*mutant, err error) {
