@@ -135,7 +135,7 @@ func (s *Server) connect(p *ports.Port, a *arrival, asked shutdown) *connection 
 	if asked >= portsClose {
 		a.limitHandshake()
 	}
-	nc, err := p.Handshake(a.nc, a.setupEnd)
+	nc, err := p.Handshake(a.nc, a.setupEnd, s.table.Load().serve != nil)
 	a.err = err
 	switch {
 	case err == ports.ErrNotHTTP2:
@@ -171,6 +171,9 @@ func newConnection(s *shared, nc net.Conn, peer net.Addr, forget func(*connectio
 	c.session = session{shared: s, nc: nc, peer: peer, values: context.Background(), inflatingLarge: work.NewPlaces(1)}
 	c.deadlines.of = c
 	c.account = budget.New(int64(s.options.MaxConnectionBytes), s.account, c.Panicked)
+	if _, other := nc.(ports.Other); other {
+		nc = struct{ net.Conn }{nc} // package socket would take hold of what TLS writes
+	}
 	c.h2 = http2.NewConn(nc, c, s.transport, c.account)
 	c.queue = work.NewQueue(s.workers, c.h2)
 	return c

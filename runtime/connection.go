@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"errors"
+	"net"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -11,6 +12,9 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/fields"
 	"github.com/gogreeter/gogreeter/runtime/internal/http2"
 	"github.com/gogreeter/gogreeter/runtime/internal/logtext"
+	"github.com/gogreeter/gogreeter/runtime/internal/ports"
+	"github.com/gogreeter/gogreeter/runtime/internal/protocol"
+	"github.com/gogreeter/gogreeter/runtime/internal/socket"
 	"github.com/gogreeter/gogreeter/runtime/internal/wire"
 )
 
@@ -78,11 +82,31 @@ func (c *connection) abandon() {
 }
 
 // serve serves the connection until it ends. RPCs that were in the batch then have to run, to find out that they are over.
-func (c *connection) serve() error {
-	err := c.h2.Serve()
+func (c *connection) serve() (err error) {
+	if _, other := c.nc.(ports.Other); other {
+		err = c.h2.ServeBy(c.passOn)
+	} else {
+		err = c.h2.Serve()
+	}
 	c.EndBatch()
 	c.deadlines.end()
 	return err
+}
+
+// NotHTTP2 implements http2.Application. A client that has negotiated HTTP/2 by TLS has no other choice.
+func (c *connection) NotHTTP2() (serve func(nc net.Conn, done func())) {
+	if _, secure := c.nc.(socket.TLS); secure || c.shared.table.Load().serve == nil {
+		return nil
+	}
+	return c.passOn
+}
+
+// passOn has another protocol serve the connection, on a goroutine of its own, which it may end.
+func (c *connection) passOn(nc net.Conn, done func()) {
+	c.shared.spawn("a connection of another protocol", func() {
+		defer done()
+		c.shared.table.Load().serve(&protocol.Conn{Conn: nc, Peer: c.peerInfo(), Draining: c.shared.closing})
+	})
 }
 
 // NewStream implements http2.Application.

@@ -25,6 +25,7 @@ type dictionary struct {
 	keepsFields bool // something on the server can ask for all fields of a request
 
 	routes []func(request *fields.Section) *protocol.Route // of protocols beside gRPC
+	serve  func(*protocol.Conn)                            // of the first that serves connections; nil: none does
 }
 
 // withService returns the table with a service added. newMethod makes the methods.
@@ -97,6 +98,9 @@ func (t *dictionary) withProtocol(p *protocol.Protocol) *dictionary {
 	next := *t
 	if p.Route != nil {
 		next.routes = append(slices.Clip(t.routes), p.Route)
+	}
+	if t.serve == nil {
+		next.serve = p.Serve
 	}
 	return &next
 }

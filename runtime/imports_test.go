@@ -32,7 +32,7 @@ func TestSource_ImportsPointDownwards(t *testing.T) {
 		"h2test":   {"golang.org/x/net/http2", "golang.org/x/net/http2/hpack"},
 		"carrier":  {"google.golang.org/grpc/codes", "google.golang.org/grpc/status"},
 		"servicer": {"google.golang.org/grpc/peer"},
-		"protocol": {"fields", "wire"},
+		"protocol": {"fields", "wire", "google.golang.org/grpc/peer"},
 	}
 	seen := make(map[string]bool)
 	err := filepath.WalkDir(".", func(file string, _ fs.DirEntry, err error) error {

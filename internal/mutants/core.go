@@ -155,10 +155,10 @@ var core = []group{
 	}},
 	{"runtime/internal/ports", []mutant{
 		{name: "the handshake has no end", file: "ports.go", old: "context.WithDeadline(context.Background(), end)", new: "context.WithDeadline(context.Background(), end.Add(time.Hour))", in: "runtime", tests: "TestTLS_SetupTimeoutIsOne|TestTLS_HandshakeStandsStill"},
-		{name: "a TLS client need not speak HTTP/2", file: "ports.go", old: "	if secure.ConnectionState().NegotiatedProtocol != \"h2\" {", new: "	if false {", in: "runtime", tests: "TestTLS_Handshakes"},
+		{name: "a TLS client need not speak HTTP/2", file: "ports.go", old: "	return nil, ErrNotHTTP2\n", new: "	return secure, nil\n", in: "runtime", tests: "TestTLS_Handshakes"},
 		{name: "a successor's Unix socket is unlinked", file: "ports.go", old: "			unix.SetUnlinkOnClose(false)\n", new: "			_ = unix\n", tests: "TestPort_CloseUnlinks"},
 		{name: "TLS 1.0 is permitted", file: "tls.go", old: "	if config.MinVersion < tls.VersionTLS12 {", new: "	if false {", tests: "TestOverTLS_LowestVersion"},
-		{name: "a configuration that is chosen later is not completed", file: "tls.go", old: "			return forHTTP2(chosen), nil\n", new: "			return chosen, nil\n", in: "runtime", tests: "TestTLS_Handshakes|TestTLS_CertificateReplaced|TestTLS_CallbacksFail"},
+		{name: "a configuration that is chosen later is not completed", file: "tls.go", old: "			return forHTTP2(chosen, others...), nil\n", new: "			return chosen, nil\n", in: "runtime", tests: "TestTLS_Handshakes|TestTLS_CertificateReplaced|TestTLS_CallbacksFail"},
 		{name: "cipher suites that HTTP/2 prohibits are permitted", file: "tls.go", old: "	if config.CipherSuites == nil {\n", new: "	if false {\n", in: "runtime", tests: "TestTLS_Handshakes"},
 		{name: "a connection whose Close ends the goroutine is closed again and again", file: "foreign.go", old: "	if c.closed.Swap(true) {\n", new: "	if c.closed.Swap(false) {\n", in: "runtime", tests: "TestForeign_CloseExits"},
 		{name: "a write may leave something out", file: "foreign.go", old: "	if n != len(b) && err == nil {", new: "	if false {", tests: "TestContain_Lies"},

@@ -17,5 +17,15 @@ var protocols = []group{
 		{name: "a status follows half of a message", file: "ending.go", old: "end.Broken || l.discard && r.stream.Waiting() > 0:", new: "end.Broken:", tests: "TestCodec_EndsInMessage"},
 		{name: "half of an answer passes for a whole one", file: "direct.go", old: "	return protocol.End{Broken: true}\n", new: "	return protocol.End{}\n", tests: "TestProtocol_HandlerFails"},
 		{name: "a limit for messages is one for content", file: "direct.go", old: "	if limit <= 0 || limit > most {\n", new: "	if true {\n", tests: "TestProtocol_FlowOfRequest"},
+		{name: "HTTP/1.1 is taken from who has negotiated HTTP/2", file: "connection.go", old: "; secure || c.shared", new: "; secure && false || c.shared", tests: "TestProtocolConn_NotHTTP2"},
+	}},
+	{"runtime/internal/http2", []mutant{
+		{name: "a connection that says goodbye is passed on", file: "passon.go", old: "	if c.life.stage != serving {\n", new: "	if false {\n", tests: "TestConn_PassOnTooLate"},
+		{name: "a connection that was passed on has deadlines", file: "passon.go", old: "	c.nc.SetReadDeadline(time.Time{})\n", new: "	_ = time.Time{}\n", tests: "TestConn_PassOn"},
+		{name: "a connection that was passed on gets our preface", file: "passon.go", old: "	c.out.drop()\n", new: "", tests: "TestConn_PassedOnEnds"},
+		{name: "the end does not concern a connection that was passed on", file: "shutdown.go", old: "			c.releaseLocked()\n", new: "", tests: "TestConn_PassedOnEnds"},
+	}},
+	{"runtime/internal/socket", []mutant{
+		{name: "a close waits for a write of another protocol", file: "tls_linux.go", old: "		u.mu.Unlock() // Close needs it, to end a write that waits\n", new: "		defer u.mu.Unlock()\n", tests: "TestUnderTLS_CloseEndsWrite"},
 	}},
 }

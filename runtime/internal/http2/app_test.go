@@ -2,6 +2,7 @@ package http2
 
 import (
 	"fmt"
+	"net"
 	"sync/atomic"
 	"testing"
 
@@ -16,11 +17,14 @@ type testApp struct {
 	refused []StreamError
 
 	// The script. What is nil does nothing but the default.
-	accept    func(*fields.Section) bool
-	onRequest func(st *testStream, endStream bool) (handled bool)
-	onData    func(st *testStream, data []byte, endStream bool) (handled bool)
-	onClose   func(st *testStream, err error)
-	onPanic   func(reason any)
+	accept     func(*fields.Section) bool
+	onRequest  func(st *testStream, endStream bool) (handled bool)
+	onData     func(st *testStream, data []byte, endStream bool) (handled bool)
+	onClose    func(st *testStream, err error)
+	onPanic    func(reason any)
+	serveOther func(nc net.Conn, done func())
+
+	passedOn []error // how those have ended who have read a connection that was passed on
 }
 
 func newTestApp() *testApp { return &testApp{streams: make(map[uint32]*testStream)} }
@@ -39,6 +43,8 @@ type testStream struct {
 	offence  string // a call that was not allowed
 	removed  atomic.Int32
 }
+
+func (a *testApp) NotHTTP2() func(net.Conn, func()) { return a.serveOther }
 
 func (a *testApp) NewStream(request *fields.Section) *Stream {
 	if a.accept != nil && !a.accept(request) {

@@ -1,7 +1,8 @@
 // Package http2 speaks HTTP/2 (RFC 9113) on a net.Conn, as a server or as a client. It knows nothing of gRPC.
 //
 // It does not do priorities (deprecated by RFC 9113, Section 5.3), server push, or the upgrade from HTTP/1.1, and it
-// leaves field blocks to package fields.
+// leaves field blocks to package fields. A connection whose peer speaks something else is refused, or passed on to who speaks
+// it (passon.go).
 //
 // # The parts
 //

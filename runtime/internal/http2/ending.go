@@ -18,6 +18,8 @@ import (
 //	                                                              ▼
 //	      from any stage: a write fails, or reading ends ───▶ lingering ──the peer closes, or lingerTime──▶ closed
 //
+// A connection whose peer speaks another protocol goes from serving to passedOn, and then to closed.
+//
 // Closed is when Serve has returned. The beginning of a connection is another matter, the reader's: see beginning.
 type stage uint8
 
@@ -28,6 +30,7 @@ const (
 	draining        // GOAWAY with the last stream id has been sent; new streams are ignored
 	ending          // nothing more will be appended; the socket is half-closed once all is written
 	lingering       // half-closed; what arrives is thrown away
+	passedOn        // others use the socket
 )
 
 // lifetime has the stage of a connection, and the reason and the timer of its end. Guarded by Conn.mu.

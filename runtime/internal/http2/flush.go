@@ -265,7 +265,7 @@ type flushing struct {
 	rest          []byte     // what the socket did not take of restOf
 	restOf        []byte     // the out-buffer of which there is a rest
 	writeRestFunc func()     // Conn.writeRest, once for all; owned by the writer
-	drained       *sync.Cond // signalled when an out-buffer has been written; nil: nobody has waited for that yet
+	drained       *sync.Cond // signalled when an out-buffer has been written, and when others are done with the socket; nil: nobody has waited
 }
 
 // waitDrainedLocked waits until an out-buffer has been written, or the connection has ended.

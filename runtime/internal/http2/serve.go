@@ -44,6 +44,10 @@ func (c *Conn) announce(settings ...setting) {
 // even be called while a [StreamHandler] is in HandleData, if that is going to end its goroutine and not return.
 func (c *Conn) Serve() error { return c.finish(c.serve()) }
 
+// ServeBy is Serve for a connection that is not HTTP/2's: serve has others read and write it, and returns. It lasts until they
+// call done, or until End. serve must not use the Conn; it is not called if that is about to end.
+func (c *Conn) ServeBy(serve func(nc net.Conn, done func())) error { return c.finish(c.passOn(serve)) }
+
 // serve is the serve loop: read, process every whole frame, let the answers go, and again.
 func (c *Conn) serve() error {
 	if c.in.beginning == prefaceDue {

@@ -15,6 +15,10 @@ type Application interface {
 	// struct of the application's. A nil stream refuses the request with REFUSED_STREAM.
 	NewStream(request *fields.Section) *Stream
 
+	// NotHTTP2 is called when the client does not begin with HTTP/2's preface. It returns what serves the connection then,
+	// as for [Conn.ServeBy]; nil: it is refused.
+	NotHTTP2() (serve func(nc net.Conn, done func()))
+
 	// Refused is called with a request that does not become a stream, before the stream is reset.
 	Refused(request *fields.Section, why StreamError)
 }
@@ -47,6 +51,9 @@ func (s *server) takePreface() (done bool, err error) {
 	input = input[:min(len(input), len(clientPreface))]
 	switch {
 	case string(input) != clientPreface[:len(input)]:
+		if serve := s.app.NotHTTP2(); serve != nil {
+			return false, s.c.passOn(serve)
+		}
 		return false, s.refuseHTTP1()
 	case len(input) < len(clientPreface):
 		return false, nil

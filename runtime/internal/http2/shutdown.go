@@ -56,7 +56,7 @@ func (c *Conn) drainLocked(last uint32, reason string) {
 }
 
 // End ends the connection now: what has been written goes out, then a GOAWAY frame with code and reason, and then the
-// socket is closed. Streams that are open are told by HandleClose.
+// socket is closed. Streams that are open are told by HandleClose. If the connection was passed on, only the socket is closed.
 func (c *Conn) End(code ErrCode, reason string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -68,7 +68,10 @@ func (c *Conn) End(code ErrCode, reason string) {
 func (c *Conn) endLocked(err error, code ErrCode, reason string) {
 	c.life.because(err)
 	if c.life.stage >= ending {
-		if c.life.stage == ending && c.life.timer == nil { // in good order, and a write may wait for a peer that does not read
+		switch {
+		case c.life.stage == passedOn:
+			c.releaseLocked()
+		case c.life.stage == ending && c.life.timer == nil: // in good order, and a write may wait for a peer that does not read
 			c.life.closeIn(endTime)
 		}
 		return

@@ -35,6 +35,8 @@ func Uncontained(nc net.Conn) net.Conn {
 		return nc.Conn
 	case *foreignTLS:
 		return nc.Conn
+	case Other:
+		return Uncontained(nc.TLS)
 	}
 	return nc
 }

@@ -29,9 +29,9 @@ type Port struct {
 	closing sync.Once
 }
 
-// Secure makes a TLS connection; nil: there is none to make. It is a function so that the linker leaves TLS out of programs
+// Secure makes a TLS connection; nil: there is none to make. others says whether to offer HTTP/1.1 too. It is a function so that the linker leaves TLS out of programs
 // that do not use it, which is a quarter of a small server.
-type Secure func(nc net.Conn) net.Conn
+type Secure func(nc net.Conn, others bool) net.Conn
 
 // New returns a port that accepts the connections of a listener.
 func New(l net.Listener, secure Secure) *Port {
@@ -158,11 +158,11 @@ func (p *Port) Close(panicked func(reason any)) {
 // ErrNotHTTP2 is the error of a client that speaks TLS, and not HTTP/2.
 var ErrNotHTTP2 = errors.New("gogreeter: the client did not negotiate h2 by ALPN")
 
-// Handshake does what TLS needs, until a moment at the latest, and returns the connection that HTTP/2 can begin on. Functions
-// of the user's configuration run here; their panics are the caller's to recover.
-func (p *Port) Handshake(nc net.Conn, end time.Time) (net.Conn, error) {
+// Handshake does what TLS needs, until a moment at the latest, and returns the connection that HTTP/2 can begin on, or if others
+// is true, an Other. Functions of the user's configuration run here; their panics are the caller's to recover.
+func (p *Port) Handshake(nc net.Conn, end time.Time, others bool) (net.Conn, error) {
 	if p.secure != nil {
-		nc = p.secure(nc)
+		nc = p.secure(nc, others)
 	}
 	secure, ok := nc.(socket.TLS)
 	if !ok {
@@ -173,8 +173,14 @@ func (p *Port) Handshake(nc net.Conn, end time.Time) (net.Conn, error) {
 	if err := secure.HandshakeContext(ctx); err != nil {
 		return nil, err
 	}
-	if secure.ConnectionState().NegotiatedProtocol != "h2" {
-		return nil, ErrNotHTTP2 // RFC 9113, Section 3.2: HTTP/2 over TLS is negotiated by ALPN
+	switch {
+	case secure.ConnectionState().NegotiatedProtocol == "h2": // RFC 9113, Section 3.2: HTTP/2 over TLS is negotiated by ALPN
+		return secure, nil
+	case others:
+		return Other{secure}, nil
 	}
-	return secure, nil
+	return nil, ErrNotHTTP2
 }
+
+// Other is a connection whose TLS has not negotiated HTTP/2.
+type Other struct{ socket.TLS }

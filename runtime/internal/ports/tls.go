@@ -18,13 +18,18 @@ func OverTLS(config *tls.Config) (Secure, error) {
 	case config.MaxVersion != 0 && config.MaxVersion < tls.VersionTLS12:
 		return nil, errors.New("the TLS configuration has a MaxVersion below TLS 1.2, which HTTP/2 needs")
 	}
-	config = forHTTP2(config)
-	return func(nc net.Conn) net.Conn { return tls.Server(socket.UnderTLS(nc), config) }, nil
+	h2, both := forHTTP2(config), forHTTP2(config, "http/1.1")
+	return func(nc net.Conn, others bool) net.Conn {
+		if others {
+			return tls.Server(socket.UnderTLS(nc), both)
+		}
+		return tls.Server(socket.UnderTLS(nc), h2)
+	}, nil
 }
 
-// forHTTP2 completes a user's configuration for HTTP/2. The original may be in use elsewhere, and stays as it is. Cipher suites
+// forHTTP2 completes a user's configuration for HTTP/2, and for other protocols behind it. The original may be in use elsewhere, and stays as it is. Cipher suites
 // that the user has chosen are not changed.
-func forHTTP2(config *tls.Config) *tls.Config {
+func forHTTP2(config *tls.Config, others ...string) *tls.Config {
 	config = config.Clone()
 	if choose := config.GetConfigForClient; choose != nil {
 		// What it returns replaces the configuration as a whole. Session tickets go on with the keys of the original.
@@ -33,7 +38,7 @@ func forHTTP2(config *tls.Config) *tls.Config {
 			if chosen == nil || err != nil {
 				return nil, err
 			}
-			return forHTTP2(chosen), nil
+			return forHTTP2(chosen, others...), nil
 		}
 	}
 	if config.MinVersion < tls.VersionTLS12 {
@@ -46,6 +51,6 @@ func forHTTP2(config *tls.Config) *tls.Config {
 			tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
 		}
 	}
-	config.NextProtos = []string{"h2"}
+	config.NextProtos = append([]string{"h2"}, others...)
 	return config
 }

@@ -5,16 +5,24 @@
 //
 //   - Route is asked about a request on HTTP/2 whose method or content-type is not gRPC's. The request becomes an RPC, which a
 //     [Codec] translates, or the protocol answers it by itself, on a [Stream].
+//   - Serve gets a connection that does not begin with HTTP/2's preface, or did not negotiate "h2" by TLS, as a [Conn].
 //
 // A request of either kind lives the life of an RPC: the server counts it, flow control and the accounts bound what it makes
 // the server hold, GOAWAY waits for it, Stop ends it, and what its handler does is survived. One that becomes an RPC has all of
 // the rest too: interceptors, the dictionary, its deadline, compression, observers, the method's counters.
+//
+// HTTP/1.1 has no streams of ours. A protocol that serves such a connection reaches servicers by another one, in memory, to the
+// same server (Server.AddListener): the request goes there as it came, over HTTP/2, and meets Route. That connection
+// counts, too.
 package protocol
 
 import (
 	"context"
 	"io"
 	"iter"
+	"net"
+
+	"google.golang.org/grpc/peer"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/fields"
 	"github.com/gogreeter/gogreeter/runtime/internal/wire"
@@ -24,12 +32,15 @@ import (
 // while the server serves. Package runtime sets it.
 var Install func(server any, p *Protocol)
 
-// Protocol is what a server serves beside gRPC.
+// Protocol is what a server serves beside gRPC. Either function may be nil: then it takes nothing.
 type Protocol struct {
 	// Route says what becomes of a request that is not gRPC's; nil: it is not this protocol's, and the next is asked. The
 	// reader of the connection calls Route: it must not block, panic or change the request. Requests beyond MaxMetadataBytes
 	// or MaxMetadataFields are refused before.
 	Route func(request *fields.Section) *Route
+
+	// Serve serves a connection that is not HTTP/2's, which is closed when it returns. Of several protocols the first gets all.
+	Serve func(c *Conn)
 }
 
 // Route is what becomes of a request: either an RPC or not.
@@ -96,4 +107,17 @@ type Stream interface {
 
 	// End ends the response, with trailers if there are any. The rest of the request is declined.
 	End(trailers ...fields.Field)
+}
+
+// Conn is a connection that is not HTTP/2's. Reading begins with the first octet that the client has sent. The server counts
+// the connection and its octets, and closes it when the time of grace is over: Serve has to return then, but the server does not wait
+// for it. There are no deadlines. How long a client may take is for the protocol to bound.
+type Conn struct {
+	net.Conn
+
+	// Peer is the client, with what TLS knows of it in AuthInfo. It must not be modified.
+	Peer *peer.Peer
+
+	// Draining is closed when grace begins: the protocol finishes what is under way, and closes the connection.
+	Draining <-chan struct{}
 }
