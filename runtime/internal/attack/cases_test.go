@@ -8,7 +8,7 @@ import (
 
 // amplifications are the cases of TestAmplification.
 func amplifications() []amplification {
-	return slices.Concat(longFields(), manyFields(), messages(), inflations(), responses(), companionServices(), frameFloods())
+	return slices.Concat(longFields(), manyFields(), messages(), inflations(), responses(), companionServices(), otherProtocols(), frameFloods())
 }
 
 const (

@@ -138,7 +138,7 @@ func (g *genome) responds() bool {
 	return slices.ContainsFunc(g.Genes, func(s gene) bool {
 		name, ours := strings.CutPrefix(s.Method, "/attack.S/")
 		echoes := name == "Echo" || name == "Chat" || name == "Value"
-		return ours && s.Frame == "" && (slices.Contains(answering, name) || echoes && s.Content.Gzip)
+		return s.Method == "/page/large" || ours && s.Frame == "" && (slices.Contains(answering, name) || echoes && s.Content.Gzip)
 	})
 }
 

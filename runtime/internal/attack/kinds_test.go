@@ -15,6 +15,7 @@ import (
 	"github.com/gogreeter/gogreeter/runtime"
 	"github.com/gogreeter/gogreeter/runtime/health"
 	"github.com/gogreeter/gogreeter/runtime/interceptor"
+	"github.com/gogreeter/gogreeter/runtime/internal/protocol"
 	"github.com/gogreeter/gogreeter/runtime/reflection"
 )
 
@@ -98,6 +99,7 @@ func companions(logger *slog.Logger) []runtime.ServerInterceptor {
 
 // addServices adds what is attacked.
 func (k kind) addServices(s *runtime.Server, m *meter) error {
+	protocol.Install(s, others)
 	if err := s.AddService(runtime.Service{Name: "attack.S", Methods: k.methods(s, m)}); err != nil || !k.services {
 		return err
 	}
