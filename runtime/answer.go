@@ -3,10 +3,10 @@ package runtime
 import (
 	"context"
 	"io"
-	"time"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 	"github.com/gogreeter/gogreeter/runtime/internal/buffer"
+	"github.com/gogreeter/gogreeter/runtime/internal/clock"
 	"github.com/gogreeter/gogreeter/runtime/internal/logtext"
 	"github.com/gogreeter/gogreeter/runtime/internal/wire"
 	"github.com/gogreeter/gogreeter/runtime/internal/work"
@@ -28,7 +28,7 @@ func (r *rpc) Run(w *work.Worker) {
 		r.release() // its deadline passed, or the client gave up, before its turn came
 		return
 	}
-	if r.def.hasTimeout && !time.Now().Before(r.deadline) { // and the alarm has not come round to it
+	if r.def.hasTimeout && !clock.Now().Before(r.deadline) { // and the alarm has not come round to it
 		r.release()
 		r.abort(outcomeDeadline, context.DeadlineExceeded)
 		return

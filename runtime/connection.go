@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"net"
-	"time"
 
 	"google.golang.org/grpc/codes"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
+	"github.com/gogreeter/gogreeter/runtime/internal/clock"
 	"github.com/gogreeter/gogreeter/runtime/internal/fields"
 	"github.com/gogreeter/gogreeter/runtime/internal/http2"
 	"github.com/gogreeter/gogreeter/runtime/internal/logtext"
@@ -187,7 +187,7 @@ func (c *connection) rpcs() []*rpc {
 // deadlinesOfRPCs implements expiring.
 func (c *connection) deadlinesOfRPCs() (all []deadline) {
 	for _, r := range c.rpcs() {
-		if at, ok := r.Deadline(); ok {
+		if at := r.deadlineNow(); !at.IsZero() {
 			all = append(all, deadline{at, r.stream.ID()})
 		}
 	}
@@ -195,7 +195,7 @@ func (c *connection) deadlinesOfRPCs() (all []deadline) {
 }
 
 // expire implements expiring.
-func (c *connection) expire(streams []uint32, now time.Time) {
+func (c *connection) expire(streams []uint32, now clock.Instant) {
 	expired := false
 	for _, id := range streams {
 		st := c.h2.Stream(id)
@@ -203,7 +203,7 @@ func (c *connection) expire(streams []uint32, now time.Time) {
 			continue
 		}
 		r := st.Handler.(*rpc)
-		if at, ok := r.Deadline(); ok && !now.Before(at) {
+		if at := r.deadlineNow(); !at.IsZero() && !now.Before(at) {
 			r.abort(outcomeDeadline, context.DeadlineExceeded)
 			st.Reset(http2.ErrCodeCancel) // if its status was sent before, and waits for a client that does not read
 			expired = true

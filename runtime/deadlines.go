@@ -1,9 +1,11 @@
 package runtime
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
+	"github.com/gogreeter/gogreeter/runtime/internal/clock"
 	"github.com/gogreeter/gogreeter/runtime/internal/locks"
 )
 
@@ -18,10 +20,10 @@ type deadlines struct {
 	mu locks.Mutex[locks.Alone]
 	// Guarded by mu.
 	timer *time.Timer
-	at    time.Time  // when it goes off; zero: it is not set
-	seen  []deadline // by the last look, and not passed, the latest first
-	next  time.Time  // the earliest of those that have come since; zero: none
-	ended bool       // the timer is not set any more: it would keep the connection until it goes off
+	at    clock.Instant // when it goes off; zero: it is not set
+	seen  []deadline    // by the last look, and not passed, the latest first
+	next  clock.Instant // the earliest of those that have come since; zero: none
+	ended bool          // the timer is not set any more: it would keep the connection until it goes off
 }
 
 // expiring is a connection, as its deadlines see it.
@@ -30,7 +32,7 @@ type expiring interface {
 	deadlinesOfRPCs() []deadline
 
 	// expire ends the RPCs of streams whose deadline has passed. The streams may have ended, and deadlines have changed.
-	expire(streams []uint32, now time.Time)
+	expire(streams []uint32, now clock.Instant)
 
 	// survive calls what runs on a timer.
 	survive(doing string, f func())
@@ -38,12 +40,12 @@ type expiring interface {
 
 // deadline is that of a stream. The stream may have ended.
 type deadline struct {
-	at     time.Time
+	at     clock.Instant
 	stream uint32
 }
 
 // watch sees to it that an RPC ends at its deadline.
-func (d *deadlines) watch(at time.Time) {
+func (d *deadlines) watch(at clock.Instant) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.next.IsZero() || at.Before(d.next) {
@@ -53,32 +55,32 @@ func (d *deadlines) watch(at time.Time) {
 }
 
 // setLocked sets the timer, unless it goes off earlier already: then the look that it causes finds this deadline too.
-func (d *deadlines) setLocked(at time.Time) {
+func (d *deadlines) setLocked(at clock.Instant) {
 	switch {
 	case d.ended || !d.at.IsZero() && !at.Before(d.at):
 	case d.timer == nil:
-		d.at, d.timer = at, time.AfterFunc(time.Until(at), d.alarm)
+		d.at, d.timer = at, time.AfterFunc(at.Sub(clock.Now()), d.alarm)
 	default:
 		d.at = at
-		d.timer.Reset(time.Until(at))
+		d.timer.Reset(at.Sub(clock.Now()))
 	}
 }
 
 // alarm ends the RPCs whose deadline has passed. It may come late, or twice for one deadline: what it finds decides.
 func (d *deadlines) alarm() {
 	d.of.survive("the deadlines of a connection", func() {
-		now := time.Now()
+		now := clock.Now()
 		d.of.expire(d.passed(now), now)
 	})
 }
 
 // passed returns the streams whose deadline has passed, those that have ended included, and sets the timer to the next.
-func (d *deadlines) passed(now time.Time) (streams []uint32) {
+func (d *deadlines) passed(now clock.Instant) (streams []uint32) {
 	d.looking.Lock()
 	defer d.looking.Unlock()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.at = time.Time{}
+	d.at = 0
 	if !d.next.IsZero() && !now.Before(d.next) {
 		d.lookLocked()
 	}
@@ -99,10 +101,10 @@ func (d *deadlines) passed(now time.Time) (streams []uint32) {
 
 // lookLocked looks at all RPCs. It gives up the lock meanwhile.
 func (d *deadlines) lookLocked() {
-	d.next = time.Time{} // what comes from now on may be missed
+	d.next = 0 // what comes from now on may be missed
 	d.mu.Unlock()
 	seen := d.of.deadlinesOfRPCs()
-	slices.SortFunc(seen, func(a, b deadline) int { return b.at.Compare(a.at) })
+	slices.SortFunc(seen, func(a, b deadline) int { return cmp.Compare(b.at, a.at) })
 	d.mu.Lock()
 	d.seen = seen
 }

@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/gogreeter/gogreeter/runtime/internal/clock"
+
 	"google.golang.org/grpc/codes"
 )
 
@@ -34,8 +36,8 @@ func TestDeadlines_EndWithTheConnection(t *testing.T) {
 		d := &onlyConnection(t, s).deadlines
 		client.close()
 		synctest.Wait()
-		d.watch(time.Now().Add(time.Hour))
-		d.watch(time.Now().Add(time.Minute))
+		d.watch(clock.Now().Add(time.Hour))
+		d.watch(clock.Now().Add(time.Minute))
 		if d.timer.Stop() {
 			t.Error("the timer of a connection that has ended is set")
 		}
@@ -104,7 +106,7 @@ func TestDeadlines_AreExact(t *testing.T) {
 			for _, st := range calls {
 				st.result().want(codes.DeadlineExceeded, "Deadline Exceeded")
 			}
-			if d.seen != nil || !d.next.IsZero() && d.next.After(time.Now()) {
+			if d.seen != nil || !d.next.IsZero() && d.next.After(clock.Now()) {
 				t.Errorf("left: %v, %v", d.seen, d.next)
 			}
 		})

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/carrier"
+	"github.com/gogreeter/gogreeter/runtime/internal/clock"
 	"github.com/gogreeter/gogreeter/runtime/internal/work"
 )
 
@@ -72,7 +73,8 @@ func (r *rpc) offerRequest(streaming bool) {
 }
 
 // shortenDeadline implements intercepted.
-func (r *rpc) shortenDeadline(deadline time.Time) {
+func (r *rpc) shortenDeadline(to time.Time) {
+	deadline := clock.Now().Add(time.Until(to))
 	r.mu.Lock()
 	earlier := !r.state.isOver() && (r.deadline.IsZero() || deadline.Before(r.deadline))
 	if earlier {

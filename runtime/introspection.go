@@ -93,7 +93,10 @@ func (r *rpc) inspect() (info RPCInfo, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	info = r.describe()
-	info.Deadline, info.State = r.deadline, r.stateLocked()
+	info.State = r.stateLocked()
+	if !r.deadline.IsZero() {
+		info.Deadline = r.deadline.Time()
+	}
 	if o := r.observed; o != nil {
 		info.Begun, info.Received, info.Sent = o.info.Begun, o.received.count(), o.sent.count()
 	}

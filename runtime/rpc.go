@@ -9,6 +9,7 @@ import (
 
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 	"github.com/gogreeter/gogreeter/runtime/internal/buffer"
+	"github.com/gogreeter/gogreeter/runtime/internal/clock"
 	"github.com/gogreeter/gogreeter/runtime/internal/fields"
 	"github.com/gogreeter/gogreeter/runtime/internal/http2"
 	"github.com/gogreeter/gogreeter/runtime/internal/locks"
@@ -45,7 +46,7 @@ type rpc struct {
 
 	mu locks.Mutex[locks.RPC]
 	// Guarded by mu, but for what is atomic. The worker, which alone writes the deadline once it has the RPC, reads it without.
-	deadline time.Time // zero: none
+	deadline clock.Instant // zero: none
 	requests requestQueue
 	reply    reply
 	ending   ending
@@ -102,7 +103,7 @@ func (r *rpc) start(began time.Time, endStream bool) {
 	r.state.begin() // before there is a deadline, at which the alarm of another RPC would end this one
 	if r.def.hasTimeout {
 		r.mu.Lock()
-		r.deadline = began.Add(r.def.timeout)
+		r.deadline = clock.Of(began).Add(r.def.timeout)
 		r.mu.Unlock()
 		if r.def.timeout <= 0 {
 			r.failFromReader(outcomeDeadline)

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/peer"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/carrier"
+	"github.com/gogreeter/gogreeter/runtime/internal/clock"
 	"github.com/gogreeter/gogreeter/runtime/internal/ports"
 	"github.com/gogreeter/gogreeter/runtime/internal/servicer"
 	"github.com/gogreeter/gogreeter/runtime/internal/socket"
@@ -23,9 +24,17 @@ import (
 
 // Deadline implements context.Context.
 func (r *rpc) Deadline() (deadline time.Time, ok bool) {
+	if at := r.deadlineNow(); !at.IsZero() {
+		return at.Time(), true
+	}
+	return time.Time{}, false
+}
+
+// deadlineNow returns the deadline, which interceptors may bring forward; zero: there is none.
+func (r *rpc) deadlineNow() clock.Instant {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.deadline, !r.deadline.IsZero()
+	return r.deadline
 }
 
 // Value implements context.Context. It answers to the keys of the packages metadata and peer too, so that handlers

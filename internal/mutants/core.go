@@ -89,7 +89,7 @@ var core = []group{
 		{name: "an RPC too many is admitted", file: "rpc.go", old: "if s.active.Add(1) > limit && limit > 0 {", new: "if s.active.Add(1) > limit+1 && limit > 0 {", tests: "TestServer_MaxConcurrentRPCs"},
 		{name: "an RPC that was refused counts for ever", file: "rpc.go", old: "		s.active.Add(-1)\n		return false\n", new: "		return false\n", tests: "TestServer_MaxConcurrentRPCs"},
 		{name: "handlers of streams that were reset are not bounded", file: "connection.go", old: "if c.account.Count(budget.Handlers) >= 2*int64(c.shared.options.MaxConcurrentStreams) {", new: "if false {", tests: "TestConnection_BoundsHandlersOfResetStreams"},
-		{name: "a handler begins after its deadline", file: "answer.go", old: "if r.def.hasTimeout && !time.Now().Before(r.deadline) {", new: "if time.Now().IsZero() {", tests: "TestRPC_DeadlineBeforeTheAlarm"},
+		{name: "a handler begins after its deadline", file: "answer.go", old: "if r.def.hasTimeout && !clock.Now().Before(r.deadline) {", new: "if clock.Now().IsZero() {", tests: "TestRPC_DeadlineBeforeTheAlarm"},
 		{name: "time in generic handlers does not count", file: "rpc.go", old: "			r.start(began, endStream)\n		})\n", new: "			r.start(time.Now(), endStream)\n		})\n", tests: "TestRPC_DeadlineCountsGenericHandlers"},
 		{name: "an earlier deadline does not move the alarm", file: "deadlines.go", old: "case d.ended || !d.at.IsZero() && !at.Before(d.at):", new: "case d.ended || !d.at.IsZero():", tests: "TestRPC_EndsFromOutside|TestCall_ShortenDeadline"},
 		{name: "the alarm rings once", file: "deadlines.go", old: "		d.setLocked(d.seen[n-1].at)\n", new: "		_ = n\n", tests: "TestConnection_AlarmGoesOn|TestDeadlines_AreExact"},
