@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -22,7 +23,9 @@ func kib(value float64) string   { return fmt.Sprintf("%.1f KiB", value) }
 func count(value float64) string { return fmt.Sprintf("%.1f", value) }
 
 // bars are all bars that concern speed, memory and size.
-var bars = []bar{
+var bars = slices.Concat(cpuBars, lineBars(line32KiB), lineBars(line512KiB), lineBars(line50), otherBars)
+
+var cpuBars = []bar{
 	cpuBar(unary1x100, gogreeter, grpcGo, 1/5.0),
 	cpuBar(unary10x10, gogreeter, grpcGo, 1/5.0),
 	cpuBar(unary50x20, gogreeter, grpcGo, 1/5.0),
@@ -38,6 +41,9 @@ var bars = []bar{
 	cpuBar(upload1MiB, gogreeter, grpcGo, 1/1.5),
 	cpuBar(uploads1MB, gogreeter, grpcGo, 1/1.5),
 	cpuBar(downloads1MB, gogreeter, grpcGo, 1/1.5),
+}
+
+var otherBars = []bar{
 	{what: "p99 of a fast method beside a slow one, next to alone", figure: slowdown, limit: 1.5, format: times},
 	memoryBar(idleConnections, 8),
 	{what: binarySize + ", next to grpc-go's", figure: sizeRatio, limit: 0.7, format: times, exact: true},

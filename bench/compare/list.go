@@ -30,6 +30,10 @@ const (
 	slowAlone     = "fast RPCs, 1 x 10"
 	slowBeside    = "fast RPCs, 1 x 10, beside 10 of 10 ms"
 
+	line32KiB  = "16 MiB in messages of 32 KiB on one stream"
+	line512KiB = "16 MiB in messages of 512 KiB on one stream"
+	line50     = "50 unary requests of 200 KiB at once"
+
 	idleConnections = "idle connection, settings exchanged"
 	usedConnections = "idle connection, after an RPC"
 	idleStreams     = "idle stream, after a message each way"
@@ -76,6 +80,10 @@ var scenarios = []scenario{
 	unary("1,000 lanes on 10 connections", 10, 100, 60_000, 0).grows(),
 	unary("1,000 lanes on 100 connections", 100, 10, 60_000, 0).grows(),
 	unary("1,000 lanes on 1,000 connections", 1_000, 1, 60_000, 0).grows(),
+
+	overLine(line32KiB, stream(512, 32<<10)),
+	overLine(line512KiB, stream(32, 512<<10)),
+	overLine(line50, calls(50, 200<<10)),
 
 	idle(idleConnections, 5_000),
 	idle(usedConnections, 5_000).afterUse(),

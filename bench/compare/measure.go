@@ -26,6 +26,8 @@ type sample struct {
 	Resident    float64       // MiB, at the end
 	P50, P99    time.Duration // 0: not measured
 
+	First, Later time.Duration // of uploads on a connection
+
 	KiB  float64 // resident, of an idle piece
 	MiB  float64 // of a file
 	Time float64 // of the generator, next to the other's

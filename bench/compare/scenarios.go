@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/net/http2/hpack"
 	"google.golang.org/protobuf/proto"
@@ -43,6 +44,7 @@ type group int
 const (
 	perMessage group = iota // CPU time and all else, for each message
 	growth                  // CPU time, as something grows
+	overALine               // time of uploads, the first on a connection and later ones
 	memory                  // KiB of each idle piece
 	size                    // of a file, in MiB
 	generation              // time of the generator, next to protoc-gen-go-grpc's
@@ -51,6 +53,8 @@ const (
 // format says what a group's figure is for one sample.
 func (g group) format(one sample) string {
 	switch g {
+	case overALine:
+		return fmt.Sprintf("%v, %v", one.First.Round(time.Millisecond), one.Later.Round(time.Millisecond))
 	case memory:
 		return fmt.Sprintf("%.1f KiB", one.KiB)
 	case size:

@@ -15,6 +15,7 @@ func (r *results) tables() string {
 	r.writeBars(&w)
 	r.writeCPU(&w, "CPU time of the server, for each message", r.measured(perMessage), "cpu.svg")
 	r.writeCPU(&w, "CPU time as something grows, for each small unary RPC", r.measured(growth), "growth.svg")
+	r.writeLines(&w)
 	r.writeMemory(&w, "memory.svg")
 	r.writeSizes(&w)
 	r.writeFigures(&w, append(r.measured(perMessage), r.measured(growth)...))
