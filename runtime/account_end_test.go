@@ -251,7 +251,9 @@ func TestAccount_UrgentOnceAwaited(t *testing.T) {
 // requests are taken, slowly, does not.
 func TestAccount_ServerIsFilledLater(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		s := newTestServer(t, ServerOptions{MaxServerBytes: 4 << 20, MaxConnectionBytes: 4 << 20, Workers: 100}, handlers{
+		s := newTestServer(t, ServerOptions{
+			MaxServerBytes: 4 << 20, MaxConnectionBytes: 4 << 20, Workers: 100, Connections: ConnectionOptions{StreamWindow: streamWindow},
+		}, handlers{
 			"Slow": StreamUnary(func(_ context.Context, requests RequestIterator[raw]) (*raw, error) {
 				for _, err := range requests.All() {
 					if err != nil {

@@ -11,6 +11,8 @@ import (
 
 	"golang.org/x/net/http2"
 	"google.golang.org/grpc/codes"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 )
 
 // TestAccount_PatientClients has clients that behave fill their accounts with requests and responses at random, and take
@@ -29,23 +31,49 @@ func TestAccount_PatientClients(t *testing.T) {
 		if seed%4 >= 2 {
 			options = passing(options)
 		}
-		runInBubble(t, fmt.Sprint(seed), func(t *testing.T) {
-			s := newTestServer(t, options, patientHandlers())
-			var callers, takers sync.WaitGroup
-			stop := make(chan struct{})
-			for n := range uint64(3) {
-				client := newTestClient(t, s.listener.dial(), http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
-				client.do(func(f *http2.Framer) { client.thrifty = true; f.WriteWindowUpdate(0, 1<<30) })
-				takers.Go(func() { client.takeAtRandom(rand.New(rand.NewPCG(uint64(seed), n)), stop) })
-				for m := range uint64(6) {
-					callers.Go(func() { client.callAtRandom(t, rand.New(rand.NewPCG(uint64(seed), 10+6*n+m))) })
-				}
-			}
-			callers.Wait()
-			close(stop)
-			takers.Wait()
-			synctest.Wait()
-		})
+		runInBubble(t, fmt.Sprint(seed), func(t *testing.T) { playPatiently(t, seed, options) })
+	}
+}
+
+// TestAccount_PatientClients_Windows has clients do the same whose windows are so large that they fill what windows may hold. The
+// windows become small again, and large, while requests of all sizes are under way.
+func TestAccount_PatientClients_Windows(t *testing.T) {
+	for seed := range 24 {
+		options := ServerOptions{MaxConnectionBytes: 1 << 22, Connections: ConnectionOptions{MinPingInterval: -1, StreamWindow: 1 << 20}}
+		if seed%2 == 1 {
+			options.Workers = 1
+		}
+		if seed%4 >= 2 {
+			options = passing(options)
+		}
+		if seed >= 8 {
+			options.MaxServerBytes = 1_000_000
+		}
+		runInBubble(t, fmt.Sprint(seed), func(t *testing.T) { playPatiently(t, seed, options) })
+	}
+}
+
+func playPatiently(t *testing.T, seed int, options ServerOptions) {
+	s := newTestServer(t, options, patientHandlers())
+	var callers, takers sync.WaitGroup
+	stop := make(chan struct{})
+	for n := range uint64(3) {
+		client := newTestClient(t, s.listener.dial(), http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+		client.do(func(f *http2.Framer) { client.thrifty = true; f.WriteWindowUpdate(0, 1<<30) })
+		takers.Go(func() { client.takeAtRandom(rand.New(rand.NewPCG(uint64(seed), n)), stop) })
+		for m := range uint64(6) {
+			callers.Go(func() { client.callAtRandom(t, rand.New(rand.NewPCG(uint64(seed), 10+6*n+m))) })
+		}
+	}
+	callers.Wait()
+	close(stop)
+	takers.Wait()
+	time.Sleep(time.Minute) // handlers of RPCs that were cancelled may not have noticed yet
+	synctest.Wait()
+	for _, c := range s.clients.all() {
+		if held, beyond := c.account.Used(budget.Requests), c.h2.Beyond(); held != 0 || beyond != 0 {
+			t.Errorf("%d octets are held for requests, and %d beyond what streams may hold", held, beyond)
+		}
 	}
 }
 
@@ -106,6 +134,13 @@ func (c *testClient) callAtRandom(t *testing.T, random *rand.Rand) {
 		}
 		st.halfClose()
 		st.await(func() bool { return st.ended || st.reset || c.Err != nil })
+		c.Lock()
+		err, goAways := c.Err, c.goAways
+		c.Unlock()
+		if err != nil {
+			t.Errorf("the connection has ended: %v; GOAWAY %q", err, goAways)
+			return
+		}
 		if r := st.snapshot(); r.reset && r.code == http2.ErrCodeRefusedStream {
 			continue
 		} else if code, details := r.status(); code != codes.OK {
@@ -117,16 +152,15 @@ func (c *testClient) callAtRandom(t *testing.T, random *rand.Rand) {
 // sendSlowly is sendPatiently for windows that open once in a while.
 func (st *testStream) sendSlowly(data []byte) {
 	for len(data) > 0 {
-		n := 0
+		over := false
 		st.await(func() bool {
-			n = min(len(data), 16384, st.c.credits, st.credits)
-			return n > 0 || st.ended || st.reset || st.c.Err != nil
+			over = st.ended || st.reset || st.c.Err != nil
+			return over || min(st.c.credits, st.credits) > 0
 		})
-		if n <= 0 {
+		if over {
 			return
 		}
-		st.sendData(data[:n])
-		data = data[n:]
+		data = st.sendFitting(data)
 	}
 }
 

@@ -35,6 +35,7 @@ type testClient struct {
 	lastID    uint32   // of the last GOAWAY
 	pings     int      // acknowledged
 	credits   int      // flow-control window for requests
+	initial   int      // what that of a stream begins with
 	thrifty   bool     // gives no flow-control credit of its own accord
 	abandoned bool     // nothing more will be written
 }
@@ -59,7 +60,7 @@ type testStream struct {
 // newTestClient speaks HTTP/2 on nc until the test ends. It sends the preface.
 func newTestClient(t testing.TB, nc net.Conn, settings ...http2.Setting) *testClient {
 	t.Helper()
-	c := &testClient{Inbox: h2test.NewInbox(), t: t, nc: nc, streams: make(map[uint32]*testStream), nextID: 1, credits: 65535}
+	c := &testClient{Inbox: h2test.NewInbox(), t: t, nc: nc, streams: make(map[uint32]*testStream), nextID: 1, credits: 65535, initial: 65535}
 	c.framer = http2.NewFramer(&c.out, nil)
 	c.framer.AllowIllegalWrites = true
 	c.encoder = hpack.NewEncoder(&c.block)
@@ -102,6 +103,9 @@ func (c *testClient) process(f http2.Frame) {
 	switch f := f.(type) {
 	case *http2.SettingsFrame:
 		if !f.IsAck() {
+			if initial, ok := f.Value(http2.SettingInitialWindowSize); ok {
+				c.resize(int(initial))
+			}
 			c.framer.WriteSettingsAck()
 		}
 	case *http2.WindowUpdateFrame:
@@ -136,6 +140,14 @@ func (c *testClient) process(f http2.Frame) {
 	case *http2.RSTStreamFrame:
 		st.reset, st.code = true, f.ErrCode
 	}
+}
+
+// resize changes the windows of all streams; the mutex is held.
+func (c *testClient) resize(initial int) {
+	for _, st := range c.streams {
+		st.credits += initial - c.initial
+	}
+	c.initial = initial
 }
 
 // credit gives back what a stream has received; the mutex is held.
@@ -237,8 +249,9 @@ func (c *testClient) openFields(fields []hpack.HeaderField, endStream bool) *tes
 
 // openCut is openFields with a field block in frames of at most size octets.
 func (c *testClient) openCut(fields []hpack.HeaderField, endStream bool, size int) *testStream {
-	st := &testStream{c: c, credits: 65535}
+	st := &testStream{c: c}
 	c.do(func(framer *http2.Framer) {
+		st.credits = c.initial
 		st.id = c.nextID
 		c.nextID += 2
 		c.streams[st.id] = st
@@ -300,19 +313,32 @@ func (st *testStream) sendData(data []byte) {
 	})
 }
 
+// sendFitting sends a frame of data, as far as the windows permit, and returns the rest. It looks at the windows when it sends: SETTINGS
+// may have made them smaller since they were waited for, and others send too.
+func (st *testStream) sendFitting(data []byte) (rest []byte) {
+	st.c.do(func(framer *http2.Framer) {
+		if n := min(len(data), 16384, st.c.credits, st.credits); n > 0 {
+			framer.WriteData(st.id, false, data[:n])
+			st.credits -= n
+			st.c.credits -= n
+			data = data[n:]
+		}
+	})
+	return data
+}
+
 // sendPatiently sends content as the flow-control windows allow.
 func (st *testStream) sendPatiently(data []byte) {
 	for len(data) > 0 {
-		n := 0
+		over := false
 		st.c.wait("flow-control window", func() bool {
-			n = min(len(data), 16384, st.c.credits, st.credits)
-			return n > 0 || st.ended || st.reset || st.c.Err != nil
+			over = st.ended || st.reset || st.c.Err != nil
+			return over || min(st.c.credits, st.credits) > 0
 		})
-		if n == 0 {
+		if over {
 			return
 		}
-		st.sendData(data[:n])
-		data = data[n:]
+		data = st.sendFitting(data)
 	}
 }
 

@@ -132,7 +132,7 @@ type Rate struct {
 }
 
 // ConnectionOptions configures the life of connections (gRPC proposals A8 and A9, and grpc-python's channel arguments of
-// the same names). The zero value of each field is a safe default.
+// the same names), and how much clients may send ahead. The zero value of each field is a safe default.
 type ConnectionOptions struct {
 	// MaxIdle is how long a connection may have no RPC, and MaxAge how long it lives, give or take a tenth, until the
 	// client is asked to make a new one; its RPCs go on. They may do so for MaxAgeGrace, and then end with the connection.
@@ -149,6 +149,16 @@ type ConnectionOptions struct {
 	// ENHANCE_YOUR_CALM, "too_many_pings". Default 5 min; a negative value is no limit.
 	MinPingInterval  time.Duration
 	PingsWithoutRPCs bool
+
+	// StreamWindow and ConnectionWindow are how many octets of requests a client may send before they have been taken: of one RPC,
+	// and of all of its connection together (RFC 9113, Section 5.2). Of requests, taken is what the handler has; on the connection,
+	// it is what has come. By default the windows begin with 65,535 octets and 1 MiB. While it is they that keep a client from
+	// sending more, they grow, up to 16 MiB each. After half a minute without requests they are as small as before.
+	//
+	// If one of the two is set, neither grows. If only StreamWindow is, the connection's is as large. Less than 65,535 octets and
+	// 1 MiB are so many, and more than a quarter of MaxConnectionBytes is that quarter. All RPCs of a connection share it: while
+	// they hold an eighth of MaxConnectionBytes that no handler takes, each may have 65,535 octets. A negative value is an error.
+	StreamWindow, ConnectionWindow int
 }
 
 const (
@@ -156,6 +166,7 @@ const (
 	defaultReceiveMessage = 4 << 20
 	defaultConnection     = 64 << 20
 	minConnection         = 256 << 10
+	connectionWindow      = 1 << 20
 )
 
 // withDefaults returns the options with those filled in that are zero, and what they say of HTTP/2. The defaults of that are
@@ -186,6 +197,8 @@ func (o *ServerOptions) check() error {
 		"SetupTimeout":                 o.SetupTimeout < 0,
 		"WriteTimeout":                 o.WriteTimeout < 0,
 		"Connections.KeepaliveTimeout": o.Connections.KeepaliveTimeout < 0,
+		"Connections.StreamWindow":     o.Connections.StreamWindow < 0,
+		"Connections.ConnectionWindow": o.Connections.ConnectionWindow < 0,
 		"Floods.Resets.PerSecond":      f.Resets.PerSecond < 0,
 		"Floods.Controls.PerSecond":    f.Controls.PerSecond < 0,
 		"Floods.Empties.PerSecond":     f.Empties.PerSecond < 0,
@@ -200,7 +213,7 @@ func (o *ServerOptions) check() error {
 // transport returns what the options say of HTTP/2.
 func (o *ServerOptions) transport() http2.Config {
 	c := o.Connections
-	return http2.Config{
+	config := http2.Config{
 		MaxConcurrentStreams: o.MaxConcurrentStreams,
 		MaxHeaderListBytes:   o.MaxMetadataBytes,
 		MaxHeaderFields:      o.MaxMetadataFields,
@@ -218,4 +231,23 @@ func (o *ServerOptions) transport() http2.Config {
 		MinPingInterval:      c.MinPingInterval,
 		PingsWithoutStreams:  c.PingsWithoutRPCs,
 	}
+	if c.StreamWindow > 0 || c.ConnectionWindow > 0 {
+		config.MaxWindow = -1
+		config.StreamWindow, config.ConnWindow = o.fixedWindows()
+	}
+	return config
+}
+
+// fixedWindows are the windows that the options ask for, within what there may be.
+func (o *ServerOptions) fixedWindows() (stream, connection int) {
+	share := math.MaxInt32
+	if o.MaxConnectionBytes > 0 {
+		share = o.MaxConnectionBytes / 4
+	}
+	stream, connection = o.Connections.StreamWindow, o.Connections.ConnectionWindow
+	connection = max(min(cmp.Or(connection, stream), share), connectionWindow)
+	if share < connectionWindow {
+		return streamWindow, connection
+	}
+	return max(min(stream, share), streamWindow), connection
 }

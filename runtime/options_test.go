@@ -98,6 +98,7 @@ func TestOptions_Negative(t *testing.T) {
 	unsafe := []string{
 		"MaxConcurrentStreams", "MaxMetadataBytes", "MaxMetadataFields", "SetupTimeout", "WriteTimeout",
 		"Floods.Resets.PerSecond", "Floods.Controls.PerSecond", "Floods.Empties.PerSecond", "Connections.KeepaliveTimeout",
+		"Connections.StreamWindow", "Connections.ConnectionWindow",
 	}
 	tried := 0
 	var try func(v reflect.Value, options *ServerOptions, name string)

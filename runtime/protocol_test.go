@@ -205,7 +205,9 @@ func TestProtocol_FlowOfRequest(t *testing.T) {
 				t.Skip("hundreds of thousands of frames take seconds")
 			}
 			taken := make(chan int)
-			s := newPageServer(t, ServerOptions{MaxReceiveMessageBytes: tt.limit, Floods: FloodOptions{Empties: Rate{Burst: -1}}}, pages{
+			s := newPageServer(t, ServerOptions{
+				MaxReceiveMessageBytes: tt.limit, Floods: FloodOptions{Empties: Rate{Burst: -1}}, Connections: ConnectionOptions{StreamWindow: streamWindow},
+			}, pages{
 				"/take": func(_ context.Context, s protocol.Stream) {
 					for b := make([]byte, 1<<20); ; {
 						n, ok := <-taken

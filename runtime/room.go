@@ -210,6 +210,20 @@ func (r *rpc) expectRest() {
 	v.ask()
 }
 
+// unasked is how much more of the request under way can come before it is asked for again. There may be memory for so much before
+// it has come. A window that has grown is no reason to have it for a large request that waits for room: but for a quarter of what
+// there is, no more than every stream may send.
+func (r *rpc) unasked() int {
+	window := r.stream.Window()
+	if window <= streamWindow {
+		return window
+	}
+	if v := r.in.place(); v != nil && !r.session.account.InLine(&v.claim) {
+		return window
+	}
+	return min(window, max(streamWindow, len(r.in.Data())/4))
+}
+
 // isEnding implements awaiting.
 func (r *rpc) isEnding() bool { return r.state.isEnding() }
 

@@ -225,7 +225,7 @@ func (r *rpc) cut(data []byte, more bool) (unwanted []byte) {
 	for len(data) > 0 && !r.in.state.ignored() {
 		var done bool
 		var err error
-		data, done, err = r.in.Feed(data, r.session.shared.options.MaxReceiveMessageBytes, r.def.compression, r.stream.Window)
+		data, done, err = r.in.Feed(data, r.session.shared.options.MaxReceiveMessageBytes, r.def.compression, r.unasked)
 		r.payForRequest()
 		switch {
 		case err != nil:

@@ -128,7 +128,7 @@ func (s *session) tooMuchMetadata(more int64) bool {
 	if heads == 0 {
 		return false
 	}
-	limit, windows := s.account.Limit(), int64(s.h2.OpenStreams()+1)*streamWindow
+	limit, windows := s.account.Limit(), int64(s.h2.OpenStreams()+1)*streamWindow+s.h2.Beyond()
 	return heads > limit/4 || windows+heads > limit+limit/8
 }
 

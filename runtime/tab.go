@@ -10,7 +10,7 @@ import (
 // What a client makes the server hold is counted in one account for each connection (package budget): RPCs with their
 // metadata, requests under way and queued, and what waits of responses. ServerOptions.MaxConnectionBytes is its limit.
 const (
-	// streamWindow is how much of a request a client may send unasked.
+	// streamWindow is how much of a request a client may always send unasked.
 	streamWindow = 1<<16 - 1
 
 	// usualWeight is the metadata up to which an RPC's is part of what counts for each (budget.Weight).

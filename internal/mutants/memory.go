@@ -14,6 +14,8 @@ var memory = []group{
 		{name: "large requests are granted without end", file: "budget.go", old: "|| line == ForRequests && b.open > 0 && b.open+size > b.limit/8 {", new: "{", tests: "TestBudget_Rules"},
 		{name: "a request of more than an eighth is never granted", file: "budget.go", old: "line == ForRequests && b.open > 0 && b.open+size > b.limit/8", new: "line == ForRequests && b.open+size > b.limit/8", tests: "TestBudget_Rules"},
 		{name: "nothing asks whether the whole has room", file: "budget.go", old: "		if !b.wholeHasRoomLocked(line, size) {", new: "		if false {", tests: "TestBudget_Rules"},
+		{name: "parts promise more than an eighth of the whole", file: "whole.go", old: "promised = max(min(n, w.limit/8-w.promised), 0)", new: "promised = n", tests: "TestBudget_Promise"},
+		{name: "parts promise what a full whole has not", file: "whole.go", old: "	if w.filled(w.limit / 4) {", new: "	if false {", tests: "TestBudget_Promise"},
 		{name: "credit for a full whole has no end", file: "budget.go", old: "	b.credit -= size\n", new: "", tests: "TestBudget_WindowForWhatIsGranted"},
 		{name: "what has been granted does not help against a full whole", file: "budget.go", old: "	if b.credit <= 0 {", new: "	if true {", tests: "TestBudget_WindowForWhatIsGranted"},
 		{name: "credit outlives what it was for", file: "claim.go", old: "	b.credit = min(b.credit, b.open)\n", new: "", tests: "TestBudget_Interleavings"},

@@ -79,6 +79,8 @@ type client struct {
 	// Guarded by the inbox.
 	goAways []string
 	acks    int               // of SETTINGS
+	initial int               // the server's SETTINGS_INITIAL_WINDOW_SIZE
+	owed    [][]byte          // acknowledgements of SETTINGS and PINGs
 	credits map[uint32]int    // by stream; 0: the connection's
 	ends    map[uint32]string // how streams ended
 	called  map[uint32]bool   // calls that have had their answer: what is said of one afterwards is no news
@@ -103,7 +105,7 @@ func dial(t testing.TB, port int) *client {
 	}
 	return &client{
 		t: t, Inbox: h2test.NewInbox(), nc: nc, next: 1,
-		credits: map[uint32]int{0: 65535}, ends: map[uint32]string{}, status: map[uint32]string{},
+		initial: 65535, credits: map[uint32]int{0: 65535}, ends: map[uint32]string{}, status: map[uint32]string{},
 	}
 }
 
@@ -187,7 +189,7 @@ func (c *client) id() uint32 {
 	id := c.next
 	c.next += 2
 	c.Lock()
-	c.credits[id] = 65535
+	c.credits[id] = c.initial
 	c.Unlock()
 	return id
 }
@@ -208,6 +210,15 @@ func (c *client) process(f http2.Frame) {
 	case *http2.SettingsFrame:
 		if f.IsAck() {
 			c.acks++
+			return
+		}
+		if initial, ok := f.Value(http2.SettingInitialWindowSize); ok {
+			c.resize(int(initial))
+		}
+		c.owed = append(c.owed, h2test.Raw(h2test.Settings, h2test.Ack, 0))
+	case *http2.PingFrame:
+		if !f.IsAck() {
+			c.owed = append(c.owed, h2test.Raw(h2test.Ping, h2test.Ack, 0, f.Data[:]))
 		}
 	case *http2.WindowUpdateFrame:
 		if _, ok := c.credits[id]; ok {
@@ -241,6 +252,25 @@ func (c *client) process(f http2.Frame) {
 	}
 }
 
+// resize changes the windows of all streams.
+func (c *client) resize(initial int) {
+	for id := range c.credits {
+		if id > 0 {
+			c.credits[id] += initial - c.initial
+		}
+	}
+	c.initial = initial
+}
+
+// acknowledge acknowledges the SETTINGS and PINGs that have come. Unless an attack does that, nothing is acknowledged.
+func (c *client) acknowledge() {
+	c.Lock()
+	owed := c.owed
+	c.owed = nil
+	c.Unlock()
+	c.send(owed...)
+}
+
 // wait waits until holds reports true, or the connection is over.
 func (c *client) wait(what string, holds func() bool) {
 	c.t.Helper()
@@ -268,7 +298,14 @@ func (c *client) waitEnds(n int) {
 func (c *client) call(method string, message []byte) string {
 	c.t.Helper()
 	id := c.id()
-	c.send(h2test.Raw(h2test.Headers, h2test.EndHeaders, id, block(method)), h2test.Raw(h2test.Data, h2test.EndStream, id, lpm(0, message)))
+	c.Lock()
+	none := c.credits[0] == 0
+	c.Unlock()
+	if none && len(message) == 0 {
+		c.send(h2test.Raw(h2test.Headers, h2test.EndHeaders|h2test.EndStream, id, block(method)))
+	} else {
+		c.send(h2test.Raw(h2test.Headers, h2test.EndHeaders, id, block(method)), h2test.Raw(h2test.Data, h2test.EndStream, id, lpm(0, message)))
+	}
 	c.wait("an answer", func() bool { return c.ends[id] != "" })
 	c.Lock()
 	defer c.Unlock()

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/h2test"
 )
@@ -35,6 +36,20 @@ func zeroWindow(c *client) {
 // openWindow lets the server send as much as it likes.
 func openWindow(c *client) {
 	c.send(h2test.Raw(h2test.Settings, 0, 0, h2test.Parameters(h2test.InitialWindowSize, 1<<31-1)), h2test.Raw(h2test.WindowUpdate, 0, 0, 1<<31-1-65535))
+}
+
+// growWindows has the windows grow: it acknowledges PINGs late, as if all that it has sent had come within a round trip.
+func (c *client) growWindows() {
+	id, message := c.opened("Read"), lpm(0, make([]byte, 1<<20-5))
+	for left := message; c.initial < 8<<20 && !c.broken; {
+		if left = c.sendData(id, left, false); len(left) == 0 {
+			left = message
+			continue
+		}
+		c.sync()
+		time.Sleep(20 * time.Millisecond)
+		c.acknowledge()
+	}
 }
 
 // ask makes calls of a method, and does not wait for the answers.
@@ -74,6 +89,32 @@ func playMemory(t *testing.T, v *victim) {
 			}
 		}
 	}
+	// As much as comes into windows that the client has made grow. If obliging, it acknowledges that they become small again.
+	grown := func(streams int, method string, short int, obliging bool) func(c *client) {
+		return func(c *client) {
+			c.growWindows()
+			message := lpm(0, make([]byte, 4<<20-5))
+			message = message[:len(message)-short]
+			left := map[uint32][]byte{}
+			for range streams {
+				left[c.opened(method)] = message
+			}
+			for last := time.Now(); time.Since(last) < 3*time.Second; time.Sleep(10 * time.Millisecond) {
+				if obliging {
+					c.acknowledge()
+				}
+				for id, content := range left {
+					rest := c.sendData(id, content, false)
+					if len(rest) < len(content) {
+						last = time.Now()
+					}
+					if left[id] = rest; len(rest) == 0 && short == 0 {
+						left[id] = message
+					}
+				}
+			}
+		}
+	}
 	bombs, calls, slow := most(), most(), "served.*" // some get through before the socket is full, or once the client reads
 	if facing.companions {                           // responses are compressed, which takes the server 10 ms each
 		calls = 100
@@ -96,6 +137,10 @@ func playMemory(t *testing.T, v *victim) {
 		{name: "messages of 4 MiB, half sent", send: halves("Wait", 4<<20), want: "served", heap: mostHeld >> 20},
 		{name: "messages of 64 KiB, half sent", send: halves("Wait", 65_000), want: "served", heap: 64 + 16},
 		{name: "streams of messages that are not taken", send: halves("Deaf", 4<<20), want: "served", heap: mostHeld >> 20},
+		{name: "windows that have grown, and messages that are not taken", send: grown(most()-1, "Deaf", 0, true), want: "served", heap: mostHeld >> 20},
+		{name: "windows that have grown, and messages that are not taken, on few streams", send: grown(2, "Deaf", 0, true), want: "served", heap: mostHeldByTwo >> 20},
+		{name: "windows that have grown, and messages of 4 MiB, half sent", send: grown(most()-1, "Wait", 1, true), want: "served", heap: mostHeld >> 20},
+		{name: "windows that have grown, and do not become small again", send: grown(most()-1, "Deaf", 0, false), want: "served", heap: mostHeld >> 20},
 		{name: "streams of messages without content that are not taken", send: func(c *client) {
 			content := bytes.Repeat(call, 65535/5)
 			for range most() / 10 {

@@ -20,6 +20,7 @@ import (
 // What a client may cost, with default options (docs/security.md).
 const (
 	mostHeld       = 96 << 20 // octets that one connection makes the server hold
+	mostHeldByTwo  = 40 << 20 // octets that two streams make it hold
 	mostHeldByFew  = 24 << 20 // for fewer octets sent than few, unless handlers' own responses are what is held
 	few            = 64 << 10
 	mostCPU        = 4 * time.Microsecond // for each octet sent, unless it is handlers' own responses that cost it

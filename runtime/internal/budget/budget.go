@@ -84,6 +84,7 @@ type Budget struct {
 	closed   bool      // nothing is granted any more
 	blocked  bool      // a claim was not granted for want of room in the whole
 	joined   bool      // this is one of the whole's parts
+	promised int64     // of a whole: octets that Promise has promised
 	granting bool      // a goroutine grants claims
 	changed  bool      // and has to look once more
 	parts    []*Budget // of a whole: those that wait for its room, in turn
@@ -225,6 +226,9 @@ func (b *Budget) mayBegin() bool { return b.fits(b.limit / 8) }
 
 // Pressed reports whether the peer has to take some of its responses before it is asked for anything.
 func (b *Budget) Pressed() bool { return b.pressed(0) || b.whole != nil && b.withheld() }
+
+// Full reports whether the peer has to take some of its responses before anything may come, even what has been granted.
+func (b *Budget) Full() bool { return b.pressed(0) }
 
 // withheld reports whether the whole has no room for what this part's peer may send. A part that has little goes on: if all
 // waited for the whole, none of their requests would become whole, and it would stay full.

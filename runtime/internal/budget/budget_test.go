@@ -350,3 +350,29 @@ func TestBudget_WindowForWhatIsGranted(t *testing.T) {
 		b.Drop(window)
 	})
 }
+
+// TestBudget_Promise has parts promise their peers window. All of them together promise an eighth of the whole, and nothing while three
+// quarters of it are held.
+func TestBudget_Promise(t *testing.T) {
+	if got := New(800, nil, nil).Promise(1 << 40); got != 1<<40 {
+		t.Errorf("without a whole, %d octets are promised", got)
+	}
+	whole := New(800, nil, nil)
+	a, b := New(800, whole, nil), New(800, whole, nil)
+	for i, row := range []struct {
+		do   func() int64
+		want int64
+	}{
+		{func() int64 { return a.Promise(60) }, 60},
+		{func() int64 { return b.Promise(60) }, 40},
+		{func() int64 { return b.Promise(1) }, 0},
+		{func() int64 { a.Recant(30); return b.Promise(60) }, 30},
+		{func() int64 { a.Recant(0); return a.Promise(60) }, 0},
+		{func() int64 { b.Recant(70); a.Add(Requests, 601); return b.Promise(60) }, 0},
+		{func() int64 { a.Sub(Requests, 1); return b.Promise(60) }, 60},
+	} {
+		if got := row.do(); got != row.want {
+			t.Errorf("step %d: %d octets are promised, want %d", i, got, row.want)
+		}
+	}
+}

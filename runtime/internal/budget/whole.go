@@ -37,3 +37,37 @@ func (b *Budget) grantParts() {
 		part.grant()
 	}
 }
+
+// Promise promises the peer up to n octets of the connection's window beyond what every connection has, and returns how many.
+// They are what it may send although its whole is full. All that parts have promised is no more than an eighth of the whole.
+// Recant takes them back.
+func (b *Budget) Promise(n int64) (promised int64) {
+	w := b.whole
+	if w == nil {
+		return n
+	}
+	w.lock()
+	defer w.mu.Unlock()
+	if w.filled(w.limit / 4) {
+		return 0
+	}
+	promised = max(min(n, w.limit/8-w.promised), 0)
+	w.promised += promised
+	return promised
+}
+
+// Recant takes n octets back that Promise has promised.
+func (b *Budget) Recant(n int64) {
+	if w := b.whole; w != nil && n > 0 {
+		w.lock()
+		defer w.mu.Unlock()
+		w.promised -= n
+	}
+}
+
+// Open returns how many octets have been granted in ForRequests and not used up.
+func (b *Budget) Open() int64 {
+	b.lock()
+	defer b.mu.Unlock()
+	return b.open
+}

@@ -327,7 +327,7 @@ func TestConn_GivesWindowBack(t *testing.T) {
 		})
 	}
 	t.Run("of padding, on the stream too", func(t *testing.T) {
-		withPeer(t, Config{}, func(p *peer) {
+		withPeer(t, Config{MaxWindow: -1}, func(p *peer) {
 			p.GreetServer()
 			p.open(1)
 			for range 5000 {

@@ -92,7 +92,7 @@ func (c *Client) beginLocked(st *Stream) error {
 	case uint32(len(c.streams.open)) >= c.streams.limit:
 		return ErrStreamLimit
 	}
-	st.readToEnd, st.declared = true, -1
+	st.readToEnd, st.missing = true, -1
 	c.streams.begin(c.next)
 	c.openLocked(st, c.next)
 	c.next += 2
@@ -172,7 +172,7 @@ func (c *Client) processHead(st *Stream, head *fields.Section, endStream bool) e
 		return StreamError{st.id, ErrCodeProtocol, "content-length without content"}
 	}
 	if !interim {
-		st.headed, st.declared = true, head.ContentLength
+		st.headed, st.missing = true, head.ContentLength
 	}
 	if endStream {
 		st.state.set(remoteClosed)

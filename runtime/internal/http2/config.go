@@ -29,6 +29,10 @@ type Config struct {
 	// the connection. Defaults 65,535 octets and 1 MiB. The connection's is never below 65,535 octets.
 	StreamWindow, ConnWindow int
 
+	// MaxWindow is up to how much the windows of streams, and that of the connection, grow while they are what keeps a peer from
+	// sending more. A quarter of the account is the limit too, and less with many streams. Default 16 MiB; a negative value is not at all.
+	MaxWindow int
+
 	// MaxPendingBytes is how much data a stream keeps for want of flow-control window before [Stream.WaitRoom] waits.
 	// Default 64 KiB.
 	MaxPendingBytes int
@@ -70,6 +74,10 @@ func (c Config) WithDefaults() *Config {
 	setDefault(&c.ConnWindow, 1<<20)
 	c.StreamWindow = min(c.StreamWindow, maxWindow)
 	c.ConnWindow = max(defaultWindow, min(c.ConnWindow, maxWindow))
+	if c.MaxWindow == 0 {
+		c.MaxWindow = 16 << 20
+	}
+	c.MaxWindow = min(c.MaxWindow, maxWindow)
 	setDefault(&c.MaxPendingBytes, 64<<10)
 	setDefault(&c.SetupTimeout, 10*time.Second)
 	setDefault(&c.WriteTimeout, 30*time.Second)

@@ -63,6 +63,7 @@ type Conn struct {
 	mu locks.Mutex[locks.Connection]
 	// Guarded by mu.
 	streams streams
+	windows windows
 	out     outbox
 	credit  credit
 	life    lifetime

@@ -3,6 +3,7 @@ package http2
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 	"testing"
 
 	"golang.org/x/net/http2/hpack"
@@ -32,14 +33,29 @@ type model struct {
 	greeted  bool
 	outOfOne int64 // DATA on the connection, less its window
 	goAways  int
+	goneAway string // the last debug data
 	lastID   uint32
 	over     bool // a GOAWAY with an error has come
 	block    uint32
+	granted  granted
+}
+
+// granted is what the peer may send, as it knows it: a larger SETTINGS_INITIAL_WINDOW_SIZE from when it hears of it, and a smaller one
+// from when it acknowledges that.
+type granted struct {
+	initial  int64
+	smaller  int64 // heard of, and not acknowledged; -1: none
+	conn     int64
+	settings int  // heard, less those acknowledged
+	early    bool // SETTINGS were acknowledged before they were heard: what the server makes of that is its own affair
 }
 
 // modelStream is what a model knows of a stream.
 type modelStream struct {
-	endSaid    bool // END_STREAM or RST_STREAM from the peer
+	opened     bool
+	window     int64 // what the peer may send
+	outran     bool  // it has sent more
+	endSaid    bool  // END_STREAM or RST_STREAM from the peer
 	priorities bool
 	used       int64 // DATA from the server, less the peer's WINDOW_UPDATE
 	headers    int
@@ -52,6 +68,7 @@ func newModel(t testing.TB) *model {
 	return &model{
 		t: t, streams: make(map[uint32]*modelStream), decoder: hpack.NewDecoder(0, nil),
 		initial: defaultWindow, nowInitial: defaultWindow, outOfOne: -defaultWindow, lastID: 1<<31 - 1,
+		granted: granted{initial: defaultWindow, smaller: -1, conn: defaultWindow},
 	}
 }
 
@@ -88,7 +105,11 @@ func (m *model) sayFrame(kind, flags byte, id uint32, payload []byte) {
 	switch kind {
 	case 0x0:
 		m.stream(id).endSaid = m.stream(id).endSaid || flags&0x1 != 0
+		m.sayData(m.stream(id), len(payload))
 	case 0x1:
+		if st := m.stream(id); !st.opened {
+			st.opened, st.window = true, m.granted.initial
+		}
 		m.stream(id).endSaid = m.stream(id).endSaid || flags&0x1 != 0
 		m.highest = max(m.highest, id)
 	case 0x2:
@@ -97,6 +118,7 @@ func (m *model) sayFrame(kind, flags byte, id uint32, payload []byte) {
 		m.stream(id).endSaid = true
 	case 0x4:
 		if flags&0x1 != 0 {
+			m.sayAcknowledged()
 			return
 		}
 		m.settings++
@@ -123,6 +145,56 @@ func (m *model) sayFrame(kind, flags byte, id uint32, payload []byte) {
 	}
 }
 
+// sayData takes n octets off the windows that the server has given.
+func (m *model) sayData(st *modelStream, n int) {
+	m.granted.conn -= int64(n)
+	st.window -= int64(n)
+	st.outran = st.outran || st.window < 0
+}
+
+// sayAcknowledged is called when the peer acknowledges SETTINGS.
+func (m *model) sayAcknowledged() {
+	g := &m.granted
+	if g.settings--; g.settings < 0 {
+		g.early = true
+	}
+	if g.smaller >= 0 {
+		m.grantInitial(g.smaller)
+		g.smaller = -1
+	}
+}
+
+// hearSettings is called when the server sends SETTINGS.
+func (m *model) hearSettings(payload []byte) {
+	m.granted.settings++
+	for p := payload; len(p) >= 6; p = p[6:] {
+		if value := int64(binary.BigEndian.Uint32(p[2:])); binary.BigEndian.Uint16(p) != 0x4 {
+			continue
+		} else if value < m.granted.initial && m.greeted {
+			m.granted.smaller = value
+		} else {
+			m.grantInitial(value)
+		}
+	}
+}
+
+// grantInitial changes the windows of all streams.
+func (m *model) grantInitial(value int64) {
+	for _, st := range m.streams {
+		if st.opened {
+			m.grant(&st.window, value-m.granted.initial)
+		}
+	}
+	m.granted.initial = value
+}
+
+// grant gives the peer window.
+func (m *model) grant(window *int64, increment int64) {
+	if *window += increment; *window > 1<<31-1 {
+		m.t.Fatalf("the server has given a window of %d", *window)
+	}
+}
+
 // hears takes what the server sends.
 func (m *model) hears(b []byte) {
 	m.heard = m.frames(append(m.heard, b...), m.hearFrame)
@@ -133,6 +205,9 @@ func (m *model) hearFrame(kind, flags byte, id uint32, payload []byte) {
 	m.t.Helper()
 	if !m.greeted && (kind != 0x4 || flags&0x1 != 0) {
 		m.t.Fatalf("the first frame is of type %d", kind)
+	}
+	if kind == 0x4 && flags&0x1 == 0 {
+		m.hearSettings(payload)
 	}
 	m.greeted = true
 	if m.over {
@@ -162,7 +237,9 @@ func (m *model) hearFrame(kind, flags byte, id uint32, payload []byte) {
 	case kind == 0x6 && len(payload) == 8:
 	case kind == 0x7 && len(payload) >= 8:
 		m.hearGoAway(binary.BigEndian.Uint32(payload), binary.BigEndian.Uint32(payload[4:]))
+		m.goneAway = string(payload[8:])
 	case kind == 0x8 && len(payload) == 4 && binary.BigEndian.Uint32(payload) > 0:
+		m.grant(&m.granted.conn, int64(binary.BigEndian.Uint32(payload)))
 	default:
 		m.t.Fatalf("frame type %d, flags %d, %d octets on stream 0", kind, flags, len(payload))
 	}
@@ -220,6 +297,7 @@ func (m *model) hearOnStream(kind, flags byte, id uint32, payload []byte) {
 		if len(payload) != 4 || binary.BigEndian.Uint32(payload)-1 >= 1<<31-1 {
 			m.t.Fatalf("stream %d: WINDOW_UPDATE % x", id, payload)
 		}
+		m.grant(&st.window, int64(binary.BigEndian.Uint32(payload)))
 	default:
 		m.t.Fatalf("frame type %d on stream %d", kind, id)
 	}
@@ -250,8 +328,15 @@ func (m *model) finish(app *testApp) {
 	if len(m.heard) > 0 || m.block != 0 {
 		m.t.Errorf("the last frame is incomplete: % x", m.heard)
 	}
+	m.sayPart()
+	if m.goneAway == errConnWindow.Reason && m.granted.conn >= 0 {
+		m.t.Errorf("the connection has ended for want of window; the peer had %d", m.granted.conn)
+	}
 	for id, ours := range app.streams {
 		st := m.stream(id)
+		if beyondItsWindow(ours) && !st.outran && !m.granted.early {
+			m.t.Errorf("stream %d has ended for want of window; the peer had %d", id, st.window)
+		}
 		if ours.replied && len(ours.errs) == 0 && !st.ended {
 			m.t.Errorf("stream %d was replied to, and the peer has got no END_STREAM", id)
 		}
@@ -264,4 +349,19 @@ func (m *model) finish(app *testApp) {
 			}
 		}
 	}
+}
+
+// sayPart counts a DATA frame of which only a part was said: the server looks at it too.
+func (m *model) sayPart() {
+	if len(m.said) >= frameHeaderLen && m.said[3] == 0 && m.prefaced {
+		m.sayData(m.stream(binary.BigEndian.Uint32(m.said[5:])&(1<<31-1)), len(m.said)-frameHeaderLen)
+	}
+}
+
+// beyondItsWindow reports whether a stream has ended since the peer sent more than it was allowed.
+func beyondItsWindow(st *testStream) bool {
+	return slices.ContainsFunc(st.errs, func(err error) bool {
+		e, ok := err.(StreamError)
+		return ok && e.Reason == beyondStreamWindow
+	})
 }

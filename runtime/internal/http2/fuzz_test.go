@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"io"
 	"net"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
+	"github.com/gogreeter/gogreeter/runtime/internal/h2test"
 )
 
 // script is a connection on which the peer says what it was given, in pieces, and hangs up. A model of the peer hears
@@ -101,17 +103,25 @@ func newFuzzApp(t *testing.T) *fuzzApp {
 	return a
 }
 
-// fuzzWindow is the window of the streams in these tests, and expected what a handler asks for beyond it.
-const (
-	fuzzWindow   = defaultWindow
-	fuzzExpected = 100_000
-)
+// fuzzExpected is what a handler asks for beyond the window.
+const fuzzExpected = 100_000
+
+// fuzzConfigs are the configurations of these tests, with what their accounts have: one whose windows may grow, and one whose windows are
+// large from the beginning, and have to become smaller once some is held.
+var fuzzConfigs = []struct {
+	Config
+	limit int64
+}{
+	{Config{MaxConcurrentStreams: 20, MaxHeaderListBytes: 4096}, 64 << 20},
+	{Config{MaxConcurrentStreams: 20, MaxHeaderListBytes: 4096, StreamWindow: 1 << 20, ConnWindow: 200_000, MaxWindow: -1}, 1 << 20},
+}
 
 // EndBatch looks at what the connection counts.
 func (a *fuzzApp) EndBatch() {
 	c := a.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	beyond := int64(0)
 	if c.out.window < 0 || c.in.window.window < 0 || c.in.window.held != 0 || c.in.window.window > c.in.window.target {
 		a.t.Errorf("the connection's windows: out %d, in %d of %d, held %d", c.out.window, c.in.window.window, c.in.window.target, c.in.window.held)
 	}
@@ -122,12 +132,13 @@ func (a *fuzzApp) EndBatch() {
 		if window := c.out.ownWindow(&st.sender); window > maxWindow && c.life.stage < ending {
 			a.t.Errorf("stream %d: the window is %d", id, window)
 		}
-		most := int64(fuzzWindow)
+		beyond += max(st.in.held-defaultWindow, 0)
+		most := int64(c.windows.initial)
 		if id/2%8 == 5 {
 			most += fuzzExpected
 		}
-		if st.in.window < 0 || int64(st.in.window)+st.in.held > most {
-			a.t.Errorf("stream %d: window %d, held %d", id, st.in.window, st.in.held)
+		if st.in.expected > 0 && st.in.window < st.in.expected || int64(st.in.window)+st.in.held > most {
+			a.t.Errorf("stream %d: window %d, of which %d expected, held %d", id, st.in.window, st.in.expected, st.in.held)
 		}
 		if st.id != id || st.state.isClosed() || id > c.streams.highest {
 			a.t.Errorf("stream %d is open as %d, in state %b; the highest is %d", id, st.id, st.state.bits.Load(), c.streams.highest)
@@ -135,6 +146,13 @@ func (a *fuzzApp) EndBatch() {
 		if a.streams[id] == nil || &a.streams[id].Stream != st {
 			a.t.Errorf("stream %d is not the application's", id)
 		}
+	}
+	if counted := c.windows.beyond.Load(); counted != beyond {
+		a.t.Errorf("%d octets are counted beyond what streams may hold, and there are %d", counted, beyond)
+	}
+	left := int64(c.in.window.window) - int64(c.credit.owed)
+	if share := c.account.Limit() / 4; left < 0 && c.life.stage < ending || c.windows.initial > defaultWindow && beyond+left > share {
+		a.t.Errorf("%d octets are held beyond what streams may hold, and the peer may send %d; the share is %d", beyond, left, share)
 	}
 	a.testApp.EndBatch()
 }
@@ -164,7 +182,8 @@ func (a *fuzzApp) pause() {
 func serveInput(t *testing.T, input []byte, piece int) {
 	app := newFuzzApp(t)
 	s := &script{input: input, piece: piece, model: newModel(t), atPause: app.pause}
-	app.conn = NewConn(s, app, Config{MaxConcurrentStreams: 20, MaxHeaderListBytes: 4096}.WithDefaults(), budget.New(-1, nil, nil))
+	config := fuzzConfigs[piece%len(fuzzConfigs)]
+	app.conn = NewConn(s, app, config.WithDefaults(), budget.New(config.limit, nil, nil))
 	app.conn.Serve()
 	app.check(t)
 	if n := len(app.conn.streams.open); n > 0 {
@@ -189,6 +208,17 @@ var fuzzSeeds = [][][]byte{
 	{rawFrame(0x1, 0x4, 1, okBlock, "\x0f\x0d\x013"), rawFrame(0x0, 0x1, 1, "abc"), rawFrame(0x8, 0, 1, 0)},
 }
 
+// largeSeeds are those with much content: for FuzzFrames, to which they are small.
+var largeSeeds = [][][]byte{
+	{rawFrame(0x4, 0x1, 0), rawFrame(0x1, 0x4, 1, okBlock), tenFrames(1), rawFrame(0x6, 0x1, 0, "wind", 1), tenFrames(1), rawFrame(0x4, 0x1, 0)},
+	{rawFrame(0x4, 0x1, 0), rawFrame(0x1, 0x4, 7, okBlock), tenFrames(7), tenFrames(7), rawFrame(0x4, 0x1, 0), tenFrames(7), rawFrame(0x3, 0, 7, 8)},
+}
+
+// tenFrames are ten DATA frames of 16 KiB each, on a stream.
+func tenFrames(id uint32) []byte {
+	return bytes.Repeat(rawFrame(0x0, 0, id, make([]byte, 16_384)), 10)
+}
+
 // FuzzConn sends octets.
 func FuzzConn(f *testing.F) {
 	for _, seed := range fuzzSeeds {
@@ -200,13 +230,22 @@ func FuzzConn(f *testing.F) {
 	})
 }
 
+// wholeFrame stands for the length of DATA with as much content as a frame has, which is zeros and no part of the input.
+const wholeFrame = 255
+
 // FuzzFrames sends frames, of which each octet means something: type, flags, stream, how much of a payload of its type
 // there is, and the payload.
 func FuzzFrames(f *testing.F) {
-	for _, seed := range fuzzSeeds {
+	for _, seed := range slices.Concat(fuzzSeeds, largeSeeds) {
 		var compact []byte
 		for _, b := range seed {
-			compact = append(append(compact, b[3], b[4], b[8], byte(len(b)-9)), b[9:]...)
+			for f, b, ok := h2test.Cut(b); ok; f, b, ok = h2test.Cut(b) {
+				n, payload := byte(len(f.Payload)), f.Payload
+				if len(payload) == 16_384 {
+					n, payload = wholeFrame, nil
+				}
+				compact = append(append(compact, f.Type, f.Flags, byte(f.StreamID), n), payload...)
+			}
 		}
 		f.Add(compact, uint16(1<<15))
 		f.Add(compact, uint16(8))
@@ -215,12 +254,16 @@ func FuzzFrames(f *testing.F) {
 		input := bytes.Clone(tcpGreeting)
 		for len(compact) >= 4 {
 			kind, flags, id, n := compact[0], compact[1], uint32(compact[2]), int(compact[3])
+			whole := kind == 0x0 && n == wholeFrame
+			if whole {
+				n = 0
+			}
 			payload := compact[4:][:min(n, len(compact)-4)]
 			compact = compact[4+len(payload):]
 			switch {
 			case kind == 0x1 && n == 0:
 				payload, flags = okBlock, flags|0x4
-			case kind == 0x0 && n == 255:
+			case whole:
 				payload = make([]byte, 16_384)
 			case kind == 0x8 && n == 1 && len(payload) == 1:
 				payload = []byte{0, payload[0], 0, 1}

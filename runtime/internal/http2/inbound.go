@@ -18,6 +18,7 @@ type inbound struct {
 	fields    *fields.Decoder
 	block     fieldBlock // the field block under way, while CONTINUATION frames are expected
 	window    inflow     // the connection's
+	estimate  *estimate  // nil: too little has come for one
 }
 
 // beginning is how much of the peer's preface (RFC 9113, Section 3.4) has been read:

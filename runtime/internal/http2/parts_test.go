@@ -30,7 +30,7 @@ func TestData_InParts(t *testing.T) {
 		{"padded", true, []int{10000}, []int{0}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			withPeer(t, Config{}, func(p *peer) {
+			withPeer(t, Config{MaxWindow: -1}, func(p *peer) {
 				p.GreetServer()
 				for id := uint32(1); id < 7; id += 2 {
 					st := p.open(id)
@@ -78,9 +78,9 @@ func TestData_BadPart(t *testing.T) {
 		begin  func(p *peer) // what comes before, on stream 1
 		code   ErrCode
 	}{
-		{"content-length", Config{}, func(p *peer) { p.WriteHeaders(1, false, request("content-length", "5000")...) }, ErrCodeProtocol},
-		{"a stream that has ended", Config{}, func(p *peer) { p.wantServed(1) }, ErrCodeStreamClosed},
-		{"the stream's window", Config{StreamWindow: 6000}, func(p *peer) { p.open(1) }, ErrCodeFlowControl},
+		{"content-length", Config{MaxWindow: -1}, func(p *peer) { p.WriteHeaders(1, false, request("content-length", "5000")...) }, ErrCodeProtocol},
+		{"a stream that has ended", Config{MaxWindow: -1}, func(p *peer) { p.wantServed(1) }, ErrCodeStreamClosed},
+		{"the stream's window", Config{StreamWindow: 6000, MaxWindow: -1}, func(p *peer) { p.open(1) }, ErrCodeFlowControl},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			withPeer(t, row.config, func(p *peer) {
@@ -105,7 +105,7 @@ func TestData_BadPart(t *testing.T) {
 // TestData_PartIsHandedOverOnce has the reader end while the application takes a part of a frame. The next reader goes on
 // behind that part.
 func TestData_PartIsHandedOverOnce(t *testing.T) {
-	withPeer(t, Config{}, func(p *peer) {
+	withPeer(t, Config{MaxWindow: -1}, func(p *peer) {
 		p.GreetServer()
 		st := p.open(1)
 		p.app.onData = func(*testStream, []byte, bool) bool {

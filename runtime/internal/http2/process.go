@@ -127,7 +127,7 @@ func (c *Conn) processTrailers(st *Stream, trailers *fields.Section, endStream b
 		return StreamError{st.id, ErrCodeProtocol, "second HEADERS without END_STREAM"}
 	case trailers.Malformed != "":
 		return StreamError{st.id, ErrCodeProtocol, trailers.Malformed}
-	case st.declared >= 0 && st.received != st.declared:
+	case st.missing > 0:
 		return StreamError{st.id, ErrCodeProtocol, "content-length differs from the content"}
 	}
 	st.state.set(remoteClosed)
@@ -149,24 +149,26 @@ func (c *Conn) processData(f frame) error {
 	if len(data) == 0 && !endStream && !c.in.floods.takeEmpty() {
 		return ConnError{ErrCodeEnhanceYourCalm, "too many empty frames"}
 	}
-	st, inWindow := c.receive(f, len(data), endStream)
+	st, err := c.receive(f, len(data), endStream)
+	if err != nil {
+		return err
+	}
 	if st == nil {
 		return c.onClosedStream(f)
 	}
 	if !st.state.canReceive() {
 		return StreamError{f.streamID, ErrCodeStreamClosed, "DATA after END_STREAM"}
 	}
-	if !inWindow {
-		return StreamError{f.streamID, ErrCodeFlowControl, "DATA beyond the stream's window"}
-	}
 	if !st.headed {
 		return StreamError{f.streamID, ErrCodeProtocol, "DATA before HEADERS"}
 	}
-	st.received += int64(len(data))
-	if st.declared >= 0 && (st.received > st.declared || endStream && st.received != st.declared) {
-		// RFC 9113, Section 8.1.1: such a message "is also malformed if the value of a Content-Length header field
-		// does not equal the sum of the DATA frame payload lengths".
-		return StreamError{f.streamID, ErrCodeProtocol, "content-length differs from the content"}
+	if n := int64(len(data)); st.missing >= 0 {
+		if n > st.missing || endStream && n < st.missing {
+			// RFC 9113, Section 8.1.1: such a message "is also malformed if the value of a Content-Length header field
+			// does not equal the sum of the DATA frame payload lengths".
+			return StreamError{f.streamID, ErrCodeProtocol, "content-length differs from the content"}
+		}
+		st.missing -= n
 	}
 	if endStream {
 		st.state.set(remoteClosed)
@@ -177,58 +179,59 @@ func (c *Conn) processData(f frame) error {
 }
 
 // receive finds the stream of a DATA frame and counts the frame against the stream's window; padding is given back at
-// once. inWindow is false if the peer sent more than it was allowed.
-func (c *Conn) receive(f frame, content int, endStream bool) (st *Stream, inWindow bool) {
+// once. It returns an error if the peer sent more than it was allowed.
+func (c *Conn) receive(f frame, content int, endStream bool) (st *Stream, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.setLeftLocked(0); c.credit.left < 0 { // countInflow takes for given what is owed
+		return nil, errConnWindow
+	}
 	st = c.streams.open[f.streamID]
 	if st == nil || !st.state.canReceive() {
-		return st, true
+		return st, nil
 	}
+	before := st.in
 	if !st.in.receive(len(f.payload)) {
-		return st, false
+		return st, StreamError{f.streamID, ErrCodeFlowControl, beyondStreamWindow}
 	}
+	c.in.estimate.count(&st.round, len(f.payload))
 	if padding := len(f.payload) - content; padding > 0 && !endStream {
 		if increment := st.in.consume(padding); increment > 0 {
 			c.appendControlLocked(appendWindowUpdate(c.out.buf, st.id, increment))
 			c.FlushAfterBatch()
 		}
 	}
-	return st, true
+	if c.changedLocked(before, st.in) {
+		c.FlushAfterBatch()
+	}
+	return st, nil
 }
+
+// beyondStreamWindow is why a stream ends whose peer has sent more than its window permits.
+const beyondStreamWindow = "DATA beyond the stream's window"
+
+// errConnWindow is why a connection ends whose peer has sent more than the connection's window permits.
+var errConnWindow = ConnError{ErrCodeFlowControl, "DATA beyond the connection's window"}
 
 // countInflow takes n octets off the connection's window. They are given back whatever becomes of their stream: the
 // windows of the streams bound what we hold of requests. But a peer that leaves too much of its responses gets no window
 // until it has taken some.
 func (c *Conn) countInflow(n int) error {
 	if !c.in.window.receive(n) {
-		return ConnError{ErrCodeFlowControl, "DATA beyond the connection's window"}
+		return errConnWindow
 	}
-	if increment := c.in.window.consume(n); increment > 0 {
+	if c.in.estimate == nil && c.received.Load() >= unmeasured {
 		c.mu.Lock()
-		c.credit.owed += increment
-		c.in.flushDue = c.openWindowLocked() || c.in.flushDue
+		c.beginEstimateLocked()
 		c.mu.Unlock()
 	}
-	return nil
-}
-
-// openWindowLocked gives the peer the window that it is owed, if it may have it. The caller flushes if it reports true.
-func (c *Conn) openWindowLocked() (flush bool) {
-	if c.credit.withheld || c.life.stage >= ending { // in line, it would stay there
-		return false
-	}
-	if c.account.Pressed() {
-		c.credit.claim.Size = int64(c.credit.owed)
-		if !c.account.Ask(&c.credit.claim) {
-			c.credit.withheld = true
-			c.out.watch()
-			return false
+	c.in.estimate.countAny(n)
+	if increment := c.in.window.consume(n); increment > 0 {
+		if c.owe(increment, n) {
+			c.watchWindows(stuckAfter)
 		}
 	}
-	c.appendControlLocked(appendWindowUpdate(c.out.buf, 0, c.credit.owed))
-	c.credit.owed = 0
-	return true
+	return nil
 }
 
 // grantWindow is called when there is room for the window that was withheld.
@@ -236,7 +239,11 @@ func (c *Conn) grantWindow() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.credit.withheld = false
-	if c.credit.owed > 0 && c.openWindowLocked() {
+	flush := c.giveLocked(c.credit.claim.Size)
+	if c.credit.owed > 0 { // since the claim was made, or for want of permission
+		flush = c.openWindowLocked() || flush
+	}
+	if flush {
 		c.flushLocked()
 	}
 }
@@ -303,6 +310,8 @@ func (c *Conn) processPing(f frame) error {
 	if f.has(flagAck) {
 		if data == shutdownPing {
 			c.drain()
+		} else if c.in.estimate.acknowledges(data) && c.grow() {
+			c.watchWindows(idleAfter)
 		}
 		return nil
 	}
@@ -335,6 +344,9 @@ func (c *Conn) processWindowUpdate(f frame) error {
 			return ConnError{ErrCodeFlowControl, "the connection's window overflows"}
 		}
 		c.in.flushDue = c.in.flushDue || !c.out.queue.empty()
+		if c.credit.withheld { // it may be what the peer has not taken that there was no room for
+			c.in.flushDue = c.openWindowLocked() || c.in.flushDue
+		}
 		return nil
 	}
 	st := c.streams.open[f.streamID]

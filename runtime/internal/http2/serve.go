@@ -18,8 +18,8 @@ func newConn(nc net.Conn, app Events, config *Config, account *budget.Budget) *C
 		floods: newFloods(config),
 		upkeep: newUpkeep(config),
 		fields: fields.NewDecoder(config.MaxHeaderListBytes, config.MaxHeaderFields),
-		window: newInflow(int32(config.ConnWindow)),
 	}
+	c.beginWindows()
 	c.peerMaxList.Store(math.MaxInt32) // RFC 9113, Section 6.5.2: "The initial value of this setting is unlimited."
 	c.streams = streams{open: make(map[uint32]*Stream), limit: math.MaxUint32, idleSince: clock.Now()}
 	c.out = outbox{maxPending: config.MaxPendingBytes, peerWindow: defaultWindow, window: defaultWindow, tableSize: defaultTableSize}
@@ -32,7 +32,7 @@ func newConn(nc net.Conn, app Events, config *Config, account *budget.Budget) *C
 // announce appends the first of our frames.
 func (c *Conn) announce(settings ...setting) {
 	c.out.buf = appendSettings(c.out.buf, settings...)
-	if more := c.config.ConnWindow - defaultWindow; more > 0 {
+	if more := c.windows.conn - defaultWindow; more > 0 {
 		c.out.buf = appendWindowUpdate(c.out.buf, 0, uint32(more))
 	}
 }
@@ -94,6 +94,9 @@ func (c *Conn) processBatch(n int) error {
 	if err := c.processFrames(); err != nil {
 		c.fail(err)
 	}
+	if c.in.estimate.endBatch(c.in.upkeep.lastRead) {
+		c.measure()
+	}
 	c.app.EndBatch() // before the write, which takes its time: the handlers of the batch can begin
 	c.flushBatch()
 	return nil
@@ -125,6 +128,7 @@ func (c *Conn) finish(err error) error {
 	c.out.drop()
 	c.account.Drop(&c.credit.claim)
 	c.out.tellDrained()
+	c.recantLocked(0)
 	c.mu.Unlock()
 	c.closeStreams()
 	var end endOfConn

@@ -158,7 +158,7 @@ func (s *server) open(b fieldBlock, request *fields.Section) error {
 		return s.refuse(request, StreamError{b.streamID, ErrCodeRefusedStream, "refused by the application"})
 	}
 	st.headed = true
-	st.declared = request.ContentLength
+	st.missing = request.ContentLength
 	if b.endStream {
 		st.state.set(remoteClosed)
 	}

@@ -13,6 +13,9 @@ func (c *Conn) processSettings(f frame) error {
 		if c.in.beginning < begun {
 			return ConnError{ErrCodeProtocol, "the first SETTINGS is an acknowledgement"}
 		}
+		if c.acknowledged() {
+			c.watchWindows(stuckAfter)
+		}
 		return nil
 	}
 	if !c.in.floods.takeControl() || len(f.payload) > 6*maxSettings {

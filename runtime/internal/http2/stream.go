@@ -20,9 +20,9 @@ type Stream struct {
 	readToEnd bool // see ReadToEnd. Guarded by conn.mu; once the stream is open only the reader writes it, and reads it without.
 
 	// Owned by the reader.
-	headed   bool  // the head is there, other than of an interim response
-	declared int64 // content-length, or -1
-	received int64 // octets of content
+	headed  bool  // the head is there, other than of an interim response
+	missing int64 // octets of content that are to come, as content-length says; -1: it says nothing
+	round   round // of the estimate
 
 	// Guarded by conn.mu.
 	in inflow
@@ -76,7 +76,7 @@ func (st *Stream) WaitRoom(limit time.Duration) (room, inTime bool) {
 func (st *Stream) Window() int {
 	st.conn.mu.Lock()
 	defer st.conn.mu.Unlock()
-	return int(st.in.window)
+	return int(max(st.in.window, 0))
 }
 
 // Waiting returns how many octets of the response wait for the peer's window, or for room in the out-buffer.
@@ -106,20 +106,27 @@ func (st *Stream) Consumed(n int) (flush bool) {
 // message that the application has decided to take. If held is not 0, that is how much of the message is there, and the
 // stream's window is then open for what follows the message. The caller flushes if it reports true.
 func (st *Stream) Expect(held, n int) (flush bool) {
-	return st.announce(func(in *inflow) uint32 { return in.expect(held, int32(min(n, maxWindow))) })
+	return st.announce(func(in *inflow) uint32 {
+		if held > 0 {
+			st.conn.windows.allowed += int64(n)
+		}
+		return in.expect(held, int32(min(n, maxWindow)))
+	})
 }
 
 // announce appends the WINDOW_UPDATE for a change of the stream's window, if it is worth one.
 func (st *Stream) announce(change func(*inflow) uint32) (flush bool) {
-	if !st.state.canReceive() {
+	c, open := st.conn, st.state.canReceive()
+	if !open && c.windows.beyond.Load() == 0 {
 		return false
 	}
-	c := st.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	before := st.in
 	increment := change(&st.in)
-	if increment == 0 || c.life.stage >= ending {
-		return false
+	flush = c.changedLocked(before, st.in)
+	if increment == 0 || !open || c.life.stage >= ending {
+		return flush
 	}
 	c.out.buf = appendWindowUpdate(c.out.buf, st.id, increment)
 	return true
@@ -152,7 +159,7 @@ func (c *Conn) removeRead(st *Stream) {
 
 // openLocked makes a stream one of the connection's.
 func (c *Conn) openLocked(st *Stream, id uint32) {
-	st.conn, st.id, st.in = c, id, newInflow(int32(c.config.StreamWindow))
+	st.conn, st.id, st.in = c, id, newInflow(c.windows.initial)
 	c.streams.add(st)
 	c.account.Begin(budget.Streams)
 }
@@ -170,6 +177,11 @@ func (c *Conn) removeLocked(st *Stream, byUs bool) {
 		st.state.set(reset)
 	}
 	c.out.forget(&st.sender)
+	before := st.in
+	st.in.held, st.in.expected = 0, 0
+	if c.changedLocked(before, st.in) {
+		c.promiseLocked()
+	}
 	st.Handler.HandleRemoved()
 	c.endIfDrainedLocked()
 }

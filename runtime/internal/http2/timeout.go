@@ -80,6 +80,22 @@ func (c *Conn) expireLocked(now clock.Instant) {
 		c.shutdownLocked("max_age")
 	case passed(c.idleEndLocked(now)):
 		c.shutdownLocked("max_idle")
+	case passed(u.lookEnd):
+		u.lookEnd = 0
+		if again := c.lookLocked(now); again > 0 {
+			u.lookEnd = now.Add(again)
+		}
+	}
+}
+
+// watchWindows has the windows looked at after a while, unless they are before.
+func (c *Conn) watchWindows(after time.Duration) {
+	u := &c.in.upkeep
+	if end := u.lastRead.Add(after); u.lookEnd.IsZero() || end.Before(u.lookEnd) {
+		u.lookEnd = end
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.watchLocked(u.lastRead)
 	}
 }
 

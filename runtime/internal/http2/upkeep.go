@@ -17,6 +17,7 @@ type upkeep struct {
 	lastRead clock.Instant
 	pinged   clock.Instant // when keepalive's PING was sent; it is answered by whatever is read
 	blockEnd clock.Instant // when the field block under way has to be complete; zero: none is under way
+	lookEnd  clock.Instant // when the windows are looked at; zero: they are as configured
 	ageEnd   clock.Instant // when the connection is shut down; zero: never
 	graceEnd clock.Instant // when a connection that is too old ends with all its streams; zero: never
 
@@ -64,7 +65,7 @@ func (u *upkeep) next(config *Config, idleEnd clock.Instant) clock.Instant {
 	if u.waitsForPong() {
 		next = u.pinged.Add(config.KeepaliveTimeout)
 	}
-	for _, t := range [...]clock.Instant{u.ageEnd, u.graceEnd, u.blockEnd, idleEnd} {
+	for _, t := range [...]clock.Instant{u.ageEnd, u.graceEnd, u.blockEnd, u.lookEnd, idleEnd} {
 		if !t.IsZero() && t.Before(next) {
 			next = t
 		}

@@ -75,7 +75,7 @@ func TestConn_WriteTimeout(t *testing.T) {
 }
 
 func TestStream_EarlyResponse(t *testing.T) {
-	withPeer(t, Config{ConnWindow: 65535}, func(p *peer) {
+	withPeer(t, Config{ConnWindow: 65535, MaxWindow: -1}, func(p *peer) {
 		p.GreetServer()
 		p.app.onRequest = func(st *testStream, _ bool) bool {
 			st.write(outgoing{Headers: okHeaders, Data: []byte("no, thanks"), Finish: true})
