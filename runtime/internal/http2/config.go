@@ -60,7 +60,7 @@ type Config struct {
 	MaxIdle, MaxAge, MaxAgeGrace time.Duration
 }
 
-// WithDefaults returns the limits with those filled in that are zero.
+// WithDefaults returns a copy in which the zero fields have their defaults.
 func (c Config) WithDefaults() *Config {
 	setDefault(&c.MaxConcurrentStreams, 1000)
 	c.MaxConcurrentStreams = min(c.MaxConcurrentStreams, math.MaxInt32) // it is announced in 32 bits
@@ -93,7 +93,7 @@ func (c Config) WithDefaults() *Config {
 	return &c
 }
 
-// century is the longest time that a tenth can be added to.
+// century is the longest duration used: a tenth can still be added to it.
 const century = 1 << 62
 
 // setDefault sets a value that is zero or negative.
@@ -103,22 +103,22 @@ func setDefault[T int | time.Duration](value *T, to T) {
 	}
 }
 
-// Sizes and times that are no options: others would gain nothing, or cost what docs/performance.md counts.
+// Sizes and times that are not options: other values would gain nothing, or cost what docs/performance.md counts.
 const (
 	readBufferSize = 32 << 10 // octets; the largest frame we allow has to fit: 9 + 16,384
 	maxOut         = 47 << 10 // octets of DATA in the out-buffer; what is beyond waits on its stream. See outBufferSize
 	minPart        = 4 << 10  // octets of a DATA frame's content that are processed before the rest has come
 	maxOutReader   = 2 * maxOut
 
-	// A read of more than manyRead octets has bulkReads reads find room for largeReadBufferSize. TLS has no such reads: each
-	// returns a record, of 16 KiB at most.
+	// After a read of more than manyRead octets, the next bulkReads reads use a buffer of largeReadBufferSize. With TLS that
+	// does not happen: a read returns one record, of 16 KiB at most.
 	largeReadBufferSize = 128 << 10
 	manyRead            = 20 << 10
 	bulkReads           = 8
 
-	// outBufferSize is what an out-buffer has room for: a frame that begins just below maxOut, and field blocks and control
-	// frames. With three frames of 16 KiB in it, and even then, a write is one segment on a loopback interface, where a
-	// segment has up to 65,483 octets; a little more is two, of which the second costs as much as the first.
+	// outBufferSize is the capacity of an out-buffer. It fits a frame that begins just below maxOut, and field blocks and
+	// control frames. With three frames of 16 KiB in it, and even then, a write is one segment on a loopback interface,
+	// where a segment has up to 65,483 octets; a little more is two, of which the second costs as much as the first.
 	outBufferSize = maxOut + 20<<10
 
 	// spareContinuations is how many CONTINUATION frames may follow one HEADERS frame beyond those that the largest
@@ -129,7 +129,7 @@ const (
 	maxPingStrikes   = 2
 	idlePingInterval = 2 * time.Hour
 
-	suspended        = time.Second    // a timer that goes off so much too late says that the process did not run
+	suspended        = time.Second    // a timer this late means that the process did not run
 	lingerTime       = time.Second    // from the last octet written to the close of the socket
 	endTime          = 3 * lingerTime // from an error, or End, to the close of the socket whatever the peer does
 	shutdownPingTime = time.Second    // how long the peer may take for the PING between the two GOAWAY frames

@@ -10,7 +10,7 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/socket"
 )
 
-// Events are what a connection tells its user of itself.
+// Events are the calls by which a connection informs its user.
 type Events interface {
 	// EndBatch is called by the reader when everything that was readable has been processed, before it waits for more.
 	EndBatch()
@@ -53,7 +53,7 @@ type Conn struct {
 	app     Events
 	role    role
 	nc      *socket.Socket
-	account *budget.Budget // of all that the peer makes us hold
+	account *budget.Budget // counts everything the peer makes us hold
 
 	in inbound // owned by the reader
 
@@ -69,7 +69,7 @@ type Conn struct {
 	life    lifetime
 }
 
-// closeStreams tells the streams that are open that the connection is over.
+// closeStreams closes the open streams, since the connection is over.
 func (c *Conn) closeStreams() {
 	c.account.Close()
 	c.mu.Lock()
@@ -90,8 +90,8 @@ func closeAll(streams []*Stream, err error) {
 	}
 }
 
-// appendControlLocked takes the out-buffer with a frame of the connection's own appended, unless nothing may be sent
-// any more.
+// appendControlLocked replaces the out-buffer by out, which has a control frame appended, unless the connection is
+// ending.
 func (c *Conn) appendControlLocked(out []byte) {
 	if c.life.stage < ending {
 		c.out.buf = out
@@ -121,15 +121,15 @@ func (c *Conn) Stream(id uint32) *Stream {
 	return c.streams.open[id]
 }
 
-// WatchStall has the connection end if it is still stuck when Config.WriteTimeout is over, and the peer has taken nothing
-// meanwhile. Call it when something has to wait for room in the account.
+// WatchStall starts a watch over a connection that may be stuck. After Config.WriteTimeout, the connection ends if it is
+// still stuck and the peer has taken nothing. Call it when something has to wait for room in the account.
 func (c *Conn) WatchStall() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.out.watch()
 }
 
-// Backlog returns the memory behind what waits of responses, octet by octet counted anew: for tests.
+// Backlog returns the memory of the response data that waits. It counts each buffer anew, for tests.
 func (c *Conn) Backlog() (octets int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

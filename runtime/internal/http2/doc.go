@@ -1,14 +1,14 @@
 // Package http2 speaks HTTP/2 (RFC 9113) on a net.Conn, as a server or as a client. It knows nothing of gRPC.
 //
-// It does not do priorities (deprecated by RFC 9113, Section 5.3), server push, or the upgrade from HTTP/1.1, and it
-// leaves field blocks to package fields. A connection whose peer speaks something else is refused, or passed on to who speaks
-// it (passon.go).
+// It does not do priorities (deprecated by RFC 9113, Section 5.3), server push, or the upgrade from HTTP/1.1, and it leaves
+// field blocks to package fields. If the peer speaks another protocol, the connection is refused, or passed on to code that
+// speaks it (passon.go).
 //
 // # The parts
 //
 // A [Conn] has a socket, a mutex, and parts that own its state. A part has no pointer back to Conn.
 //
-//	inbound    the reader's: what has been read, the field block under way, token buckets, upkeep (inbound.go)
+//	inbound    the reader's: the input, the field block under way, token buckets, upkeep (inbound.go)
 //	streams    the table of streams (stream.go)
 //	outbox     what waits to be sent, the peer's windows, which goroutine writes (outbox.go, sender.go, flush.go)
 //	lifetime   how far the end of the connection is, and why (ending.go)
@@ -26,14 +26,13 @@
 //     whether they may be on their stream. HEADERS, and CONTINUATION behind it, become a field block.
 //  3. server.go: the field block is decoded, and the request judged. The [Application] is asked for a [Stream], which enters the
 //     table. The stream's [StreamHandler] gets the head.
-//  4. process.go: DATA is counted against the windows and handed to the handler, valid during the call. What the handler
-//     has done with goes back by [Stream.Consumed].
-//  5. serve.go: when all that was readable has been processed, [Events] has EndBatch called, and what is due is flushed.
+//  4. process.go: DATA is counted against the windows and handed to the handler, valid during the call. The handler
+//     returns what it has consumed by [Stream.Consumed].
+//  5. serve.go: when all readable input has been processed, the reader calls EndBatch of [Events], and flushes if that
+//     is due.
 //  6. outbox.go: any goroutine answers, by [Stream.Message] or by Head, Data and End, which append frames as far as the windows
 //     allow. The rest waits on the stream, whose turn is in a queue. stream.go forgets a stream whose halves have ended.
 //  7. flush.go: [Conn.Flush] moves what it can from the queue to the out-buffer, and writes that.
-//
-// Counted as in package runtime, that is seven changes of file, beside ways into other packages and back.
 //
 // A client's call takes the same way: [Client.Open] is step 6, and client.go stands for server.go in step 3.
 //
@@ -44,18 +43,18 @@
 // methods ends the reader's goroutine, or is going to, another goroutine calls Serve and is the reader from then on. So a
 // frame is taken out of the buffer, and a field block out of inbound, before they are handed over.
 //
-// There is no goroutine that writes. The one that flushes writes, twice at most, and takes along what others append
-// meanwhile; they return at once. If the socket takes no more, a goroutine goes on that ends when all is written. All
-// other methods of Conn, Client and Stream may be called by any goroutine, unless they say otherwise.
+// No goroutine is dedicated to writing. The one that flushes writes, twice at most. Others append meanwhile and return
+// at once. If more is left, or the socket is full, a new goroutine writes the rest and ends (writeRest). All other
+// methods of Conn, Client and Stream may be called by any goroutine, unless they say otherwise.
 //
 // # Flushing
 //
 // What has been appended leaves with the next Flush of any goroutine. There are three ways to ask for one, and each goes
 // through flushLocked:
 //
-//   - [Conn.Flush] is now. A worker calls it when it has nothing left to do, so that a batch of responses is one write.
-//   - [Conn.FlushAfterBatch] is the reader's, at the end of the batch that it processes.
-//   - [Stream.Data] with flush is in a moment: after the goroutines that can run, which may have something to append.
+//   - [Conn.Flush] flushes now. Workers call it after a batch of responses, so that these are one write.
+//   - [Conn.FlushAfterBatch] is for the reader. It flushes at the end of the batch that it processes.
+//   - [Stream.Data] with flush schedules a flush on a new goroutine, which lets runnable goroutines append first.
 //
 // # Locks
 //

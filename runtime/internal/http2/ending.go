@@ -59,7 +59,7 @@ func (l *lifetime) contain() {
 	}
 }
 
-// because notes why the connection ends, if no other reason is noted.
+// because records why the connection ends. The first reason stays.
 func (l *lifetime) because(err error) {
 	if l.err == nil {
 		l.err = err
@@ -70,7 +70,7 @@ func (l *lifetime) because(err error) {
 func (l *lifetime) lastWords(writing bool) {
 	l.stage = ending
 	l.closeIn(endTime)
-	l.nc.SetReadDeadline(time.Now().Add(endTime)) // one that has passed would end the reader, and the socket with it, first
+	l.nc.SetReadDeadline(time.Now().Add(endTime)) // a deadline that has passed would end the reader, and with it the socket, too early
 	if writing {
 		l.nc.SetWriteDeadline(time.Now().Add(lingerTime)) // a peer that does not read cannot hold us up
 	}
@@ -85,9 +85,9 @@ func (l *lifetime) drained() {
 	}
 }
 
-// written is called when all has been written. If nothing more will be, it tells the peer so, and gives it lingerTime to
-// close its side. Closing the socket at once could destroy what the peer has not read yet: data that arrives on a closed
-// socket is answered with a TCP reset.
+// written is called when all has been written. If the connection is ending, it half-closes the socket, and gives the
+// peer lingerTime to close its side. Closing the socket at once could destroy what the peer has not read yet: data that
+// arrives on a closed socket is answered with a TCP reset.
 func (l *lifetime) written() {
 	if l.stage != ending {
 		return
@@ -107,7 +107,7 @@ func (l *lifetime) broken(err error) {
 	l.nc.Abort() // ends the reader, which does the rest
 }
 
-// closeIn has the socket closed after a time, whatever the peer does and whether the socket knows deadlines.
+// closeIn closes the socket after a time, whatever the peer does. It works for sockets without deadlines too.
 func (l *lifetime) closeIn(after time.Duration) {
 	l.stopTimer()
 	l.timer = time.AfterFunc(after, func() {
@@ -132,7 +132,7 @@ func (l *lifetime) stopTimers() {
 	}
 }
 
-// setReadDeadline sets when the reader gives up, unless the connection has ended, which has a time of its own.
+// setReadDeadline sets when the reader gives up. A connection that is ending keeps the deadline it has.
 func (l *lifetime) setReadDeadline(at time.Time) {
 	if l.stage < ending {
 		l.nc.SetReadDeadline(at)

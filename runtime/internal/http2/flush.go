@@ -9,7 +9,7 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/buffer"
 )
 
-// Flush lets everything go that has been appended. If another goroutine is writing, that one takes it along and Flush
+// Flush writes everything that has been appended. If another goroutine is writing, that one writes it too, and Flush
 // returns at once.
 func (c *Conn) Flush() {
 	c.mu.Lock()
@@ -17,12 +17,11 @@ func (c *Conn) Flush() {
 	c.mu.Unlock()
 }
 
-// FlushAfterBatch has everything flushed that has been appended, once the reader has processed what was readable. Only the
-// reader may call it.
+// FlushAfterBatch schedules a flush for the end of the batch that the reader is processing. Only the reader may call it.
 func (c *Conn) FlushAfterBatch() { c.in.flushDue = true }
 
-// promiseLocked has everything flushed that has been appended, but not at once: goroutines that can run get their turn
-// before, and what they append leaves in the same write.
+// promiseLocked schedules a flush. Goroutines that can run get their turn first, and what they append leaves in the
+// same write.
 func (c *Conn) promiseLocked() {
 	if !c.out.promised && !c.out.writing && c.out.any() {
 		c.out.promised = true
@@ -30,8 +29,8 @@ func (c *Conn) promiseLocked() {
 	}
 }
 
-// flushPromised is the goroutine of promiseLocked. Gosched puts it behind those that can run: a reader that has just woken many
-// handlers would otherwise have each of their responses written on its own.
+// flushPromised is the goroutine of promiseLocked. Gosched puts it behind those that can run. Otherwise, if the reader has just
+// woken many handlers, each of their responses would be a write of its own.
 func (c *Conn) flushPromised() {
 	defer c.life.contain()
 	runtime.Gosched()
@@ -49,8 +48,8 @@ func (c *Conn) flushLocked() {
 	}
 }
 
-// flusherWrites is how often the goroutine writes that came to flush. What others append meanwhile must not keep a worker
-// from its handlers, nor the reader from reading.
+// flusherWrites limits how often the flushing goroutine writes. What others append meanwhile must not keep a worker from
+// its handlers, nor the reader from reading.
 const flusherWrites = 2
 
 // writeLocked writes until nothing is left. After a number of writes, or if the socket is full, a goroutine of its own
@@ -83,7 +82,7 @@ func (c *Conn) writeLocked(writes int) {
 	c.life.written()
 }
 
-// goOnLocked has a goroutine of its own write the rest of an out-buffer, and what is appended meanwhile.
+// goOnLocked starts a goroutine that writes the rest of an out-buffer, and what is appended meanwhile.
 func (c *Conn) goOnLocked(out, rest []byte) {
 	c.out.restOf, c.out.rest = out, rest
 	if c.out.writeRestFunc == nil {
@@ -122,10 +121,10 @@ func (c *Conn) writeRestLocked() (ok bool) {
 	return err == nil
 }
 
-// errWriterEnded is why a connection ends whose Write, of a type of the user's, has called runtime.Goexit or panicked.
+// errWriterEnded ends a connection after the Write method of a user's net.Conn has panicked or called runtime.Goexit.
 var errWriterEnded = errors.New("a Write has ended its goroutine")
 
-// writeTimeoutLocked is how long a write may make no progress: the last words of a connection have less time.
+// writeTimeoutLocked returns how long a write may make no progress. It is shorter once the connection is ending.
 func (c *Conn) writeTimeoutLocked() time.Duration {
 	if c.life.stage >= ending {
 		return lingerTime
@@ -147,8 +146,8 @@ func (c *Conn) wroteLocked(out []byte, err error) bool {
 	return false
 }
 
-// yield is where the reader pauses between batches. If a writer is stuck, it waits: a peer that makes us answer and
-// does not read the answers gets no more of our attention. It reports whether the connection has ended.
+// yield is called by the reader before each batch. It waits while too much output is unwritten: we read no more from a
+// peer that makes us answer and does not read the answers. It reports whether the connection is ending.
 func (c *Conn) yield() (ended bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -177,12 +176,12 @@ func freeOutBuffer(b []byte) {
 type outBuffers struct {
 	stall
 	buf         []byte
-	bufHeld     int64    // octets of buf that the account has; see holdBuf
+	bufHeld     int64    // octets of buf that the account counts; see holdBuf
 	full        [][]byte // out-buffers that go before buf
-	writingHeld int64    // octets that the account has of the out-buffer that is being written
+	writingHeld int64    // octets that the account counts for the out-buffer being written
 }
 
-// ready makes sure that buf is an out-buffer, and not what append would make of nothing.
+// ready makes sure that buf is a pooled out-buffer, so that append does not allocate one.
 func (o *outBuffers) ready() {
 	if o.buf == nil {
 		o.buf = newOutBuffer()
@@ -192,7 +191,7 @@ func (o *outBuffers) ready() {
 // any reports whether there is something to be written.
 func (o *outBuffers) any() bool { return len(o.buf) > 0 || len(o.full) > 0 }
 
-// push puts buf before the next one.
+// push queues buf for writing, before the next one.
 func (o *outBuffers) push() {
 	if len(o.buf) > 0 {
 		o.full = append(o.full, o.buf)
@@ -204,9 +203,9 @@ func (o *outBuffers) push() {
 	o.buf, o.bufHeld = nil, 0
 }
 
-// holdBuf counts what buf has grown to beyond what every connection may have: field blocks need no window, so their size
-// is bounded by nothing else. Large ones don't make it grow for ever, which would have it there twice for a moment: there
-// is another buffer behind it.
+// holdBuf counts the octets by which buf exceeds outBufferSize. Field blocks need no window, so nothing else bounds their
+// size. A buf that is full beyond that size is not grown again, since both copies would exist for a moment. A new buffer
+// follows it instead.
 func (o *outBuffers) holdBuf() {
 	if len(o.buf) > outBufferSize {
 		o.push()
@@ -232,7 +231,7 @@ func (o *outBuffers) take() (b []byte) {
 	return b
 }
 
-// give gives the out-buffer back that take has returned last.
+// give frees the out-buffer that take returned last.
 func (o *outBuffers) give(b []byte) {
 	o.hold(-o.writingHeld)
 	o.writingHeld = 0
@@ -262,8 +261,8 @@ func (o *outBuffers) memory() (octets int64) {
 type flushing struct {
 	writing       bool       // a goroutine writes
 	promised      bool       // a goroutine is about to flush
-	rest          []byte     // what the socket did not take of restOf
-	restOf        []byte     // the out-buffer of which there is a rest
+	rest          []byte     // the part of restOf that the socket has not taken
+	restOf        []byte     // the out-buffer that rest is part of
 	writeRestFunc func()     // Conn.writeRest, once for all; owned by the writer
 	drained       *sync.Cond // signalled when an out-buffer has been written, and when others are done with the socket; nil: nobody has waited
 }

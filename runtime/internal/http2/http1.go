@@ -35,7 +35,7 @@ func (s *server) refuseHTTP1() error {
 	return nil
 }
 
-// errNoPreface is why a connection ends whose client speaks neither HTTP/2 nor HTTP/1.
+// errNoPreface ends a connection if the client speaks neither HTTP/2 nor HTTP/1.
 var errNoPreface = ConnError{ErrCodeProtocol, "no HTTP/2 client preface"}
 
 // longestRequestLine is how much of an HTTP/1 request is looked at.

@@ -7,8 +7,8 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/fields"
 )
 
-// inbound is the reader's: what has been read, and what the reader has to know of the peer. One goroutine at a time has it,
-// and it is one value that the next reader goes on with.
+// inbound is the reader's state: the input, and what the reader has to know about the peer. One goroutine at a time owns
+// it. If the reader changes, the next one continues with the same value.
 type inbound struct {
 	beginning beginning
 	flushDue  bool // something was appended that is to be flushed after the batch
@@ -44,17 +44,17 @@ type fieldBlock struct {
 	octets    []byte
 }
 
-// readBuffer has what has been read and is not processed yet. It implements socket.Buffer.
+// readBuffer holds the input that has not been processed yet. It implements socket.Buffer.
 //
 // Frames are processed in place. A frame that is under way is moved to the front of the buffer, to wait there for its end.
-// For content that would mean, with a client that sends large messages, that nearly all of it is moved, and that reads fill
-// but half of the buffer. So what is there of a DATA frame is taken for a frame of its own, and so is the rest later.
+// With a client that sends large messages, that would move nearly all content, and reads would fill only half of the
+// buffer. So a partly received DATA frame is processed as a frame of its own, and its rest is another.
 type readBuffer struct {
 	mem        []byte // nil while nothing is there
-	start, end int    // of what is there
+	start, end int    // of the unprocessed octets
 	from       int    // end, before the last read
 	bulk       int    // how many reads the memory stays large
-	rest       frame  // the DATA frame of which a part has been taken last
+	rest       frame  // the DATA frame that was processed in part last
 	missing    int    // octets of rest that are still to come; nothing else is there then
 }
 
@@ -81,7 +81,7 @@ func (b *readBuffer) Space() []byte {
 	return b.mem[b.end:]
 }
 
-// Idle implements socket.Buffer: it gives the memory back while there is nothing to read, as far as it is not needed.
+// Idle implements socket.Buffer. While there is nothing to read, it frees the memory that is not needed.
 func (b *readBuffer) Idle() {
 	switch {
 	case b.mem == nil:
@@ -101,7 +101,7 @@ func newReadMemory(large bool) []byte {
 
 func (b *readBuffer) large() bool { return len(b.mem) > readBufferSize }
 
-// moveTo moves what is there, which is less than a frame, to other memory, and gives the memory back that it was in.
+// moveTo moves the unprocessed octets, less than a frame, to other memory, and frees the old memory.
 func (b *readBuffer) moveTo(mem []byte) {
 	n := copy(mem, b.unread())
 	switch {
@@ -114,17 +114,17 @@ func (b *readBuffer) moveTo(mem []byte) {
 	b.mem, b.start, b.end = mem, 0, n
 }
 
-// unread is what is there.
+// unread returns the octets that have not been processed.
 func (b *readBuffer) unread() []byte { return b.mem[b.start:b.end] }
 
-// skip takes n octets.
+// skip marks n octets as processed.
 func (b *readBuffer) skip(n int) { b.start += n }
 
-// drop throws away what is there.
+// drop discards the unprocessed octets.
 func (b *readBuffer) drop() { b.start, b.end, b.missing = 0, 0, 0 }
 
-// next takes a frame, or a part of one if that is content and enough to be worth it. ok is false if none is there. What it
-// returns is valid until Space is called.
+// next returns the next frame, or a part of a DATA frame if that part is large enough. ok is false if there is none. The
+// frame is valid until Space is called.
 func (b *readBuffer) next() (f frame, ok bool, err error) {
 	have := b.end - b.start - frameHeaderLen
 	if have < 0 {

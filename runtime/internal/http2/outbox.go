@@ -30,10 +30,10 @@ func (st *Stream) Head(block []byte) error {
 	return nil
 }
 
-// Data appends content, behind a head unless that is nil. What there is no window for waits on the stream. If taken is true, data is the stream's now, which
-// gives it to buffer.Put in the end: it must not be used again. paid is how many octets of the connection's account the
-// caller has counted for data; they go with it. flush has it leave without a Flush, a little later: in one write with what
-// other goroutines that can run append.
+// Data appends content, behind a head unless that is nil. Content beyond the flow-control window waits on the stream. If
+// taken is true, the stream owns data, and gives it to buffer.Put in the end: the caller must not use it again. paid is
+// how many octets the caller has counted for data in the connection's account; the stream takes that count over too. flush
+// schedules a flush: data leaves a little later, in one write with what other runnable goroutines append.
 func (st *Stream) Data(head, data []byte, paid int64, flush bool) (taken bool, err error) {
 	c := st.conn
 	c.mu.Lock()
@@ -51,8 +51,8 @@ func (st *Stream) Data(head, data []byte, paid int64, flush bool) (taken bool, e
 	return taken, nil
 }
 
-// End ends our half of the stream, with a field block or, if that is nil, without. Content that waits goes before, unless
-// discard drops it. A response that ends before its request declines the rest of that, see [Stream.ReadToEnd].
+// End ends our half of the stream, with a field block unless that is nil. Content that waits is sent first, unless
+// discard drops it. A response that ends before its request declines the rest of the request; see [Stream.ReadToEnd].
 func (st *Stream) End(trailers []byte, discard bool) error {
 	c := st.conn
 	c.mu.Lock()
@@ -93,7 +93,7 @@ func (st *Stream) messageLocked(head, data, trailers []byte, paid int64) (taken 
 	return taken
 }
 
-// readyLocked reports whether the stream can be written to, and has the outbox ready for that.
+// readyLocked reports whether the stream can be written to, and then prepares the outbox for it.
 func (st *Stream) readyLocked() bool {
 	c := st.conn
 	if !st.state.canSend() || st.sender.finish || c.life.stage >= ending {
@@ -109,8 +109,8 @@ func (st *Stream) writtenTooLate() error {
 	return StreamError{st.id, ErrCodeStreamClosed, "written to after its end"}
 }
 
-// endLocked ends our half, behind what waits. Unless the peer's half is to be read to its end, that ends the stream: the rest
-// of a request is declined.
+// endLocked ends our half after the backlog. That ends the stream, and declines the rest of the request, unless readToEnd is
+// set.
 func (st *Stream) endLocked(trailers []byte) {
 	c := st.conn
 	st.sender.finish = true
@@ -137,8 +137,7 @@ func (st *Stream) endLocked(trailers []byte) {
 // windowOf is how many octets a stream may send.
 func (o *outbox) windowOf(s *sender) int { return int(min(o.ownWindow(s), int64(o.window))) }
 
-// ownWindow is how many octets a stream may send as far as its own window goes. Before open has judged it, it may be more than
-// an int of 32 bits holds.
+// ownWindow returns how many octets the stream's own window allows. Until open has checked it, that may exceed 32 bits.
 func (o *outbox) ownWindow(s *sender) int64 { return int64(o.peerWindow) + s.delta }
 
 // enqueue puts a stream into the queue if it has data that its own window lets out.
@@ -148,8 +147,8 @@ func (o *outbox) enqueue(s *sender) {
 	}
 }
 
-// send appends as much of data as may go, and leaves the rest on the stream. It reports whether data itself is the stream's
-// now, for which paid octets have been counted, rather than a copy.
+// send appends as much of data as the windows allow, and leaves the rest on the stream. paid octets have been counted for
+// data. It reports whether the stream has taken data itself, and that count, rather than a copy.
 func (o *outbox) send(s *sender, data []byte, paid int64) (taken bool) {
 	rest := data
 	// Streams that wait for the connection's window go first.
@@ -208,7 +207,7 @@ func (o *outbox) appendHeaders(s *sender, block []byte, endStream bool) {
 // tableSizeZero is a Dynamic Table Size Update to 0 (RFC 7541, Section 6.3), which is within every limit.
 const tableSizeZero = 0x20
 
-// discard drops what waits of a stream.
+// discard drops the data and trailers of a stream that wait.
 func (o *outbox) discard(s *sender) {
 	o.hold(-s.backlog.cost - int64(cap(s.trailers)))
 	s.backlog.clear()
@@ -216,7 +215,7 @@ func (o *outbox) discard(s *sender) {
 	o.tellRoom(s)
 }
 
-// forget takes a stream out of the outbox that has ended.
+// forget removes a stream that has ended from the outbox.
 func (o *outbox) forget(s *sender) {
 	if s.queued {
 		o.queue.remove(s)
@@ -230,15 +229,16 @@ func (o *outbox) tellRoom(s *sender) {
 	s.wake()
 }
 
-// judge notes whether too much of a stream waits, if that is news: a store that other goroutines may see takes as long as a lock.
+// judge updates sender.full: whether too much of the stream waits. It stores changes only, since a store that other goroutines
+// see costs as much as a lock.
 func (o *outbox) judge(s *sender) {
 	if full := s.backlog.size > o.maxPending; full != s.full.Load() {
 		s.full.Store(full)
 	}
 }
 
-// pump moves data of the queued streams to the out-buffer, a frame of each in turn. It returns a stream whose data has all
-// gone and whose end is due, and has to be called again then; nil if nothing more can go.
+// pump moves data of the queued streams to the out-buffer, a frame of each in turn. If it returns a stream, that stream's
+// data is all sent and its end is due; call pump again afterwards. It returns nil if nothing more can be sent.
 func (o *outbox) pump() *sender {
 	for !o.queue.empty() && o.window > 0 && len(o.buf) < maxOut {
 		s := o.queue.pop()

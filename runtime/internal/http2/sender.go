@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 )
 
-// sender is what a stream has to send. Guarded by Conn.mu, but for id, which does not change, and full.
+// sender is what a stream has to send. Conn.mu guards it, except id, which is immutable, and full, which is atomic.
 type sender struct {
 	id         uint32
 	finish     bool        // END_STREAM follows the backlog
@@ -32,7 +32,7 @@ type sendQueue struct{ head, tail *sender }
 // empty reports whether no stream waits.
 func (q *sendQueue) empty() bool { return q.head == nil }
 
-// push puts a stream at the end, which must not be in the queue.
+// push adds a stream at the end. The stream must not be in the queue.
 func (q *sendQueue) push(s *sender) {
 	s.queued, s.prev = true, q.tail
 	if q.head == nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/socket"
 )
 
-// newConn returns a connection on nc that has no role yet.
+// newConn returns a connection on nc. It has no role yet.
 func newConn(nc net.Conn, app Events, config *Config, account *budget.Budget) *Conn {
 	c := &Conn{config: config, app: app, nc: socket.New(nc), account: account}
 	c.in = inbound{
@@ -37,28 +37,29 @@ func (c *Conn) announce(settings ...setting) {
 	}
 }
 
-// Serve reads the connection until it ends and returns why: nil if it ended in good order. It closes the socket and
-// calls HandleClose on what streams are left.
+// Serve reads the connection until it ends, and returns the reason: nil after Shutdown or End. It closes the socket,
+// and calls HandleClose for each stream that is left.
 //
-// If a method of the application's ends the goroutine (runtime.Goexit), Serve can be called again, and goes on. It can
-// even be called while a [StreamHandler] is in HandleData, if that is going to end its goroutine and not return.
+// If a method of the application's ends the goroutine (runtime.Goexit), another goroutine may call Serve again to
+// continue. It may do so even while HandleData of a [StreamHandler] still runs, if that call will end its goroutine and
+// not return.
 func (c *Conn) Serve() error { return c.finish(c.serve()) }
 
 // ServeBy is Serve for a connection that is not HTTP/2's: serve has others read and write it, and returns. It lasts until they
 // call done, or until End. serve must not use the Conn; it is not called if that is about to end.
 func (c *Conn) ServeBy(serve func(nc net.Conn, done func())) error { return c.finish(c.passOn(serve)) }
 
-// serve is the serve loop: read, process every whole frame, let the answers go, and again.
+// serve is the serve loop: read, process the frames that are there, flush the answers, and repeat.
 func (c *Conn) serve() error {
 	if c.in.beginning == prefaceDue {
 		c.watchSetup()
 		c.role.begin()
-	} else if err := c.processBatch(0); err != nil { // what the reader before has left
+	} else if err := c.processBatch(0); err != nil { // what the previous reader has left
 		return err
 	}
 	for {
 		n, err := c.nc.Fill(&c.in.buf)
-		// Both may be there: octets, and behind them the end.
+		// A read may return both: octets, and the error that follows them.
 		if n > 0 {
 			if err := c.processBatch(n); err != nil {
 				return err
@@ -72,8 +73,8 @@ func (c *Conn) serve() error {
 	}
 }
 
-// processBatch processes a batch: n octets of input, behind what was left of the batch before. An error says that the peer
-// does not speak HTTP/2; those of a peer that does end the connection by GOAWAY.
+// processBatch processes a batch: n octets of input, behind what was left of the batch before. It returns an error only if
+// the peer does not speak HTTP/2; other errors end the connection by GOAWAY.
 func (c *Conn) processBatch(n int) error {
 	c.in.buf.end += n
 	c.received.Add(uint64(n))
@@ -110,10 +111,10 @@ func (c *Conn) flushBatch() {
 	}
 }
 
-// Abandon ends the connection for want of a reader: Serve has panicked, and is not called again.
+// Abandon ends a connection that has lost its reader: Serve has panicked, and is not called again.
 func (c *Conn) Abandon() { c.finish(ErrConnClosed) }
 
-// finish closes the socket, gives back what the connection held, and closes its streams.
+// finish closes the socket, frees what the connection held, and closes its streams.
 func (c *Conn) finish(err error) error {
 	c.mu.Lock()
 	c.life.stage = lingering // a write would prolong the close, with TLS

@@ -109,8 +109,8 @@ func (s *server) headersOnClosedStream(id uint32) error {
 	return ConnError{ErrCodeProtocol, "stream identifier is not greater than the last one"}
 }
 
-// judge counts a request as the client's last, and decides whether it becomes a stream. One that is refused has been
-// answered, or is ignored.
+// judge records the request's stream identifier as the client's last, and decides whether the request becomes a stream.
+// A refused request has been answered, or is ignored.
 func (s *server) judge(b fieldBlock, request *fields.Section) (refused bool, err error) {
 	c, id := s.c, b.streamID
 	c.mu.Lock()
@@ -137,7 +137,7 @@ func (s *server) judge(b fieldBlock, request *fields.Section) (refused bool, err
 	case b.endStream && request.ContentLength > 0:
 		return true, s.refuse(request, StreamError{id, ErrCodeProtocol, "content-length without content"})
 	case c.account.Overdrawn():
-		// It is what we hold that is too much, not what the peer does: this costs it no token. RFC 9113, Section 8.7: the
+		// We hold too much; the peer has done nothing wrong, so this costs it no token. RFC 9113, Section 8.7: the
 		// request may be sent again.
 		return true, c.resetStream(s.refuse(request, StreamError{id, ErrCodeRefusedStream, "more is held for the peer than it may have"}))
 	}

@@ -64,14 +64,14 @@ func (c *Conn) End(code ErrCode, reason string) {
 	c.flushLocked()
 }
 
-// endLocked appends the last frame there will be.
+// endLocked appends the connection's last frame.
 func (c *Conn) endLocked(err error, code ErrCode, reason string) {
 	c.life.because(err)
 	if c.life.stage >= ending {
 		switch {
 		case c.life.stage == passedOn:
 			c.releaseLocked()
-		case c.life.stage == ending && c.life.timer == nil: // in good order, and a write may wait for a peer that does not read
+		case c.life.stage == ending && c.life.timer == nil: // ending in good order; a write may wait for a peer that does not read
 			c.life.closeIn(endTime)
 		}
 		return

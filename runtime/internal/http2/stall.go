@@ -6,13 +6,13 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 )
 
-// stall counts what is held for responses, and watches a peer that leaves them unread while they keep something else from
-// going on. Guarded by Conn.mu.
+// stall counts the memory held for responses. It watches a peer that leaves them unread while something else needs that
+// memory. Guarded by Conn.mu.
 type stall struct {
 	// Immutable.
 	account           *budget.Budget
 	after             time.Duration // how long the peer may take nothing
-	checkProgressFunc func()        // called when that is over
+	checkProgressFunc func()        // called when that time is over
 
 	sent        uint64      // octets of DATA appended
 	timer       *time.Timer // nil: nothing has had to wait lately
@@ -53,8 +53,8 @@ func (s *stall) stop() {
 	}
 }
 
-// stuck is called when a watch is over. It reports whether the peer keeps something from going on and has taken nothing,
-// and begins another watch if it has taken something.
+// stuck is called when a watch is over. It reports whether something still waits for memory and the peer has taken
+// nothing. If the peer has taken something, another watch begins.
 func (s *stall) stuck() bool {
 	if s.timer == nil {
 		return false // stopped too late

@@ -34,7 +34,7 @@ func (c *Conn) endSetup() {
 	}
 }
 
-// errKeepalive is why a connection ends whose peer is gone.
+// errKeepalive ends a connection if the peer has not answered keepalive's PING.
 var errKeepalive = errors.New("http2: the peer did not answer a keepalive PING")
 
 // onReadError is called when reading has failed with err. If that means that the read deadline has passed, it does what is

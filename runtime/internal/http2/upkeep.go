@@ -58,8 +58,7 @@ func (u *upkeep) keepalive(config *Config, now clock.Instant) (ping, gone bool) 
 // waitsForPong reports whether nothing has been read since keepalive's PING.
 func (u *upkeep) waitsForPong() bool { return u.pinged.After(u.lastRead) }
 
-// next returns when something will be due. idleEnd is when a connection is shut down that has no stream until then; zero:
-// never.
+// next returns when something will be due. idleEnd is when a connection without streams is shut down; zero: never.
 func (u *upkeep) next(config *Config, idleEnd clock.Instant) clock.Instant {
 	next := u.lastRead.Add(config.KeepaliveTime)
 	if u.waitsForPong() {
@@ -73,8 +72,8 @@ func (u *upkeep) next(config *Config, idleEnd clock.Instant) clock.Instant {
 	return next
 }
 
-// permitPing judges a PING that nothing of ours has caused, as gRPC's keepalive document (A8) asks of servers: the
-// third that is too early ends the connection.
+// permitPing checks a PING that none of our frames has caused, as gRPC's keepalive document (A8) asks of servers: the
+// third early PING ends the connection.
 func (u *upkeep) permitPing(config *Config, streams bool) bool {
 	interval := u.pingInterval
 	if interval > 0 && !streams && !config.PingsWithoutStreams {
@@ -89,5 +88,5 @@ func (u *upkeep) permitPing(config *Config, streams bool) bool {
 	return u.strikes <= maxPingStrikes
 }
 
-// excusePing takes note of a PING that something of ours has caused.
+// excusePing is called for a PING that our own frames have caused. It clears the strikes.
 func (u *upkeep) excusePing() { u.strikes, u.lastPing = 0, clock.Now() }
