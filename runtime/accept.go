@@ -20,8 +20,8 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/work"
 )
 
-// An accept that fails for want of resources is tried again after a pause that doubles. That is logged once in a while
-// only, even if clients come and go meanwhile.
+// An accept that fails for want of resources is tried again after a pause that doubles. At most one error in
+// acceptLogPause is logged, even if other accepts succeed meanwhile.
 const (
 	minAcceptPause = 5 * time.Millisecond
 	maxAcceptPause = time.Second
@@ -31,8 +31,8 @@ const (
 // serve starts the accept loop of a port. The server's life has counted it.
 func (s *Server) serve(p *ports.Port) { s.spawn("an accept loop", func() { s.accept(p) }) }
 
-// accept is the accept loop of a port. It ends when the server stops, or when the listener was closed by somebody else:
-// everything else is an error that may go away.
+// accept is the accept loop of a port. It ends when the server stops, or when somebody else has closed the listener.
+// Every other error may be temporary.
 func (s *Server) accept(p *ports.Port) {
 	defer s.stopAccepting(p)
 	var pause time.Duration
@@ -66,8 +66,8 @@ func (s *Server) accept(p *ports.Port) {
 	}
 }
 
-// stopAccepting closes a port. The connections in its listener's queue are served before: for their clients connecting has
-// succeeded, and the kernel would reset them.
+// stopAccepting closes a port. It serves the connections in the listener's queue first: their clients have connected
+// already, and the kernel would reset them.
 func (s *Server) stopAccepting(p *ports.Port) {
 	defer func() { s.act(s.life.endedAccepting()) }() // even if a user's Close ends this goroutine (runtime.Goexit)
 	s.serveQueue(p, maxQueued, p.AcceptQueued)
@@ -79,7 +79,7 @@ func (s *Server) stopAccepting(p *ports.Port) {
 // ones on most systems.
 const maxQueued = 1<<16 - 1
 
-// serveQueue serves what take returns, until that is nil or the grace is over.
+// serveQueue serves the connections that take returns, until that is nil or the grace is over.
 func (s *Server) serveQueue(p *ports.Port, most int, take func() (net.Conn, net.Addr)) {
 	for range most {
 		nc, peer := take()
@@ -108,8 +108,9 @@ func (s *Server) accepted(p *ports.Port, nc net.Conn, peer net.Addr) bool {
 	return true
 }
 
-// setUp makes a connection of what was accepted, or closes it. The handshake calls functions of the user's configuration;
-// one that panics concerns its own connection only. Whatever happens, the arrival is counted off: here, or by forget.
+// setUp turns an arrival into a connection, or closes it. The handshake calls functions of the user's configuration; if
+// one panics, only its own connection fails. In each case lifecycle.ended is called once for the arrival: here, or by
+// forget.
 func (s *Server) setUp(p *ports.Port, a *arrival, asked shutdown) (c *connection) {
 	defer func() {
 		if c == nil {
@@ -128,7 +129,7 @@ func (s *Server) setUp(p *ports.Port, a *arrival, asked shutdown) (c *connection
 	return c
 }
 
-// connect makes a connection of what was accepted. It returns nil if the handshake fails, or the grace is over.
+// connect performs the handshake and makes the connection. It returns nil if the handshake fails, or the grace is over.
 func (s *Server) connect(p *ports.Port, a *arrival, asked shutdown) *connection {
 	a.err = errHandshakeBroken
 	a.observe(&s.shared)
@@ -185,8 +186,8 @@ var (
 	errNoContext       = errors.New("gogreeter: ServerOptions.ConnContext has panicked, or returned nil")
 )
 
-// callConnContext asks for the values of a connection's RPCs. It reports false if there are none, by a mistake of the
-// application's.
+// callConnContext calls ServerOptions.ConnContext for the parent context of the connection's RPCs. It reports false if
+// that panics or returns nil.
 func (s *Server) callConnContext(c *connection) (ok bool) {
 	return safely(func() {
 		c.values = context.WithoutCancel(s.options.ConnContext(context.Background(), ports.Uncontained(c.nc)))
@@ -202,7 +203,7 @@ func (s *Server) forget(c *connection) {
 	s.ended()
 }
 
-// connPanicked logs that a method of a connection has panicked whose type is a user's.
+// connPanicked logs that a method of a user's net.Conn has panicked.
 func (s *Server) connPanicked(nc net.Conn, method string, reason any) {
 	stack := string(debug.Stack())
 	s.aside(func() {
@@ -211,7 +212,7 @@ func (s *Server) connPanicked(nc net.Conn, method string, reason any) {
 	})
 }
 
-// arrival is a connection that was accepted, until it is one of HTTP/2.
+// arrival is an accepted connection whose handshake has not succeeded yet.
 type arrival struct {
 	nc        net.Conn
 	peer      net.Addr  // nil: nc knows
@@ -258,8 +259,9 @@ const (
 // clients are the arrivals and connections of a server, how far their shutdown has got, and the totals of those that have
 // ended. It holds no lock while it calls one of them.
 //
-// A client may come at the moment when the shutdown goes further. Either advance returns it then, or arrive and connect say
-// that it has to be told: never both, which would ask it twice, and never neither, since the server would wait for it.
+// A client may come at the moment when the shutdown goes further. Then either advance returns it, or arrive and connect
+// return that it has to be told. If both did, it would be asked twice; if neither did, the server would wait for it for
+// ever.
 type clients struct {
 	mu locks.Mutex[locks.Alone]
 	// Guarded by mu.
@@ -275,8 +277,8 @@ func newClients() *clients {
 	return &clients{arrivals: make(map[*arrival]struct{}), connections: make(map[*connection]struct{})}
 }
 
-// arrive adds an arrival, unless the grace is over, and returns how far the shutdown has got: what was asked of the others
-// before is to be asked of this one.
+// arrive adds an arrival, unless the grace is over, and returns how far the shutdown has got: the caller asks of this one
+// what the others were asked before.
 func (c *clients) arrive(a *arrival) shutdown {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -295,7 +297,7 @@ func (c *clients) fail(a *arrival) {
 	delete(c.arrivals, a)
 }
 
-// connect puts a connection in the place of an arrival, as arrive does.
+// connect replaces an arrival by its connection, and returns how far the shutdown has got, as arrive does.
 func (c *clients) connect(a *arrival, made *connection) shutdown {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -323,8 +325,8 @@ func (c *clients) all() []*connection {
 	return slices.Collect(maps.Keys(c.connections))
 }
 
-// advance takes the shutdown further, and returns the arrivals and connections that this concerns: none, if it has got so
-// far already.
+// advance takes the shutdown further, and returns the arrivals and connections that this concerns: none if the shutdown
+// has got that far already.
 func (c *clients) advance(to shutdown) (arrivals []*arrival, connections []*connection) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -345,7 +347,7 @@ func (c *clients) advance(to shutdown) (arrivals []*arrival, connections []*conn
 // addTo adds the numbers of the clients.
 func (c *clients) addTo(stats *ServerStats) {
 	c.mu.Lock()
-	connections := slices.Collect(maps.Keys(c.connections)) // at one moment with the totals of the others
+	connections := slices.Collect(maps.Keys(c.connections)) // at the same moment as the totals
 	stats.Accepted += c.accepted
 	stats.ReceivedBytes += c.received
 	stats.SentBytes += c.sent

@@ -43,8 +43,8 @@ func (r *rpc) Run(w *work.Worker) {
 	returned = true
 }
 
-// begin reports whether the RPC can go on: to its interceptors or, if there are none, to its handler. It may have ended while it
-// waited for a worker, and then no answer can be sent.
+// begin reports whether the RPC can go on: to its interceptors or, if there are none, to its handler. If it has ended while it
+// waited for a worker, no answer can be sent.
 func (r *rpc) begin() bool {
 	if r.session.shared.chain != nil && r.def.direct == nil {
 		return !r.state.isEnding()
@@ -52,8 +52,8 @@ func (r *rpc) begin() bool {
 	return r.state.enter(r.session.queueOf(r.method).Bounded())
 }
 
-// answer runs the handler, within the interceptors if there are any. It encodes the response of a method with one in e:
-// only then is it sure that the RPC can end with OK. What is in e is the caller's however answer ends.
+// answer runs the handler, within the interceptors if there are any. If the method has one response, answer encodes it
+// in e: only then is it certain that the RPC can end with OK. However answer ends, the caller owns what is in e.
 func (r *rpc) answer(w *work.Worker, e *encoded) error {
 	if next := r.session.shared.chain; next != nil && r.def.direct == nil {
 		return r.intercepted(w, next, e)
@@ -108,8 +108,8 @@ func (r *rpc) decodeRequest(ctx context.Context, c *codec, into any) error {
 	return err
 }
 
-// receive implements exchange: it waits for the next request of a stream, takes it, and decodes it. One that it cannot decode ends
-// the RPC: what comes behind it has lost its meaning, and the handler may never return its error.
+// receive implements exchange: it waits for the next request of a stream, takes it, and decodes it. If it cannot decode the
+// request, the RPC ends: later requests mean nothing without it, and the handler may never return its error.
 func (r *rpc) receive(ctx context.Context, c *codec, into any) error {
 	m, err := r.awaitMessage()
 	if err != nil {
@@ -146,7 +146,7 @@ func (r *rpc) awaitMessage() (message, error) {
 	return m, nil
 }
 
-// waitRequestLocked waits until something has happened that a handler may wait for which wants a request.
+// waitRequestLocked waits until a request arrives, the last one has arrived, or the RPC ends.
 func (r *rpc) waitRequestLocked() {
 	r.requests.starving = true
 	if r.in.last.Load() != nil {
@@ -176,7 +176,7 @@ func (r *rpc) decode(ctx context.Context, c *codec, m *message, into any) error 
 }
 
 // maxRequest is the most octets that the handler takes for a request, inflated or not; negative is no limit. The reader does not
-// ask for it: what a method permits must not show before its interceptors have permitted the RPC.
+// use it: before interceptors have admitted the RPC, nothing may reveal what its method permits.
 func (r *rpc) maxRequest() int {
 	limit := r.session.shared.options.MaxReceiveMessageBytes
 	if m := r.handled(); m != nil && m.maxRequest > 0 && (limit < 0 || m.maxRequest < limit) {
@@ -185,13 +185,13 @@ func (r *rpc) maxRequest() int {
 	return limit
 }
 
-// handled returns the method whose handler runs, or is about to; nil if there is none. An interceptor may have set another
-// than the client's.
+// handled returns the method whose handler runs, or is about to; nil if there is none. An interceptor may have replaced
+// the method that the client asked for.
 func (r *rpc) handled() *method {
 	if r.call != nil {
 		return r.call.method
 	}
-	return r.method // which only an interceptor changes
+	return r.method // immutable without interceptors
 }
 
 // decodeCompressed decodes a compressed request.
@@ -212,7 +212,7 @@ func (r *rpc) decodeCompressed(c *codec, compressed []byte, limit int, into any)
 }
 
 // decoded is called when a request of size octets has been decoded, or could not be, and returns the error that the RPC should end
-// with. On the wire it had wireSize octets.
+// with. Its size on the wire was wireSize octets.
 func (r *rpc) decoded(into any, size, wireSize int, err error) error {
 	r.observed.got(into, size, wireSize, err)
 	if err != nil {
@@ -222,8 +222,8 @@ func (r *rpc) decoded(into any, size, wireSize int, err error) error {
 	return nil
 }
 
-// undecodable logs why a request cannot be decoded, on the goroutine of its handler. grpc-python does so as an error. But a
-// client could fill the log with it; only a panic is the message's own.
+// undecodable logs why a request cannot be decoded, on the goroutine of its handler. grpc-python does so as an error. But
+// clients could fill the log with such requests. Only a panic is the fault of the message's code.
 func (r *rpc) undecodable(err error) {
 	logger, path := r.session.shared.logger, logtext.Cut(r.def.path)
 	if p, ok := err.(*codecPanic); ok {
@@ -263,15 +263,16 @@ func (r *rpc) send(ctx context.Context, c *codec, response any) error {
 	return nil
 }
 
-// sendEncoded sends a response of a stream. It reports whether that is the transport's now, with what was reserved for it.
+// sendEncoded sends a response of a stream. It reports whether the transport has taken the response over, with its
+// reservation.
 func (r *rpc) sendEncoded(e *encoded) (handedOver bool, err error) {
 	r.mu.Lock()
 	if r.state.isOver() {
 		defer r.mu.Unlock()
 		return false, r.endErrorLocked()
 	}
-	// The first response after a request may be waited for, and leaves at once if no other is there to share a write with.
-	// Those that follow are likely to be followed by more.
+	// The client may be waiting for the first response after a request. It leaves at once if no other RPC can share the
+	// write. Later responses are likely to be followed by more.
 	urgent := !r.reply.sending.Swap(true) && r.session.h2.Alone()
 	head, content := r.headersLocked(nil), e.data
 	if r.def.codec != nil {
@@ -288,8 +289,8 @@ func (r *rpc) sendEncoded(e *encoded) (handedOver bool, err error) {
 	return handedOver, nil
 }
 
-// encode encodes the only response of a method in e, into the worker's buffer if that is large enough. Its error carries the
-// status that the RPC should end with; nothing is in e then.
+// encode encodes the only response of a method in e, into the worker's buffer if that is large enough. If it fails, e is
+// empty, and the error carries the status for the end of the RPC.
 func (r *rpc) encode(ctx context.Context, w *work.Worker, c *codec, response any, e *encoded) error {
 	if response == nil {
 		return r.unserializable(noResponse)
@@ -303,9 +304,9 @@ func (r *rpc) encode(ctx context.Context, w *work.Worker, c *codec, response any
 	return nil
 }
 
-// encodeResponse encodes a response in e, whose data it uses if that has the room, once the account has room for it. Its error
-// carries the status that the RPC should end with. What is in e is the caller's also then, and if the code of the message ends
-// this goroutine: that is why e is not returned. wait says whether it may wait for room.
+// encodeResponse encodes a response in e once the account has room for it. It uses the memory of e.data if that suffices. Its
+// error carries the status for the end of the RPC. The caller owns what is in e, even after an error, or if the message's code
+// ends this goroutine: therefore e is a parameter and not a result. wait says whether it may wait for room.
 func (r *rpc) encodeResponse(ctx context.Context, e *encoded, c *codec, response any, wait bool) error {
 	if r.call != nil {
 		if err := observe(ctx, r.call.onResponse, response); err != nil {
@@ -328,8 +329,8 @@ func (r *rpc) encodeResponse(ctx context.Context, e *encoded, c *codec, response
 	return err
 }
 
-// encodeMessage encodes a response of size octets with its prefix, in b if it has the room. One that is to be compressed waits for
-// its turn only once it is encoded: code of the message's that blocks keeps no other response from being compressed.
+// encodeMessage encodes a response of size octets with its prefix, in b if that is large enough. It waits for its turn to compress
+// only after the encoding: if the message's code blocks, it keeps no other response from being compressed.
 func (r *rpc) encodeMessage(b []byte, c *codec, response any, size int, encoding wire.Encoding) ([]byte, error) {
 	if size > cap(b) {
 		b = buffer.Get(size)
@@ -352,8 +353,8 @@ func (r *rpc) encodeMessage(b []byte, c *codec, response any, size int, encoding
 	return b, nil
 }
 
-// plainSize returns the octets of an encoded response before it was compressed, without its prefix. It had announced size
-// octets, with the prefix.
+// plainSize returns the size of an encoded response before compression, without its prefix. size is what its codec
+// announced, with the prefix.
 func plainSize(b []byte, size int) int {
 	if len(b) >= wire.PrefixLen && b[0] == 0 {
 		return len(b) - wire.PrefixLen
@@ -363,7 +364,7 @@ func plainSize(b []byte, size int) int {
 
 const noResponse = "the handler returned neither a response nor an error"
 
-// unserializable says that a response cannot be sent.
+// unserializable logs why a response cannot be encoded, and returns the error for that.
 func (r *rpc) unserializable(why any) error {
 	logger, path := r.session.shared.logger, logtext.Cut(r.def.path)
 	if p, ok := why.(*codecPanic); ok {
@@ -374,8 +375,8 @@ func (r *rpc) unserializable(why any) error {
 	return outcomeUnserializable.Err()
 }
 
-// drop gives the worker its buffer back, and the account what was reserved for the response in it. An interceptor that answers
-// in the place of a handler replaces a response so.
+// drop returns the buffer to the worker, and releases the reservation of the response in it. It is called when an interceptor
+// replaces the handler's response.
 func (r *rpc) drop(w *work.Worker, e *encoded) {
 	w.PutBuffer(e.data)
 	r.session.giveBack(e.paid)

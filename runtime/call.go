@@ -31,10 +31,10 @@ type callDefinition struct {
 	badEncoding bool          // grpc-encoding names something that we do not know
 	accepts     wire.EncodingSet
 	refusal     *refusal
-	weight      int64        // octets that it holds
+	weight      int64        // octets of memory
 	users       atomic.Int64 // RPCs that count it in their connection's account, if it is large
 
-	// request is what it was made of; nil: nothing on the server could ask for it.
+	// request is what it was made of; nil: nothing on the server can ask for it.
 	request *fields.Section
 
 	// Of another protocol. Such a callDefinition belongs to one request.
@@ -61,7 +61,7 @@ func defineCall(request *fields.Section, table *dictionary) *callDefinition {
 	return d
 }
 
-// directMethod returns what stands for the method of a request that is for none.
+// directMethod returns a stand-in for the method, for a request that asks for none.
 func (d *callDefinition) directMethod() *method {
 	behavior := func(ctx context.Context, _ exchange, _ any) (any, error) {
 		d.direct(ctx, d.codec.(protocol.Stream))
@@ -71,7 +71,7 @@ func (d *callDefinition) directMethod() *method {
 	return &method{MethodHandler: handler, unbounded: true, counters: &uncounted}
 }
 
-// uncounted is where requests count that are for no method.
+// uncounted is where requests for no method are counted.
 var uncounted counters
 
 // details is what is known of a call before its handler is looked up.
@@ -79,12 +79,12 @@ func (d *callDefinition) details() HandlerCallDetails {
 	return HandlerCallDetails{Method: d.path, InvocationMetadata: d.metadata, request: d.request}
 }
 
-// weightOf is what a call's metadata holds, and the fields that it was made of, unless they go.
+// weightOf returns the size of a call's metadata, and of the fields it was made of if these are kept.
 func (d *callDefinition) weightOf() (octets int64) {
 	const entry = 32 // two strings, without their octets
 	octets = int64(len(d.path) + len(d.authority) + entry*cap(d.metadata))
 	for _, p := range d.metadata {
-		if d.request == nil || wire.IsBinary(p.Key) { // otherwise it is the field's octets that it has
+		if d.request == nil || wire.IsBinary(p.Key) { // otherwise it shares the field's octets
 			octets += int64(len(p.Key) + len(p.Value))
 		}
 	}
@@ -97,8 +97,8 @@ func (d *callDefinition) weightOf() (octets int64) {
 	return octets
 }
 
-// readFields reads the fields of the head. What gRPC does not reserve is metadata, in the order in which it came. A head that
-// is not as it should be is refused before a method is looked up: the answer must not tell which methods there are.
+// readFields reads the fields of the head. What gRPC does not reserve is metadata, in the order in which it came. An invalid
+// head is refused before the method is looked up: the answer must not reveal which methods exist.
 func (d *callDefinition) readFields(request *fields.Section) *refusal {
 	if request.Oversize {
 		return metadataTooLarge
@@ -138,12 +138,12 @@ func (d *callDefinition) readFields(request *fields.Section) *refusal {
 	if !wire.IsGRPC(contentType) {
 		return refuseHTTP(415, fmt.Sprintf("content-type %q is not application/grpc", excerpt.Of(contentType)))
 	}
-	d.metadata = slices.Clip(d.metadata) // what an application appends to it must not get into the RPCs that share it
+	d.metadata = slices.Clip(d.metadata) // an application that appends to it must not change it for other RPCs
 	return nil
 }
 
-// joined counts the entries that binary fields make beside the first of each: a comma makes one. It reports false if
-// these, as fields of their own, would be beyond the limits; a few octets of HPACK can stand for thousands.
+// joined counts the additional entries in binary fields: each comma makes one. It reports false if these, as fields of
+// their own, would exceed the limits; a few octets of HPACK can stand for thousands.
 func joined(request *fields.Section) (more int, ok bool) {
 	octets := int64(0)
 	for _, f := range request.Fields {
@@ -160,9 +160,9 @@ func joined(request *fields.Section) (more int, ok bool) {
 	return more, true
 }
 
-// askGeneric has found called, once, with the method of the first generic handler that has one for the call, or with why there
-// is none. If a generic handler ends this goroutine, found is called all the same; the caller does not go on then, another
-// reader does.
+// askGeneric calls found once: with the method of the first generic handler that has one for the call, or with the reason why
+// there is none. If a generic handler ends this goroutine, found is called all the same; then another reader goes on, and not
+// the caller.
 func (s *shared) askGeneric(d *callDefinition, found func(*method, *refusal)) {
 	details := d.details()
 	var h *MethodHandler

@@ -205,7 +205,7 @@ func (c *connection) expire(streams []uint32, now clock.Instant) {
 		r := st.Handler.(*rpc)
 		if at := r.deadlineNow(); !at.IsZero() && !now.Before(at) {
 			r.abort(outcomeDeadline, context.DeadlineExceeded)
-			st.Reset(http2.ErrCodeCancel) // if its status was sent before, and waits for a client that does not read
+			st.Reset(http2.ErrCodeCancel) // still open: its status waits behind responses that the client does not read
 			expired = true
 		}
 	}
@@ -225,7 +225,7 @@ func (c *connection) addTo(stats *ServerStats) {
 	stats.SentBytes += info.SentBytes
 }
 
-// info returns what there is to know of the connection, but for its peer.
+// info returns a snapshot of the connection, without its peer.
 func (c *connection) info() ConnectionInfo {
 	info := ConnectionInfo{
 		ID: c.id, Opened: c.opened, Active: int(c.account.Count(budget.Handlers)),

@@ -49,9 +49,9 @@ func InvocationMetadata(ctx context.Context) Metadata {
 // know is of the network "unknown".
 func Peer(ctx context.Context) *peer.Peer { return servicerContextOf(ctx).Peer() }
 
-// SendInitialMetadata sends the initial metadata at once, that of SetInitialMetadata included. It fails if md cannot be sent, with
-// [ErrInitialMetadataSent] if initial metadata has gone out already (which the first response does too), and if the RPC is over.
-// Its error carries a status, as grpc-go's does: INTERNAL, or how the RPC has ended.
+// SendInitialMetadata sends the initial metadata at once, including that of SetInitialMetadata. It fails if md cannot be sent,
+// with [ErrInitialMetadataSent] if initial metadata has gone out already (which the first response does too), and if the RPC is
+// over. Its error carries a status, as grpc-go's does: INTERNAL, or how the RPC has ended.
 func SendInitialMetadata(ctx context.Context, md Metadata) error {
 	if err := md.Validate(); err != nil {
 		return internal(err)
@@ -91,14 +91,14 @@ func SetCompression(ctx context.Context, compression Compression) error {
 	return internal(servicerContextOf(ctx).SetCompression(compression))
 }
 
-// DisableNextMessageCompression has the next response sent as it is, whatever the compression.
+// DisableNextMessageCompression sends the next response uncompressed, whatever the RPC's compression.
 func DisableNextMessageCompression(ctx context.Context) error {
 	return internal(servicerContextOf(ctx).DisableNextMessageCompression())
 }
 
-// AddCallback has f called once the RPC is over, however it ends. Callbacks of an RPC are called one after another, in
-// the order in which they were added, on a goroutine of their own. It reports false, and does not call f, if the RPC is
-// over already or ctx is not an RPC's.
+// AddCallback makes the server call f once the RPC is over, however it ends. Callbacks of an RPC are called one after
+// another, in the order in which they were added, on a goroutine of their own. It reports false, and does not call f,
+// if the RPC is over already or ctx is not an RPC's.
 func AddCallback(ctx context.Context, f func()) bool { return servicerContextOf(ctx).AddCallback(f) }
 
 // Cancel ends the RPC with the status CANCELLED. The handler goes on until it returns; what it returns is dropped.

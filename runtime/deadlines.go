@@ -10,8 +10,8 @@ import (
 )
 
 // deadlines ends the RPCs of a connection at their deadlines. There is one timer, set to the earliest: most RPCs end long
-// before theirs, and cost no more than a comparison. So all RPCs have to be looked at now and then, but not at each deadline
-// that passes: each look remembers the deadlines that it has seen.
+// before theirs, and cost no more than a comparison. So a scan of all RPCs is needed now and then, but not at each deadline:
+// it remembers the deadlines that it has seen.
 type deadlines struct {
 	of expiring // immutable
 
@@ -21,14 +21,14 @@ type deadlines struct {
 	// Guarded by mu.
 	timer *time.Timer
 	at    clock.Instant // when it goes off; zero: it is not set
-	seen  []deadline    // by the last look, and not passed, the latest first
+	seen  []deadline    // by the last scan, and not passed, the latest first
 	next  clock.Instant // the earliest of those that have come since; zero: none
 	ended bool          // the timer is not set any more: it would keep the connection until it goes off
 }
 
 // expiring is a connection, as its deadlines see it.
 type expiring interface {
-	// deadlinesOfRPCs returns the deadlines that there are.
+	// deadlinesOfRPCs returns the deadlines of all RPCs.
 	deadlinesOfRPCs() []deadline
 
 	// expire ends the RPCs of streams whose deadline has passed. The streams may have ended, and deadlines have changed.
@@ -44,7 +44,7 @@ type deadline struct {
 	stream uint32
 }
 
-// watch sees to it that an RPC ends at its deadline.
+// watch adds a deadline: the RPC will end when it passes.
 func (d *deadlines) watch(at clock.Instant) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -54,7 +54,7 @@ func (d *deadlines) watch(at clock.Instant) {
 	}
 }
 
-// setLocked sets the timer, unless it goes off earlier already: then the look that it causes finds this deadline too.
+// setLocked sets the timer, unless it goes off earlier anyway: then the scan that it causes finds this deadline too.
 func (d *deadlines) setLocked(at clock.Instant) {
 	switch {
 	case d.ended || !d.at.IsZero() && !at.Before(d.at):
@@ -66,7 +66,8 @@ func (d *deadlines) setLocked(at clock.Instant) {
 	}
 }
 
-// alarm ends the RPCs whose deadline has passed. It may come late, or twice for one deadline: what it finds decides.
+// alarm ends the RPCs whose deadline has passed. It may run late, or twice: it ends only RPCs whose deadline has
+// passed.
 func (d *deadlines) alarm() {
 	d.of.survive("the deadlines of a connection", func() {
 		now := clock.Now()
@@ -74,7 +75,8 @@ func (d *deadlines) alarm() {
 	})
 }
 
-// passed returns the streams whose deadline has passed, those that have ended included, and sets the timer to the next.
+// passed returns the streams whose deadline has passed, including streams that have ended, and sets the timer to the
+// next deadline.
 func (d *deadlines) passed(now clock.Instant) (streams []uint32) {
 	d.looking.Lock()
 	defer d.looking.Unlock()
@@ -99,9 +101,9 @@ func (d *deadlines) passed(now clock.Instant) (streams []uint32) {
 	return streams
 }
 
-// lookLocked looks at all RPCs. It gives up the lock meanwhile.
+// lookLocked scans all RPCs. It gives up the lock meanwhile.
 func (d *deadlines) lookLocked() {
-	d.next = 0 // what comes from now on may be missed
+	d.next = 0 // the scan may miss what comes from now on
 	d.mu.Unlock()
 	seen := d.of.deadlinesOfRPCs()
 	slices.SortFunc(seen, func(a, b deadline) int { return cmp.Compare(b.at, a.at) })

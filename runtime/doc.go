@@ -27,37 +27,35 @@
 //	rpccontext.go                                the context of an RPC
 //	rpc.go, answer.go, ending.go, room.go,       an RPC: what the reader does for it, what its worker does, how it ends, what it
 //	intercepted.go                               waits for, and what its interceptors call
-//	session.go, shared.go                        what an RPC has of its connection, and of its server
-//	interceptor.go, handler.go, service.go       what applications are called by
-//	call.go, dictionary.go, refusal.go           a request's head, its method, and what is answered without one
+//	session.go, shared.go                        the parts of a connection and of a server that RPCs use
+//	interceptor.go, handler.go, service.go       what calls applications
+//	call.go, dictionary.go, refusal.go           a request's head, its method, and the answer if there is none
 //	rpcstate.go, requestqueue.go, tab.go, …      parts of an RPC, each with its own rules
 //
 // A file uses only names of its own line and of lines below; an interface stands where a call goes up.
 //
 // # The walk of a unary RPC
 //
-//  1. accept.go: a connection is accepted, and gets a goroutine of its own. ports.go makes its handshake. newConnection makes the
-//     http2.Conn (http2/server.go, serve.go), and the connection stands in the table of clients.
+//  1. accept.go: a connection is accepted, and gets a goroutine of its own. ports/ports.go performs the TLS handshake.
+//     newConnection makes the http2.Conn (http2/server.go, serve.go), and the connection enters the table of clients.
 //  2. connection.go: that goroutine is its reader. It serves the http2.Conn (http2/serve.go), which waits for input (package
 //     socket), and then processes all there is.
 //  3. http2/process.go, server.go: the HEADERS frame has a field block, which package fields decodes. connection.go, NewStream, is
 //     asked for a stream: call.go reads the head, once for all RPCs that have the same, and looks the method up; the stream is
 //     part of an rpc.
 //  4. rpc.go, HandleHead: the request is refused, or becomes an RPC: it is counted, and its deadline is watched.
-//  5. http2/process.go: so is the DATA frame handed to rpc.go, HandleData. wire.Cutter cuts the message out. With END_STREAM the
-//     request is whole, and session.go has the RPC join the batch.
+//  5. http2/process.go: the DATA frame is handed to rpc.go, HandleData. wire.Cutter cuts the message out. With END_STREAM the
+//     request is complete, and session.go adds the RPC to the batch. Without interceptors, an RPC with a worker limit
+//     enters the queue of that limit at once, and an inline RPC runs on the reader.
 //  6. http2/serve.go: when nothing is left to read, session.go, EndBatch, hands the batch to the run queue. There package work
 //     wakes a worker (work/queue.go).
 //  7. answer.go, Run: the worker decodes the request, by codec.go, and enters the handler: service.go calls the servicer.
 //  8. answer.go, encode: the response waits for room in the account, which there nearly always is. codec.go encodes it, in the
-//     worker's buffer. The RPC is released.
+//     worker's buffer. The RPC is released: it no longer counts as active.
 //  9. ending.go, complete: the response with headers and trailers is appended to the out-buffer (http2/outbox.go), and
-//     http2/stream.go forgets the stream. The RPC is over; what is to be called then is called.
-//  10. work/queue.go: the worker takes the next RPC. It flushes first unless another worker is on its way that is going to:
+//     http2/stream.go forgets the stream. The RPC is over: its status is in the out-buffer. Its callbacks are called.
+//  10. work/queue.go: the worker takes the next RPC. It flushes first, unless another worker is on its way and will flush:
 //     http2/flush.go writes to the socket.
-//
-// A reader of the calls changes files 39 times, from accept to the octets on the socket. That includes ways back to a caller that
-// calls on. It leaves out functions that only count, look, judge or lend: states, windows, rules, accounts, pools.
 //
 // # The walk of a bidirectional stream
 //
@@ -65,22 +63,21 @@
 //     answer.go, receive.
 //  2. rpc.go, HandleData: the reader puts each message into the RPC's queue (requestqueue.go), where small ones share memory,
 //     and wakes the handler. One that does not fit into the window gets in line for room first (largerequest.go).
-//  3. answer.go, receive: the handler takes a message and decodes it. What it has taken goes back to the flow-control window,
-//     8 KiB at a time. Behind the last message it gets io.EOF.
+//  3. answer.go, receive: the handler takes a message and decodes it. It credits the stream's window in steps of 8 KiB; http2
+//     sends a WINDOW_UPDATE once half the window is missing. Behind the last message it gets io.EOF.
 //  4. answer.go, send: a response is admitted and encoded as above, and appended with http2.Stream.Data, the first behind the
-//     headers. The first after a request is flushed at once if the client has no other RPC; others leave with what other
-//     goroutines write, or a moment later with a goroutine's that flushes for all (flushPromised). A handler whose client does not take its responses waits (room.go).
+//     headers. The first after a request is flushed at once if the client has no other RPC. For the others http2 schedules a
+//     flush on a new goroutine (flushPromised), unless another goroutine flushes before. A handler whose client does not take
+//     its responses waits (room.go).
 //  5. ending.go, end: when the handler returns, its status is appended. A client that resets the stream, a deadline and the
 //     server's stop end the RPC from outside, at any moment, by the same function; the handler's context is done then.
 //
-// That is 44 changes of file from accept to the first response on the socket.
-//
 // # Goroutines
 //
-//   - The reader of a connection calls the functions of rpc.go, but for describe and missing. It must not block. If application code
+//   - The reader of a connection calls the functions of rpc.go, except describe and missing. It must not block. If application code
 //     ends it (runtime.Goexit), or an inline handler occupies it for too long, another goroutine becomes the reader.
-//   - A worker runs one RPC at a time, interceptors included. Fields that are owned by the reader first are the worker's once
-//     the batch has ended in which the RPC was dispatched.
+//   - A worker runs one RPC at a time, interceptors included. It owns the reader's fields once the batch in which the RPC was
+//     dispatched has ended.
 //   - Timers end RPCs (deadlines.go), and look at what waits (largerequest.go, inline.go, server.go).
 //   - All application code is called by safely or under survive (safely.go), or by the codec, and may panic or end its goroutine.
 //
@@ -90,12 +87,12 @@
 // Outermost are those that let one goroutine at a time do something long. Then come rpc.mu, http2's Conn.mu, the accounts', and
 // those with which nothing else is locked.
 //
-// With rpc.mu held, frames are appended, claims asked for and dropped, and the codec of another protocol called. With Conn.mu held,
-// a stream is forgotten: what the RPC holds goes back to the account without rpc.mu. No application code is called with a mutex held,
-// except in two places. A ServerStream lets one goroutine at a time receive, or send. And http2 calls methods of a user's
-// connection, from whose panics package ports protects it.
+// With rpc.mu held, frames are appended, claims are asked for and dropped, and the codec of another protocol is called. With
+// Conn.mu held, a stream is forgotten: what the RPC holds goes back to the account without rpc.mu. No application code is called
+// with a mutex held, except in two places. A ServerStream lets one goroutine at a time receive, or send. And http2 calls methods of
+// a user's connection, from whose panics package ports protects it.
 //
-// Whatever a lock makes due that may block or call the application is collected, and done after it.
+// Work that may block or call the application is collected while a lock is held, and done afterwards.
 //
 // # Errors
 //

@@ -16,28 +16,28 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/work"
 )
 
-// ending is how an RPC has ended, and what is to be done then. The first two stay as they are from then on, for the functions of
-// a handler that outlives its RPC; what follows is taken out by end, so that it happens once.
+// ending is how an RPC has ended, and what has to be done then. The first two fields stay, for a handler that outlives its RPC.
+// end takes the others out, so that each is done once.
 type ending struct {
 	outcome   outcome       // once it is over
 	cause     error         // what the context's Err returns, once it is over
 	done      chan struct{} // nil: not asked for yet
 	after     *afterwards   // nil: nothing is to be called
-	beginning *budget.Claim // by which it waits for room to begin, or has waited; nil: it has not had to
+	beginning *budget.Claim // its claim for room to begin; nil: it has not had to wait
 }
 
 // last is what an RPC ends with. Which fields are set depends on what ends it: its handler, its reader, its client, or something
-// from outside, as a deadline.
+// else, such as a deadline.
 type last struct {
 	outcome  outcome // its status
 	cause    error   // what the context's Err returns from then on; nil: context.Canceled
 	response encoded // its only response. Nothing is reserved for it any more once it is the transport's.
-	discard  bool    // what waits of earlier responses is not sent
-	gone     bool    // its stream is, so nothing can be sent
+	discard  bool    // drop the earlier responses that wait
+	gone     bool    // the stream is gone, so nothing can be sent
 }
 
 // complete ends the RPC: with an error, with its only response, which is in a buffer of the worker's, or after the responses
-// of a stream. What is reserved for the response after that is the caller's to give back.
+// of a stream. Afterwards the caller releases what l.response still reserves.
 func (r *rpc) complete(w *work.Worker, l *last, err error) {
 	if err != nil {
 		r.endWith(outcomeOf(err), w.MayBlock())
@@ -84,15 +84,15 @@ func (r *rpc) endWith(o outcome, wait bool) {
 	r.end(&last{outcome: o})
 }
 
-// abort ends an RPC whose handler may be anywhere, in the middle of sending a message included.
+// abort ends an RPC whatever its handler is doing; it may be in the middle of sending a message.
 func (r *rpc) abort(o outcome, cause error) {
 	if r.state.hasBegun() {
 		r.end(&last{outcome: o, cause: cause, discard: true})
 	}
 }
 
-// end ends the RPC, unless it is over. All ends come here. What it makes due is done without mu: it may call the application,
-// or need other locks. It reports whether the response has become the transport's.
+// end ends the RPC, unless it is over. Every way to end an RPC leads here. What follows from the end is done without mu,
+// since it may call the application or need other locks. It reports whether the response has become the transport's.
 func (r *rpc) end(l *last) (handedOver bool) {
 	r.mu.Lock()
 	if r.state.isOver() {
@@ -119,7 +119,7 @@ func (r *rpc) end(l *last) (handedOver bool) {
 		r.release()
 	}
 	if beginning != nil && r.session.account.Drop(beginning) {
-		r.redispatch() // it has waited long enough to find out that it is over
+		r.redispatch() // so that Run finds out that the RPC is over
 	}
 	r.observed.end(l.outcome, r.reply.trailing, r.reply.headersSent, len(l.response.data)) // nobody sets these any more
 	return handedOver
@@ -328,7 +328,7 @@ func (r *rpc) AfterFunc(f func()) (stop func() bool) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		if r.state.isOver() {
-			return false // it has been called, or is about to be
+			return false // f has been called, or is about to be
 		}
 		_, pending := a.funcs[entry]
 		delete(a.funcs, entry)
@@ -336,14 +336,14 @@ func (r *rpc) AfterFunc(f func()) (stop func() bool) {
 	}
 }
 
-// afterwards is what is to be called once an RPC is over. It is made when the first function comes: most RPCs have none. All of
-// it runs on goroutines of its own, since whatever ends an RPC may be its reader, or hold a lock.
+// afterwards holds the callbacks of an RPC, called once it is over. It is made for the first callback, since most RPCs have
+// none. The callbacks run on other goroutines: the one that ends an RPC may be its reader, or hold a lock.
 type afterwards struct {
 	funcs     map[*func()]struct{}
 	callbacks []func()
 }
 
-// afterwards returns what is to be called once the RPC is over, to be added to.
+// afterwards returns the callbacks of the RPC, for adding one.
 func (e *ending) afterwards() *afterwards {
 	if e.after == nil {
 		e.after = &afterwards{}
@@ -351,7 +351,7 @@ func (e *ending) afterwards() *afterwards {
 	return e.after
 }
 
-// call calls all of it, on goroutines of their own. a may be nil.
+// call calls all callbacks, on other goroutines. a may be nil.
 func (a *afterwards) call(s *shared, path string) {
 	if a == nil {
 		return
@@ -364,11 +364,11 @@ func (a *afterwards) call(s *shared, path string) {
 	}
 }
 
-// callAfter calls what AfterFunc was given.
+// callAfter calls a function that AfterFunc was given.
 func (s *shared) callAfter(f func()) { s.spawn("a function to be called after an RPC", f) }
 
-// callBack calls what AddCallback was given, in that order. A callback that panics, or ends its goroutine, is no reason
-// to skip the others.
+// callBack calls the functions that AddCallback was given, in that order. If one panics or ends its goroutine, the
+// others are called all the same.
 func (s *shared) callBack(callbacks []func(), path string) {
 	s.spawn("the callbacks of an RPC", func() {
 		for i, f := range callbacks {

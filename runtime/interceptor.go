@@ -63,7 +63,7 @@ type intercepted interface {
 	// offerRequest puts the request where the handler of a method is going to ask for it.
 	offerRequest(streaming bool)
 
-	// shortenDeadline has the RPC end at a time, if it does not end earlier.
+	// shortenDeadline makes the RPC end at a time, if it does not end earlier.
 	shortenDeadline(deadline time.Time)
 
 	// handle runs the handler of a method, once it has what it needs. ran says that it has returned.
@@ -101,9 +101,9 @@ func (c *ServerCall) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "call of %q", 
 // Method returns the full path of the method, "/package.Service/Method".
 func (c *ServerCall) Method() string { return c.path }
 
-// SetMethod has the RPC handled by another method, one that AddService has added. Without such a method, the RPC is one for a
-// method that is not known, and the error is what next returns for it. Once a handler has been called, SetMethod fails and
-// changes nothing.
+// SetMethod selects another method to handle the RPC, one that AddService has added. Without such a method, the RPC is one
+// for a method that is not known, and the error is what next returns for it. Once a handler has been called, SetMethod fails
+// and changes nothing.
 func (c *ServerCall) SetMethod(path string) error {
 	if c.entered || c.ended.Load() {
 		return outcome{Code: codes.Internal, Message: "an interceptor called SetMethod after next"}.Err()
@@ -134,7 +134,7 @@ func (c *ServerCall) Descriptor() protoreflect.MethodDescriptor {
 	return c.method.descriptor
 }
 
-// ShortenDeadline has the RPC end with DEADLINE_EXCEEDED at a time, whether the handler heeds its context or not. A
+// ShortenDeadline makes the RPC end with DEADLINE_EXCEEDED at a time, whether the handler heeds its context or not. A
 // deadline that is earlier already stays. The zero time is no deadline.
 func (c *ServerCall) ShortenDeadline(deadline time.Time) {
 	if !deadline.IsZero() {
@@ -142,14 +142,14 @@ func (c *ServerCall) ShortenDeadline(deadline time.Time) {
 	}
 }
 
-// OnRequest has f called with each request, a pointer to the message, before the handler sees it. f may change the
-// message; an error ends the RPC with its status. It has to be called before next.
+// OnRequest makes the server call f with each request, a pointer to the message, before the handler sees it. f may
+// change the message; an error ends the RPC with its status. It has to be called before next.
 func (c *ServerCall) OnRequest(f func(ctx context.Context, request any) error) {
 	c.onRequest = append(c.onRequest, f)
 }
 
-// OnResponse has f called with each response, a pointer to the message, before it is encoded. f may change the message;
-// an error ends the RPC with its status. It has to be called before next.
+// OnResponse makes the server call f with each response, a pointer to the message, before it is encoded. f may change
+// the message; an error ends the RPC with its status. It has to be called before next.
 func (c *ServerCall) OnResponse(f func(ctx context.Context, response any) error) {
 	c.onResponse = append(c.onResponse, f)
 }
@@ -238,8 +238,8 @@ func around(interceptors []ServerInterceptor, next ServerNext) ServerNext {
 	return next
 }
 
-// judge returns what an interceptor's error means to those further out: the status that the client gets if they change
-// nothing.
+// judge translates an interceptor's error for the interceptors further out: the status that the client gets if they
+// change nothing.
 func (c *ServerCall) judge(err error) error {
 	end, ended := c.rpc.endedWith(err)
 	switch {

@@ -24,10 +24,10 @@ func (s *Server) Connections() iter.Seq[ConnectionInfo] {
 	}
 }
 
-// RPCs iterates over the RPCs of a connection in the order in which they began, those included that are over and whose handlers
-// still run. There are none if the connection has ended. What it yields are copies, each of the moment at which it is yielded.
-// It takes the locks of one RPC after another, for a moment each: a page that shows all of them costs RPCs little, but is not
-// for a loop.
+// RPCs iterates over the RPCs of a connection in the order in which they began, including those that are over and whose
+// handlers still run. There are none if the connection has ended. What it yields are copies, each of the moment at which it is
+// yielded. It takes the locks of one RPC after another, for a moment each: a page that shows all of them costs RPCs little, but
+// is not for a loop.
 func (s *Server) RPCs(id ConnectionID) iter.Seq[RPCInfo] {
 	return func(yield func(RPCInfo) bool) {
 		c := s.connection(id)
@@ -85,7 +85,7 @@ func (c *connection) inspected() (all []*rpc) {
 	return slices.Compact(all)
 }
 
-// inspect returns what there is to know of the RPC, but for its connection. ok is false if it is none yet, or was refused.
+// inspect returns a snapshot of the RPC, without its connection. ok is false if the RPC has not begun, or was refused.
 func (r *rpc) inspect() (info RPCInfo, ok bool) {
 	if !r.state.hasBegun() {
 		return RPCInfo{}, false

@@ -9,16 +9,16 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/wire"
 )
 
-// incoming is the request under way, as the reader cuts it out of content. The reader owns it, but for last.
+// incoming is the request under way, as the reader cuts it out of content. The reader owns it, except last.
 type incoming struct {
 	wire.Cutter
 	state requestState
-	asked bool                         // the place last is for its rest
-	paid  uint32                       // octets that the tab has for it
-	last  atomic.Pointer[largeRequest] // the last place in line; nil: there has been none. Stored by the reader.
+	asked bool                         // last is the claim for its rest
+	paid  uint32                       // octets that the tab counts for it
+	last  atomic.Pointer[largeRequest] // the last claim; nil: there has been none. Stored by the reader.
 }
 
-// place is the place in line for the rest of the request under way; nil: that has not been asked for.
+// place returns the claim for the rest of the request under way; nil if the rest has not been asked for.
 func (in *incoming) place() *largeRequest {
 	if in.asked {
 		return in.last.Load()
@@ -26,12 +26,12 @@ func (in *incoming) place() *largeRequest {
 	return nil
 }
 
-// dueAfter is how long a request waits in line for which no handler has begun, before it may come although there is no
+// dueAfter is how long a request waits in line if no handler has begun. After that it may come although there is no
 // room.
 const dueAfter = time.Second
 
-// largeRequest is the place in line of a large request: one that doesn't fit into the flow-control window of a stream, so
-// that the server has to ask for its rest. Each has its own, so that a grant that comes late opens the window for no other.
+// largeRequest is the claim of a large request: one that does not fit into the stream's flow-control window, so that the
+// server has to ask for its rest. Each request has its own claim: a late grant opens the window for no other request.
 type largeRequest struct {
 	// Immutable.
 	of      awaiting
@@ -57,8 +57,8 @@ type awaiting interface {
 // isLarge reports whether a request of n octets has to be asked for.
 func isLarge(n int) bool { return wire.PrefixLen+n > streamWindow }
 
-// newLargeRequest returns a place in line that nothing has asked for yet, for a request of size octets of which some are missing.
-// It claims so many octets. All of it is there before the RPC has it: whatever ends the RPC drops it, also before ask.
+// newLargeRequest returns a claim of so many octets, for a request of size octets of which some are missing. It is complete
+// before ask: the end of the RPC may drop it earlier.
 func newLargeRequest(of awaiting, s *session, stream *http2.Stream, size, missing int, octets int64) *largeRequest {
 	v := &largeRequest{of: of, session: s, stream: stream, size: size, asked: time.Now()}
 	v.claim = budget.Claim{Line: budget.ForRequests, Size: octets, Granted: v.granted, Urgent: v.urgent}
@@ -70,7 +70,7 @@ func newLargeRequest(of awaiting, s *session, stream *http2.Stream, size, missin
 func (v *largeRequest) ask() {
 	granted := v.session.account.Ask(&v.claim)
 	switch {
-	case v.of.isEnding(): // whatever ended it may have looked too early
+	case v.of.isEnding(): // the end of the RPC may not have seen this claim
 		v.drop()
 	case !granted:
 		v.session.stalls()
@@ -80,7 +80,7 @@ func (v *largeRequest) ask() {
 	}
 }
 
-// urge has the account look at the request once more.
+// urge makes the account check its claims again.
 func (v *largeRequest) urge() {
 	v.session.shared.survive("a timer for a request", v.session.account.Urge)
 }
@@ -106,7 +106,7 @@ func (v *largeRequest) urgent() budget.Urgency {
 	return v.of.urgency(time.Since(v.asked) >= dueAfter)
 }
 
-// drop gives up the place in line, or what was granted. v may be nil.
+// drop gives up the claim, or what it was granted. v may be nil.
 func (v *largeRequest) drop() {
 	if v != nil {
 		v.session.account.Drop(&v.claim)

@@ -116,7 +116,7 @@ func (l *lifecycle) start() (serve []*ports.Port, err error) {
 	}
 }
 
-// drain makes a server draining that has been started.
+// drain makes a started server drain.
 func (l *lifecycle) drain() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -125,7 +125,7 @@ func (l *lifecycle) drain() {
 	}
 }
 
-// drainLocked closes the channel once, on the way to whatever stage.
+// drainLocked closes the channel draining, once.
 func (l *lifecycle) drainLocked() {
 	if l.stage < draining {
 		l.stage = draining
@@ -158,7 +158,7 @@ func (l *lifecycle) stop(graceTime time.Duration) (e effects) {
 	return e
 }
 
-// beginGraceLocked tells all that look at the channels that the server stops.
+// beginGraceLocked closes the channels that tell others that the server stops.
 func (l *lifecycle) beginGraceLocked() {
 	l.drainLocked()
 	l.stage = grace
@@ -174,7 +174,8 @@ func (l *lifecycle) shutdownLocked() shutdown {
 	return goAway
 }
 
-// limitGraceLocked has the grace end after a time, unless it is going to end sooner. It reports whether it is over now.
+// limitGraceLocked makes the grace end after a time, unless it ends sooner anyway. It reports whether the grace is over
+// now.
 func (l *lifecycle) limitGraceLocked(graceTime time.Duration) (over bool) {
 	ends := time.Now().Add(graceTime)
 	switch {

@@ -2,8 +2,8 @@ package runtime
 
 import "github.com/gogreeter/gogreeter/runtime/internal/locks"
 
-// lingering are the RPCs of a connection that are over and not released. Nobody else knows them, once their streams are
-// forgotten.
+// lingering is the set of a connection's RPCs that are over and not released. Nothing else refers to them once their
+// streams are forgotten.
 type lingering struct {
 	mu   locks.Mutex[locks.Alone]
 	rpcs map[releasable]struct{} // guarded by mu

@@ -63,7 +63,7 @@ type RPCID struct {
 // String returns both numbers, "3/17" for example.
 func (id RPCID) String() string { return fmt.Sprintf("%d/%d", id.Connection, id.Number) }
 
-// ConnectionInfo is what there is to know of a connection at some moment. [Server.Connections] returns all.
+// ConnectionInfo is a snapshot of a connection. [Server.Connections] returns all.
 type ConnectionInfo struct {
 	ID ConnectionID
 
@@ -83,8 +83,7 @@ type ConnectionInfo struct {
 	HeldRequestBytes, HeldResponseBytes int64
 }
 
-// RPCInfo is what there is to know of an RPC at some moment. [Server.RPCs] returns all of a connection. The info of BeginRPC stays
-// that of the beginning.
+// RPCInfo is a snapshot of an RPC. [Server.RPCs] returns all of a connection. The info of BeginRPC stays that of the beginning.
 type RPCInfo struct {
 	ID RPCID
 

@@ -50,7 +50,7 @@ func observeConnection(s *shared, info ConnectionInfo) *connectionObservers {
 	return c
 }
 
-// call calls an observer. What it is told of goes on, whatever the log does.
+// call calls an observer. If that panics, the connection or RPC goes on.
 func (c *connectionObservers) call(f func()) {
 	safely(f, func(reason any) {
 		text, stack := logtext.Cut(panicText(reason)), string(debug.Stack())
@@ -99,13 +99,13 @@ func (c *connectionObservers) refused(details HandlerCallDetails, o outcome, rea
 	}
 }
 
-// rpcObservers are the observers of an RPC, and what there is of it for them alone. nil: its connection has none.
+// rpcObservers are the observers of an RPC, and the state that only they need. nil: its connection has none.
 type rpcObservers struct {
 	// Immutable after begin.
 	connection *connectionObservers
 	info       RPCInfo
 	all        []RPCObserver
-	one        [1]RPCObserver  // of all, mostly
+	one        [1]RPCObserver  // backing array of all for one observer
 	values     context.Context // what the handler's context has of values beyond the RPC's own
 
 	received, sent traffic
@@ -161,7 +161,8 @@ func (o *rpcObservers) dispatched() {
 
 func (o *rpcObservers) tellKind(kind RPCEventKind) { o.tell(RPCEvent{Kind: kind}) }
 
-// got is called when a request of size octets, and wireSize without its prefix on the wire, has been decoded, or could not be.
+// got is called when a request has been decoded, or could not be. It had size octets, and wireSize on the wire without its
+// prefix.
 func (o *rpcObservers) got(request any, size, wireSize int, err error) {
 	if o != nil {
 		o.tellReceived(request, size, wireSize+wire.PrefixLen, err)

@@ -51,7 +51,7 @@ type ServerOptions struct {
 	// interceptors have called next, on a goroutine each. Default no bound.
 	Workers int
 
-	// MaxConcurrentRPCs bounds how many RPCs there are at a time, running or waiting, those included whose client has
+	// MaxConcurrentRPCs bounds how many RPCs there are at a time, running or waiting, including those whose client has
 	// given up and whose handler has not returned. Further ones are answered with RESOURCE_EXHAUSTED, before interceptors
 	// see them. Default no bound.
 	MaxConcurrentRPCs int

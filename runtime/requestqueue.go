@@ -8,14 +8,14 @@ import (
 )
 
 const (
-	// queuedWeight is what a request in a queue counts for beside its octets.
+	// queuedWeight is what a queued request counts in addition to its octets.
 	queuedWeight = 64
 
-	// maxPack is how much memory small requests share that wait one behind another.
+	// maxPack is the size of the memory that small requests share while they wait one behind another.
 	maxPack = 4 << 10
 
-	// creditAtOnce is how many octets a handler takes before they are given back to the flow-control window: an eighth of
-	// it, since the transport tells the client once half is missing.
+	// creditAtOnce is how many octets a handler takes before they are returned to the flow-control window. It is an
+	// eighth of the window; the transport sends a WINDOW_UPDATE once half is missing.
 	creditAtOnce = 8 << 10
 )
 
@@ -24,8 +24,8 @@ type requestQueue struct {
 	waiting  []message  // from taken on
 	arrived  *sync.Cond // nil: the handler has not had to wait yet
 	taken    uint32
-	unpacked uint32 // octets that have been taken of the pack that is first
-	consumed uint32 // octets taken and not given back to the flow-control window
+	unpacked uint32 // octets of the first pack that have been taken
+	consumed uint32 // octets taken and not yet returned to the flow-control window
 	complete bool   // the last request is in it, or was
 	starving bool   // the handler waits for a request
 }
@@ -33,8 +33,8 @@ type requestQueue struct {
 // isEmpty reports whether no request waits. A pack with requests left in it counts as one.
 func (q *requestQueue) isEmpty() bool { return int(q.taken) == len(q.waiting) }
 
-// add adds a request. The first is its handler's as soon as it looks; those behind it are what has to be counted,
-// and packed, since a message of five octets on the wire would take ten times as much by itself.
+// add adds a request. The handler takes the first one at once. Those behind it are counted, and packed: by itself, a
+// message of five octets on the wire would take ten times as much memory.
 func (q *requestQueue) add(m message, t *tab) {
 	if !q.isEmpty() {
 		if q.pack(m, t) {
@@ -43,7 +43,7 @@ func (q *requestQueue) add(m message, t *tab) {
 		m.charge(queuedWeight, t)
 	}
 	if len(q.waiting) == cap(q.waiting) && int(q.taken) > len(q.waiting)/2 {
-		// The handler never catches up with the client. What it has taken needs no place.
+		// The handler never catches up with the client. Reuse the entries of the requests that it has taken.
 		left := copy(q.waiting, q.waiting[q.taken:])
 		clear(q.waiting[left:])
 		q.waiting, q.taken = q.waiting[:left], 0
@@ -107,7 +107,7 @@ func (q *requestQueue) unpack(pack *message) message {
 	return message{data: append(make([]byte, 0, n), next...), compressed: compressed}
 }
 
-// credit counts octets that the handler has taken. It returns those that are to be given back to the flow-control window.
+// credit counts octets that the handler has taken. It returns how many to return to the flow-control window now.
 func (q *requestQueue) credit(octets int) (credit int) {
 	if q.consumed += uint32(octets); q.consumed >= creditAtOnce {
 		credit, q.consumed = int(q.consumed), 0
@@ -115,7 +115,7 @@ func (q *requestQueue) credit(octets int) (credit int) {
 	return credit
 }
 
-// drop drops the requests, which no handler will take.
+// drop frees the requests, since no handler will take them.
 func (q *requestQueue) drop(t *tab) {
 	for _, m := range q.waiting[q.taken:] {
 		t.took(m)
@@ -124,7 +124,7 @@ func (q *requestQueue) drop(t *tab) {
 	q.waiting, q.taken, q.unpacked = nil, 0, 0
 }
 
-// finish says that no more requests come.
+// finish is called when no more requests will come.
 func (q *requestQueue) finish() {
 	q.complete = true
 	q.signal()
@@ -137,7 +137,7 @@ func (q *requestQueue) signal() {
 	}
 }
 
-// wait waits until something has happened that a handler may wait for which wants a request. Meanwhile it gives up mu.
+// wait blocks until a request arrives, the last one has arrived, or the RPC ends. It releases mu meanwhile.
 func (q *requestQueue) wait(mu sync.Locker) {
 	if q.arrived == nil {
 		q.arrived = sync.NewCond(mu)

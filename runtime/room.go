@@ -12,10 +12,11 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/work"
 )
 
-// What an RPC waits for that others have: room in the account, and turns. Each wait ends with the RPC.
+// An RPC may have to wait for what others hold: room in the account, and turns. Each wait ends when the RPC ends.
 
-// reserveResponse counts the memory for a response of so many octets, once there is room for it; if it may not wait, at once. It
-// returns how much that is, which the caller gives back. It reports false, and has counted nothing, if the RPC has ended meanwhile.
+// reserveResponse reserves memory for a response of size octets, as soon as there is room; if it may not wait, at once. It returns
+// how much it has reserved, which the caller has to release. If the RPC has ended meanwhile, it reports false and has reserved
+// nothing.
 func (r *rpc) reserveResponse(size int, wait bool) (paid int64, ok bool) {
 	account := r.session.account
 	if size <= freeResponse && account.MayBegin() {
@@ -33,8 +34,8 @@ func (r *rpc) reserveResponse(size int, wait bool) (paid int64, ok bool) {
 	return paid, true
 }
 
-// waitInLine waits for room, and counts n octets then. It reports false, and has counted nothing, if the RPC has ended
-// meanwhile.
+// waitInLine waits for room, and then counts n octets. If the RPC has ended meanwhile, it reports false and has counted
+// nothing.
 func (r *rpc) waitInLine(line budget.Line, n int64) bool {
 	account := r.session.account
 	granted := make(chan struct{})
@@ -44,7 +45,7 @@ func (r *rpc) waitInLine(line budget.Line, n int64) bool {
 		return true
 	}
 	r.session.stalls()
-	r.session.h2.Flush() // what it lets go may be what there is no room for
+	r.session.h2.Flush() // the output may be what occupies the room
 	watch := r.watchWorker()
 	for {
 		var late <-chan time.Time
@@ -64,8 +65,8 @@ func (r *rpc) waitInLine(line budget.Line, n int64) bool {
 	}
 }
 
-// mayWait reports whether what the handler's goroutine does may wait for room: it is not the reader, and does not occupy one
-// of a bounded number of workers.
+// mayWait reports whether the handler's goroutine may wait for room: it must not be the reader, nor occupy one of a bounded
+// number of workers.
 func (r *rpc) mayWait() bool {
 	m := r.handled()
 	return m != nil && r.session.boundOf(m) == nil && !m.inline.Load()
@@ -77,11 +78,11 @@ func (r *rpc) mayWait() bool {
 type workerWatch struct {
 	r       *rpc
 	bound   *work.Bound // nil: there may be any number of workers
-	waiting int         // octets of responses, when it looked last
+	waiting int         // octets of responses at the last check
 }
 
-// watchWorker watches nothing unless the handler occupies a worker. Behind interceptors it does not once it has ended,
-// although its response may still wait.
+// watchWorker returns a watch that does nothing unless the handler occupies a worker. Behind interceptors, a handler
+// that has ended occupies none, although its response may still wait.
 func (r *rpc) watchWorker() workerWatch {
 	if !r.state.hasPlace() {
 		return workerWatch{r: r}
@@ -90,7 +91,7 @@ func (r *rpc) watchWorker() workerWatch {
 	return workerWatch{r, r.session.boundOf(m), r.stream.Waiting()}
 }
 
-// interval is how long the handler may wait before the watch looks; 0 is for ever.
+// interval is how long the handler may wait before a check; 0: for ever.
 func (w *workerWatch) interval() time.Duration {
 	if w.bound == nil {
 		return 0
@@ -98,7 +99,8 @@ func (w *workerWatch) interval() time.Duration {
 	return w.r.session.shared.transport.WriteTimeout
 }
 
-// look ends the RPC if nothing has been taken since it looked last, and reports whether it did.
+// look ends the RPC if the client has taken nothing since the last check and other RPCs wait. It reports whether it
+// did.
 func (w *workerWatch) look() (ended bool) {
 	waiting := w.r.stream.Waiting()
 	if w.bound.Waiting() == 0 || waiting != w.waiting {
@@ -124,21 +126,22 @@ func (r *rpc) waitRoom() bool {
 	}
 }
 
-// inflating has a place for each inflation at a time. More at once would take as long, and a thousand small messages that
+// inflating limits how many inflations run at a time. More at once would take as long, and a thousand small messages that
 // inflate to the limit would occupy as much memory as a thousand large ones.
 var inflating = work.NewPlaces(goruntime.GOMAXPROCS(0))
 
-// deflating is the same for responses. A deflater takes 800 KiB, and a hundred that take turns by being interrupted are no
-// faster than one after the other.
+// deflating is the same for responses. A deflater takes 800 KiB, and a hundred that run at once are no faster than one
+// after another.
 var deflating = work.NewPlaces(goruntime.GOMAXPROCS(0))
 
-// smallInflated is what every request may inflate to. What is larger is inflated again, and there is one such of a connection
-// at a time until it has been decoded: what a client's few octets become is the largest thing that it can make us hold.
+// smallInflated is the size to which any request may inflate. A larger one is inflated again, and each connection has one
+// such request at a time, until it has been decoded: a few octets of a client can become the largest thing that it makes us
+// hold.
 const smallInflated = 256 << 10
 
-// inflate inflates a request when it is its connection's turn, and there is room for what the handler will make of it: while
-// it has waited, others may have filled the account. If the RPC is over before, it is of no use any more. done ends the turn,
-// once the request has been decoded; it is not nil if err is.
+// inflate inflates a request when it is its connection's turn, and the account has room; others may have filled the account
+// while it waited. It returns errOver if the RPC ends first. Unless done is nil, call it once the request has been
+// decoded, also after an error: it ends the turn.
 func (r *rpc) inflate(data []byte, limit int) (inflated []byte, done func(), err error) {
 	if !r.turnToInflate() {
 		return nil, nil, errOver
@@ -192,13 +195,13 @@ func (r *rpc) expectRest() {
 	}
 	if v := r.in.place(); v != nil {
 		v.missing.Store(int64(r.in.Missing()))
-		if r.def.codec != nil && v.open.Load() && v.expect() { // its octets are not those of the content
+		if r.def.codec != nil && v.open.Load() && v.expect() { // the message's octets are not those of the content
 			r.session.h2.FlushAfterBatch()
 		}
 		return
 	}
 	if r.in.state.one() && !r.queued {
-		if r.session.shared.chain == nil { // there is no need to wait for its end
+		if r.session.shared.chain == nil { // the second request need not be complete for that
 			r.failFromReader(notOneRequest(r.def.path))
 			return
 		}
@@ -227,9 +230,9 @@ func (r *rpc) unasked() int {
 // isEnding implements awaiting.
 func (r *rpc) isEnding() bool { return r.state.isEnding() }
 
-// urgency implements awaiting. A handler that waits for the request may be what the handlers wait for whose requests fill the
-// account, or may occupy the worker that these need. A request without which no handler begins has its turn after a while: it
-// keeps no worker from others, and will not stay for long once it has one.
+// urgency implements awaiting. If a handler waits for the request, the claim is pressing: handlers whose requests fill the
+// account may depend on that handler, or need its worker. If no handler can begin without the request, the claim is due after
+// a while: it occupies no worker yet, and will not hold one for long.
 func (r *rpc) urgency(waited bool) budget.Urgency {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -243,7 +246,7 @@ func (r *rpc) urgency(waited bool) budget.Urgency {
 	return budget.CanWait
 }
 
-// awaits reports whether the RPC has to wait for room before it begins; it is then dispatched once more.
+// awaits reports whether the RPC has to wait for room before it begins. When there is room, it is dispatched again.
 func (r *rpc) awaits() bool {
 	account := r.session.account
 	if account.MayBegin() && account.Waiting(budget.ForBeginning) == 0 {
@@ -263,7 +266,7 @@ func (r *rpc) awaits() bool {
 	return !granted
 }
 
-// redispatch hands the RPC to the workers once more.
+// redispatch hands the RPC to the workers again.
 func (r *rpc) redispatch() {
 	r.session.queueOf(r.method).Push(r)
 }

@@ -20,8 +20,8 @@ import (
 // rpc is one RPC, from the field block of its request to the end of its handler. It is also the handler's context
 // (rpccontext.go).
 //
-// Its life has two ends, which may come in either order: it is over once its status has been sent or can no longer be
-// sent, and it is released once no handler runs for it any more.
+// It ends in two ways, in either order. It is over once its status has been sent, or can no longer be sent. It is
+// released once no handler runs for it, or ever will.
 type rpc struct {
 	stream http2.Stream
 	work.Link
@@ -32,11 +32,11 @@ type rpc struct {
 
 	state  rpcState
 	queued bool // requests are queued as they come; written before the RPC begins, and by the reader with mu held
-	broken bool // looking for the method has failed. Immutable after HandleHead.
-	tab    tab  // what it has of the connection's account
+	broken bool // the lookup of the method has failed. Immutable after HandleHead.
+	tab    tab  // what the connection's account counts for its requests
 
 	// Owned by the reader, and then by the worker.
-	method  *method // nil: not known, and left to the interceptors; they change it with mu held
+	method  *method // nil: not known; interceptors may set it, with mu held
 	request message
 	call    *ServerCall // nil without interceptors
 
@@ -45,29 +45,29 @@ type rpc struct {
 	in incoming // owned by the reader
 
 	mu locks.Mutex[locks.RPC]
-	// Guarded by mu, but for what is atomic. The worker, which alone writes the deadline once it has the RPC, reads it without.
+	// Guarded by mu, except atomics. Once the worker has the RPC, it alone writes the deadline, and so reads it without mu.
 	deadline clock.Instant // zero: none
 	requests requestQueue
 	reply    reply
 	ending   ending
 }
 
-// reply is what there is of an RPC's answer. The mutex guards the headers and the trailers. The rest is atomic: a handler may
-// change how the next response is compressed while another of its goroutines sends one.
+// reply is the state of an RPC's answer. rpc.mu guards the headers and the trailers. The rest is atomic: a handler may change
+// how the next response is compressed while another of its goroutines sends one.
 type reply struct {
 	encoding    responseEncoding
 	sending     atomic.Bool // a response has been sent since the last request was taken
 	headersSent bool
-	initial     atomic.Pointer[Metadata] // waits for the headers to be sent; nil: none. Stored with mu held.
+	initial     atomic.Pointer[Metadata] // to be sent with the headers; nil: none. Stored with mu held.
 	trailing    Metadata
 }
 
-// HandleHead implements http2.StreamHandler. The head has been read already, for the callDefinition; with a method in the
-// dictionary nothing is left to look for.
+// HandleHead implements http2.StreamHandler. The head has been read already, for the callDefinition. If the dictionary
+// has the method, no lookup is left to do.
 func (r *rpc) HandleHead(_ *fields.Section, endStream bool) {
 	began := time.Time{}
 	if r.def.hasTimeout || r.session.observers != nil {
-		began = time.Now() // what the generic handlers take counts
+		began = time.Now() // the time that generic handlers take counts
 	}
 	switch {
 	case r.def.refusal != nil:
@@ -83,8 +83,9 @@ func (r *rpc) HandleHead(_ *fields.Section, endStream bool) {
 	}
 }
 
-// start makes an RPC of the request, or refuses it. With interceptors, all requests become RPCs in the same way and go to
-// them at the same moment, whether there is a method or not: to clients that they refuse, both are to look the same.
+// start makes an RPC of the request, or refuses it. With interceptors, all requests become RPCs in the same way and reach
+// the interceptors at the same moment, whether the method exists or not. Clients that the interceptors refuse must not be
+// able to tell the difference.
 func (r *rpc) start(began time.Time, endStream bool) {
 	s := r.session.shared
 	switch {
@@ -100,7 +101,7 @@ func (r *rpc) start(began time.Time, endStream bool) {
 	r.queued = r.method == nil || r.method.cardinality.RequestStreaming()
 	r.session.account.Begin(budget.Handlers)
 	r.session.addHead(r.def)
-	r.state.begin() // before there is a deadline, at which the alarm of another RPC would end this one
+	r.state.begin() // before the deadline is set: from then on, the alarm of another RPC may end this one
 	if r.def.hasTimeout {
 		r.mu.Lock()
 		r.deadline = clock.Of(began).Add(r.def.timeout)
@@ -119,8 +120,8 @@ func (r *rpc) start(began time.Time, endStream bool) {
 	}
 }
 
-// admit counts the RPC, and reports false if there are too many. It counts first and looks then, so that of two RPCs that come at
-// once, on two connections, not both take the last place.
+// admit counts the RPC, and reports false if there are too many. It counts before it compares: of two RPCs that come at once on
+// two connections, only one can get the last place.
 func (r *rpc) admit() bool {
 	s := r.session.shared
 	limit := int64(s.options.MaxConcurrentRPCs)
@@ -131,7 +132,7 @@ func (r *rpc) admit() bool {
 	return true
 }
 
-// missing is why there is no method.
+// missing returns why there is no method.
 func (r *rpc) missing() *refusal {
 	if r.broken {
 		return lookupFailed
@@ -164,7 +165,7 @@ func (r *rpc) describe() RPCInfo {
 	return info
 }
 
-// tellRefused tells the observers that refuse has answered: with the end of the RPC, if they know of it.
+// tellRefused tells the observers of a refusal. If they know the RPC already, they are told of its end instead.
 func (r *rpc) tellRefused(why *refusal) {
 	if r.observed != nil {
 		r.observed.end(why.outcome, nil, false, 0)
@@ -174,8 +175,8 @@ func (r *rpc) tellRefused(why *refusal) {
 }
 
 // refuse answers a request that does not become an RPC. It does so at once, also in HTTP's terms: a client may keep its
-// request open until it is answered. What still comes of the request is declined (RFC 9113, Section 8.1) or, of a client that
-// speaks HTTP, thrown away.
+// request open until it is answered. The rest of the request is declined (RFC 9113, Section 8.1) or, if the client speaks
+// HTTP, discarded.
 func (r *rpc) refuse(why *refusal) {
 	r.in.state.ignore()
 	r.state.refuse()
@@ -194,7 +195,7 @@ func (r *rpc) refuse(why *refusal) {
 		}
 	default:
 		head, data = why.inHTTP()
-		r.stream.ReadToEnd() // a client that speaks no gRPC may know no other end of its request than its own
+		r.stream.ReadToEnd() // a client that does not speak gRPC may expect to send its whole request
 	}
 	r.stream.Message(head, data, nil, 0)
 	buffer.Put(head)
@@ -205,7 +206,7 @@ func (r *rpc) refuse(why *refusal) {
 // HandleData implements http2.StreamHandler: it cuts the content into messages.
 func (r *rpc) HandleData(data []byte, endStream bool) {
 	if !r.in.state.ignored() && r.state.isEnding() {
-		r.stopReading() // its handler has ended it
+		r.stopReading() // the handler has ended the RPC
 	}
 	if r.def.codec != nil && !r.in.state.ignored() {
 		r.translate(data, endStream)
@@ -216,11 +217,12 @@ func (r *rpc) HandleData(data []byte, endStream bool) {
 		r.endRequests()
 	}
 	if r.in.state.ignored() && !endStream && !r.state.hasBegun() && r.stream.Consumed(len(data)) {
-		r.session.h2.FlushAfterBatch() // what was refused is read to its end
+		r.session.h2.FlushAfterBatch() // a refused request is read to its end
 	}
 }
 
-// cut cuts messages out of the content, and asks for the rest of one if more may come. It returns what nobody wants.
+// cut cuts messages out of the content. If a message is incomplete and more may come, it asks for the rest. It returns
+// the octets that nobody wants.
 func (r *rpc) cut(data []byte, more bool) (unwanted []byte) {
 	for len(data) > 0 && !r.in.state.ignored() {
 		var done bool
@@ -239,9 +241,9 @@ func (r *rpc) cut(data []byte, more bool) (unwanted []byte) {
 	return data
 }
 
-// translate cuts messages out of what the content is in gRPC. When a message is taken, its octets go back to the flow-control
-// window. If more than those have come, the others go back here; if fewer have, those that are added count as received
-// before, so that no more goes back than has come.
+// translate has the codec turn the content into gRPC messages, and cuts these. When the handler takes a message, its octets
+// return to the flow-control window. If the content is longer than its messages, translate returns the difference here. If it
+// is shorter, translate counts the difference as received first, so that no more octets return than have come.
 func (r *rpc) translate(content []byte, endStream bool) {
 	surplus := len(content)
 	err := r.def.codec.DecodeContent(content, endStream, func(messages ...[]byte) {
@@ -261,7 +263,7 @@ func (r *rpc) translate(content []byte, endStream bool) {
 	}
 }
 
-// HandleTrailers implements http2.StreamHandler: a client's trailers say nothing but that there is no more.
+// HandleTrailers implements http2.StreamHandler: a client's trailers mean only that the request is complete.
 func (r *rpc) HandleTrailers(*fields.Section) { r.HandleData(nil, true) }
 
 // deliver takes a message that is complete.
@@ -274,7 +276,7 @@ func (r *rpc) deliver(m message) {
 	switch {
 	case r.queued:
 		r.enqueue(m)
-	case r.in.state.several(): // at once: the client may go on for ever
+	case r.in.state.several(): // at once: the client may send messages for ever
 		r.failFromReader(notOneRequest(r.def.path))
 	default:
 		r.request = m
@@ -300,7 +302,7 @@ func (r *rpc) enqueue(m message) {
 	}
 }
 
-// queueRequests has requests queued from now on, those included that have come.
+// queueRequests starts to queue requests, including those that have come already.
 func (r *rpc) queueRequests() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -332,7 +334,8 @@ func (r *rpc) endRequests() {
 	}
 }
 
-// dispatch hands the RPC to where its handler runs. From then on, what the reader owned before is the worker's.
+// dispatch hands the RPC to where its handler runs. The worker owns the reader's fields once EndBatch, or a push to
+// another queue, has handed it the RPC.
 func (r *rpc) dispatch() {
 	if r.state.dispatch(r.isBare()) {
 		r.observed.dispatched()
@@ -340,15 +343,15 @@ func (r *rpc) dispatch() {
 	}
 }
 
-// isBare reports whether an RPC that is about to be dispatched holds no more than counts for each, and will not: its request has come
-// as a whole.
+// isBare reports whether an RPC that is about to be dispatched holds nothing beyond the flat charge for each RPC, and
+// never will, since its request is complete.
 func (r *rpc) isBare() bool {
 	return r.in.state.finished() && r.tab.isEmpty() && r.in.last.Load() == nil && r.def.weight <= usualWeight
 }
 
-// endBatch implements dispatched: it is called with the end of the batch in which an RPC began that goes to interceptors now. Its
-// method may have one request, and that may not have come as a whole, or not be the only one. Then this is for the interceptors to
-// learn before it is for the client: what comes is queued until a handler asks for it. The usual request is complete, and needs no
+// endBatch implements dispatched: it is called at the end of the batch in which the RPC began, before the interceptors run. If the
+// request is incomplete by then, or there are several, requests are queued until a handler asks for them: interceptors must be
+// able to refuse the RPC before the client learns of a wrong number of requests. Most RPCs have one complete request, and need no
 // queue.
 func (r *rpc) endBatch() {
 	if !r.in.state.one() || !r.in.state.finished() {
@@ -369,7 +372,7 @@ func (r *rpc) HandleClose(err error) {
 	r.stopReading()
 }
 
-// stopReading drops the request under way, once the RPC is over: its handler may go on for long, or not have begun.
+// stopReading drops the request under way once the RPC is over, since the handler may run for long, or not have begun.
 func (r *rpc) stopReading() {
 	r.in.state.ignore()
 	r.in.Drop()
@@ -378,7 +381,7 @@ func (r *rpc) stopReading() {
 	r.in.Cutter, r.in.paid, r.in.asked = wire.Cutter{}, 0, false
 }
 
-// payForRequest counts the memory of the request under way, as far as it has grown. The reader calls it.
+// payForRequest charges for the memory by which the request under way has grown. The reader calls it.
 func (r *rpc) payForRequest() {
 	size := int64(cap(r.in.Data()))
 	if size <= freeRequest || size <= int64(r.in.paid) {
@@ -391,7 +394,7 @@ func (r *rpc) payForRequest() {
 	}
 }
 
-// takeClaim makes what the claim was granted part of what has been paid for the request under way.
+// takeClaim adds what the claim was granted to what is reserved for the request under way.
 func (r *rpc) takeClaim() {
 	v := r.in.place()
 	if v == nil {
@@ -403,7 +406,7 @@ func (r *rpc) takeClaim() {
 	}
 }
 
-// requestArrived makes a request of the one under way.
+// requestArrived returns the request under way, now that it is complete.
 func (r *rpc) requestArrived() message {
 	var claim *budget.Claim
 	if v := r.in.place(); v != nil {

@@ -16,15 +16,16 @@ import "sync/atomic"
 //	  └───────▶ removed ─────────────────────▲
 //	   remove              end
 //
-// It is over once its status has been sent, or can no longer be. It is removed once its stream is forgotten, and released
-// once no handler runs for it any more, or will. One that ends before it is dispatched has no handler to wait for: whatever
-// ends it releases it. One that is removed and released is finished: what it holds is given back. One that holds nothing when it
-// is dispatched, nor will, is bare: that is the usual RPC, and it has no need to be removed or finished.
+// An RPC is over once its status has been sent, or can no longer be sent. It is removed once its stream is forgotten. It is
+// released once no handler runs for it, or ever will. An RPC that ends before it is dispatched has no handler to wait for, so
+// ending it also releases it. An RPC that is removed and released is finished: its memory is freed. An RPC that holds nothing
+// when it is dispatched, and never will, is bare. Most RPCs are; they need not be removed or finished.
 //
-// A dispatched RPC enters its handler, which may take one of a bounded number of places and leaves that again.
+// A dispatched RPC enters its handler. If the number of handlers is bounded, it takes a place, and leaves it again.
 //
-// Any goroutine may take a step, without a lock: each is one atomic operation, and the step that comes second sees the first. But end
-// is taken with rpc.mu held, so that a goroutine which holds mu and sees stateOver finds in rpc.ending how the RPC has ended.
+// Any goroutine may take a step, without a lock: each step is one atomic operation, and the second of two sees the first.
+// Only end and refuse set stateOver. The caller of end holds rpc.mu, so a goroutine that holds mu and sees stateOver finds
+// the outcome in rpc.ending. refuse runs before the RPC can end otherwise.
 type rpcState struct{ bits atomic.Uint32 }
 
 const (
@@ -51,8 +52,8 @@ func (s *rpcState) begin() { s.set(stateBegun) }
 // refuse says that a request does not become an RPC.
 func (s *rpcState) refuse() { s.set(stateOver | stateDispatched) }
 
-// dispatch reports whether the RPC is to be handed to a worker: not if it has ended, and has been released. bare says that nothing
-// of the RPC will have to be given back.
+// dispatch reports whether to hand the RPC to a worker: not if it has ended, since it is released then. bare means that the RPC
+// holds nothing that has to be freed.
 func (s *rpcState) dispatch(bare bool) (goes bool) {
 	bits := uint32(stateDispatched)
 	if bare {
@@ -119,8 +120,8 @@ func (s *rpcState) hasPlace() bool { return s.has(statePlaced) }
 //	none ─────────▶ one ─────────▶ several ─┐ message
 //	                                  ▲─────┘
 //
-// In each of them END_STREAM may come (finish), once, after which no message does; and what still comes may be of no use any
-// more (ignore).
+// In each state END_STREAM may come once (finish); no message follows it. What still comes may also have become useless
+// (ignore).
 type requestState uint8
 
 const (
@@ -130,7 +131,7 @@ const (
 	requestIgnored
 )
 
-// message says that a message has come as a whole.
+// message is called when a complete message has come.
 func (s *requestState) message() {
 	if *s&requestOne != 0 {
 		*s |= requestSeveral
@@ -141,10 +142,10 @@ func (s *requestState) message() {
 func (s *requestState) finish() { *s |= requestFinished }
 func (s *requestState) ignore() { *s |= requestIgnored }
 
-// one reports whether there is one message, and no other so far.
+// one reports whether exactly one message has come so far.
 func (s requestState) one() bool { return s&(requestOne|requestSeveral) == requestOne }
 
-// several reports whether there are more messages than a method takes that has one request.
+// several reports whether more than one message has come.
 func (s requestState) several() bool { return s&requestSeveral != 0 }
 
 func (s requestState) finished() bool { return s&requestFinished != 0 }

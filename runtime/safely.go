@@ -2,8 +2,8 @@ package runtime
 
 import "fmt"
 
-// safely calls f, which is the application's or calls code of the application's, and reports whether f has returned. If it has
-// not, failed is called while that unwinds the stack:
+// safely calls f, which is or calls application code, and reports whether f has returned. If f does not return, failed is
+// called while the stack unwinds:
 //
 //   - f has panicked: failed gets the reason, and safely returns false.
 //   - f ends its goroutine (runtime.Goexit, as t.FailNow does): failed gets nil. Nothing that follows safely runs then, in any
@@ -14,18 +14,19 @@ func safely(f func(), failed func(reason any)) (returned bool) {
 	return true
 }
 
-// survive is deferred where application code runs: by safely, and where the frames of that would be two more on the stack of each
-// handler. Unless the code has returned, failed is called, as safely says.
+// survive is deferred where application code runs: by safely, and where the two frames of safely would be on the stack of each
+// handler.
+// Unless the code has returned, it calls failed, as safely does.
 func survive(returned *bool, failed func(reason any)) {
 	if !*returned {
 		failed(recover())
 	}
 }
 
-// ignore is for failures that nothing can be done about.
+// ignore ignores a panic that nothing can be done about.
 func ignore(any) {}
 
-// panicText describes the reason that safely has given, whatever the reason does when it is printed.
+// panicText describes the reason of a panic. It works even if printing the reason panics or ends the goroutine.
 func panicText(reason any) string {
 	if reason == nil {
 		return "the handler ended its goroutine (runtime.Goexit)"

@@ -27,7 +27,7 @@ type Server struct {
 	invalid error // why the options cannot be used; nil: they can
 	life    *lifecycle
 	clients *clients
-	watched func(*connection) // tests look at each connection; nil: none does
+	watched func(*connection) // called with each connection, for tests; nil: not in a test
 
 	stallsWatched atomic.Int64 // when lookForStalls had all connections watched last, as UnixNano
 
@@ -114,8 +114,8 @@ func (s *Server) newMethod(path string, h *MethodHandler, descriptor protoreflec
 	return m, s.setExecutor(m)
 }
 
-// Start begins to serve the ports that were added, and returns. It fails with ErrAlreadyStarted or ErrStopped, and if one of the
-// ServerOptions is negative that must not be.
+// Start begins to serve the ports that were added, and returns. It fails with ErrAlreadyStarted or ErrStopped, or if a
+// ServerOption is negative that must not be.
 func (s *Server) Start() error {
 	if s.invalid != nil {
 		return s.invalid
@@ -134,9 +134,9 @@ func (s *Server) Start() error {
 	return nil
 }
 
-// Stop begins to stop the server and returns at once. The ports are closed, and all clients asked to make no new RPC,
-// those included whose connection waited to be accepted; the RPCs that run go on for the time of grace, and are then
-// ended with UNAVAILABLE. Zero or less ends them now. Of several calls the one whose grace ends first counts. The channel
+// Stop begins to stop the server and returns at once. The ports are closed. All clients are asked to make no new RPC,
+// including those whose connection waited to be accepted. Running RPCs go on for graceTime, and are then ended with
+// UNAVAILABLE. Zero or less ends them now. If Stop is called several times, the grace that ends first counts. The channel
 // is closed when the last connection has ended and all handlers have returned, or 100 ms after that connection: a handler
 // that does not heed its context can outlive it. How many RPCs were ended, and how many handlers run still, is reported to
 // the log.
@@ -153,7 +153,7 @@ func (s *Server) Stop(graceTime time.Duration) (terminatedCh <-chan struct{}) {
 // had happened; when handlers should come to an end, [Stopping] tells them.
 func (s *Server) Draining() <-chan struct{} { return s.life.draining }
 
-// drain has a server that is about to stop go on as before, until ServerOptions.DrainDelay is over or Stop is called.
+// drain lets a server that is about to stop go on as before, until ServerOptions.DrainDelay is over or Stop is called.
 func (s *Server) drain() {
 	s.life.drain()
 	if s.options.DrainDelay > 0 {
@@ -206,8 +206,8 @@ func (s *Server) Stats() ServerStats {
 	return stats
 }
 
-// ServicesRevision returns a number that is another one whenever AddService or RemoveService has changed what Services
-// returns. It is for callers that keep what they have made of that: Services copies all of it.
+// ServicesRevision returns a number that changes whenever AddService or RemoveService changes the result of Services.
+// Callers can use it to cache what they derive from Services, which copies everything.
 func (s *Server) ServicesRevision() uint64 { return s.table.Load().revision }
 
 // Services returns the services of the dispatch dictionary, in the order of their names. The result is the caller's own.
@@ -219,8 +219,8 @@ func (s *Server) Services() []Service {
 	return services
 }
 
-// lookForStalls has all connections watched while the whole server has no room, once in a while. It goes on by itself as long
-// as something waits: what fills the room may have come later than what waits.
+// lookForStalls starts a watch over all connections while the server's account has no room. It repeats the watch as long as
+// something waits, since what fills the account may have come later.
 func (s *Server) lookForStalls() {
 	now := time.Now().UnixNano()
 	last := s.stallsWatched.Load()

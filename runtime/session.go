@@ -12,17 +12,17 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/work"
 )
 
-// session is what the RPCs of a connection have of it. They see this part of the connection, and no other.
+// session is the part of a connection that its RPCs may use.
 type session struct {
 	// Immutable after newConnection.
 	shared         *shared
 	nc             net.Conn
 	peer           net.Addr        // nil: nc knows
-	values         context.Context // that the contexts of RPCs have
+	values         context.Context // parent of the contexts of RPCs
 	h2             *http2.Conn
-	account        *budget.Budget       // of all that the client makes the server hold
-	queue          *work.Queue          // of RPCs that nothing else is said about
-	inflatingLarge *work.Places         // one: to inflate a request to much
+	account        *budget.Budget       // counts everything the client makes the server hold
+	queue          *work.Queue          // the connection's own; see queueOf
+	inflatingLarge *work.Places         // for one request at a time: to inflate it to a large size
 	observers      *connectionObservers // nil: there are none
 	id             ConnectionID
 	opened         time.Time // when it was accepted
@@ -31,7 +31,7 @@ type session struct {
 	batch  work.List     // RPCs that can run since the last EndBatch
 	inline *inlineRunner // the reader's
 
-	heads           atomic.Int64 // octets of the account: metadata beyond what is usual
+	heads           atomic.Int64 // octets of the account: metadata of RPCs that have more than usual
 	inflations      work.Line    // requests that wait for their turn to be inflated
 	deflations      work.Line    // responses that wait to be deflated
 	largeInflations work.Line    // those that wait for inflatingLarge
@@ -43,11 +43,11 @@ type session struct {
 type dispatched interface {
 	work.Task
 
-	// endBatch is called before the RPC goes to its interceptors, when nothing more has come with its field block.
+	// endBatch is called at the end of the batch, before the RPC goes to a worker and its interceptors.
 	endBatch()
 }
 
-// dispatch has an RPC run where its method wants it. m is nil if the method is not known.
+// dispatch runs an RPC inline, or queues it where its method asks for. m is nil if the method is not known.
 func (s *session) dispatch(r dispatched, m *method) {
 	if m != nil && m.inline.Load() {
 		s.h2.FlushAfterBatch() // before: the handler may end this goroutine
@@ -61,7 +61,7 @@ func (s *session) dispatch(r dispatched, m *method) {
 	s.batch.Push(r)
 }
 
-// EndBatch implements http2.Application: it hands the RPCs to the workers that can run since it was called last.
+// EndBatch implements http2.Application: it hands the RPCs of the batch to the workers.
 func (s *session) EndBatch() {
 	if s.shared.chain != nil {
 		for r := range s.batch.All() {
@@ -72,7 +72,7 @@ func (s *session) EndBatch() {
 	s.inline.endBatch()
 }
 
-// boundOf returns what bounds how many handlers of a method run at a time; nil is nothing.
+// boundOf returns the limit on how many handlers of a method run at a time; nil: there is none.
 func (s *session) boundOf(m *method) *work.Bound {
 	switch {
 	case m.bound != nil:
@@ -83,8 +83,8 @@ func (s *session) boundOf(m *method) *work.Bound {
 	return s.shared.bound
 }
 
-// queueOf returns the queue for the RPCs of a method, those that run inline apart. With interceptors there is one for
-// all of a connection: in what order RPCs go on must not depend on which methods there are. It is for the handlers to decide.
+// queueOf returns the queue for the RPCs of a method, unless they run inline. With interceptors, all RPCs of a connection
+// share one queue: the order in which they go on must not reveal which methods exist.
 func (s *session) queueOf(m *method) *work.Queue {
 	if s.shared.chain == nil {
 		if bound := s.boundOf(m); bound != nil {
@@ -110,7 +110,7 @@ func (s *session) addHead(d *callDefinition) {
 	}
 }
 
-// dropHead is called when an RPC is finished that addHead was called for. Any goroutine may call it.
+// dropHead undoes addHead when the RPC is finished. Any goroutine may call it.
 func (s *session) dropHead(d *callDefinition) {
 	if d.weight > usualWeight && d.users.Add(-1) == 0 {
 		s.heads.Add(-d.weight)
@@ -118,8 +118,9 @@ func (s *session) dropHead(d *callDefinition) {
 	}
 }
 
-// tooMuchMetadata reports whether the connection can bear no more RPCs, because of the metadata of those there are: with what
-// may come of requests unasked, they would be more than the account permits, or alone a quarter of it.
+// tooMuchMetadata reports whether the metadata of its RPCs leaves the connection no room for more of them. That is so if the
+// metadata exceeds a quarter of the account's limit. It is also so if the metadata, with the stream windows that clients may
+// fill unasked, exceeds the limit by an eighth.
 func (s *session) tooMuchMetadata(more int64) bool {
 	heads := s.heads.Load()
 	if more > usualWeight {
@@ -132,10 +133,10 @@ func (s *session) tooMuchMetadata(more int64) bool {
 	return heads > limit/4 || windows+heads > limit+limit/8
 }
 
-// giveBack gives back what was reserved for a response.
+// giveBack releases the octets that were reserved for a response.
 func (s *session) giveBack(paid int64) { s.account.Sub(budget.Responses, paid) }
 
-// stalls is called when something has to wait for room: if that is because clients do not take their responses, they lose
+// stalls is called when something has to wait for room. If clients cause that by not reading their responses, they lose
 // their connections in the end.
 func (s *session) stalls() {
 	s.h2.WatchStall()

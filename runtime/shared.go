@@ -15,8 +15,8 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/work"
 )
 
-// shared is what the connections and RPCs of a server have in common. They see this part of the server, and no other: none
-// of them can stop it, nor wait for its lock.
+// shared is the part of a server that its connections and RPCs may use. With it, they can neither stop the server nor wait
+// for its lock.
 type shared struct {
 	// Immutable after NewServer.
 	options     ServerOptions // with their defaults
@@ -28,7 +28,7 @@ type shared struct {
 	bound       *work.Bound // of the handlers of all connections; nil: any number of them run
 	workers     *work.Pool
 	closing     chan struct{} // closed when grace begins
-	watchStalls func()        // has all connections watched while the account has no room
+	watchStalls func()        // watches all connections while the account has no room
 
 	table     atomic.Pointer[dictionary]
 	executors sync.Map     // *boundedExecutor to *work.Bound
@@ -37,7 +37,7 @@ type shared struct {
 	other     *counters // of the methods of generic handlers
 }
 
-// queued returns how many RPCs wait for one of a bounded number of handlers to end: ServerOptions.Workers, or an Executor's.
+// queued returns how many RPCs wait for a worker, because ServerOptions.Workers or an Executor limits their number.
 func (s *shared) queued() (n int) {
 	if s.bound != nil {
 		n = s.bound.Waiting()
@@ -48,7 +48,7 @@ func (s *shared) queued() (n int) {
 	return n
 }
 
-// addTo adds the numbers that are not a connection's.
+// addTo adds the numbers that belong to no connection.
 func (s *shared) addTo(stats *ServerStats) {
 	stats.Active += int(s.active.Load())
 	stats.Queued += s.queued()
@@ -56,7 +56,7 @@ func (s *shared) addTo(stats *ServerStats) {
 }
 
 // newOtherMethod makes an entry of a method handler that a generic handler has supplied for one RPC. It never runs
-// inline: that its method blocks could not be remembered.
+// inline: the server could not remember that its method blocks.
 func (s *shared) newOtherMethod(path string, h *MethodHandler) (*method, error) {
 	if err := h.check(); err != nil {
 		return nil, err
@@ -67,7 +67,8 @@ func (s *shared) newOtherMethod(path string, h *MethodHandler) (*method, error) 
 	return m, err
 }
 
-// executorOf returns what the options say of a method, and else its handler; nil: nothing.
+// executorOf returns the executor that the options name for a method, or else the one of its handler; nil: there is
+// none.
 func (s *shared) executorOf(m *method) Executor {
 	if len(s.options.Methods) > 0 {
 		service := m.path[:strings.LastIndexByte(m.path, '/')+1]
@@ -85,7 +86,7 @@ func (s *shared) setExecutor(m *method) error {
 	switch e := s.executorOf(m).(type) {
 	case inlineExecutor:
 		// A handler of a stream waits for what only the reader can bring, so it can't run on the reader. Interceptors may block,
-		// and whether a method exists must not show in where they run: with them, a handler that could run there has a worker.
+		// and where they run must not reveal whether a method exists. With interceptors, such a handler runs on a worker.
 		inline := !m.cardinality.RequestStreaming() && !m.cardinality.ResponseStreaming()
 		m.inline.Store(inline && s.chain == nil)
 		m.unbounded = inline && s.chain != nil
@@ -101,13 +102,13 @@ func (s *shared) setExecutor(m *method) error {
 	return nil
 }
 
-// spawn runs f on a goroutine of its own. doing says for the log what it is.
+// spawn runs f on a goroutine of its own. doing describes it for the log.
 func (s *shared) spawn(doing string, f func()) {
 	go s.survive(doing, f)
 }
 
-// survive calls f, as everything is called that runs on a goroutine or a timer of the server's: a panic there, of a user's
-// code or by a mistake of ours, must not end the process.
+// survive calls f and recovers a panic. Everything on a goroutine or a timer of the server runs under it: neither a panic
+// of a user's code nor a mistake of ours may end the process.
 func (s *shared) survive(doing string, f func()) {
 	safely(f, func(reason any) {
 		if reason != nil {
@@ -116,7 +117,7 @@ func (s *shared) survive(doing string, f func()) {
 	})
 }
 
-// panicked logs a panic. It is called while that unwinds the stack.
+// panicked logs a panic. It is called while the panic unwinds the stack.
 func (s *shared) panicked(doing string, reason any) {
 	stack := string(debug.Stack())
 	s.aside(func() {
@@ -124,8 +125,8 @@ func (s *shared) panicked(doing string, reason any) {
 	})
 }
 
-// aside calls f, which logs something, on a goroutine of its own, and waits for it. It is for where a lock may be held, or
-// something else has to follow: a log that ends its goroutine (runtime.Goexit) does not end this one.
+// aside calls f, which logs something, on another goroutine, and waits for it. Use it where a lock may be held, or where
+// other work has to follow: a log handler that calls runtime.Goexit does not end this goroutine.
 func (s *shared) aside(f func()) {
 	done := make(chan struct{})
 	s.spawn("a record of the log", func() {

@@ -10,7 +10,7 @@ import (
 
 // ServerStats are the numbers of a server. Those of RPCs and octets grow from its start; the others are of the moment.
 type ServerStats struct {
-	// Active is the number of RPCs that are not finished, waiting ones and those included whose client has given up
+	// Active is the number of RPCs that are not finished, including those that wait and those whose client has given up
 	// and whose handler has not returned.
 	Active int
 
@@ -18,8 +18,8 @@ type ServerStats struct {
 	Queued int
 
 	// Methods has the numbers of methods by their full path. RPCs for which a generic handler supplied the method handler count
-	// under OtherMethods, whatever their path: what clients choose is not to occupy memory. A method of which no RPC has ended
-	// is not there.
+	// under OtherMethods, whatever their path: paths that clients choose must not occupy memory. A method of which no RPC has
+	// ended is not there.
 	Methods map[string]MethodStats
 
 	// Rejected counts the requests that did not become an RPC with a handler, by code: UNIMPLEMENTED for methods that

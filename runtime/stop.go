@@ -6,8 +6,8 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/ports"
 )
 
-// act does what a change in the server's life asks for. Several goroutines may be here at a time, and what they do may come in
-// any order: a port is closed once, the shutdown of the clients only grows, and the server terminates once.
+// act carries out what a change in the server's life asks for. Several goroutines may run it at a time, and their effects may
+// come in any order: a port is closed once, the shutdown of the clients only grows, and the server terminates once.
 func (s *Server) act(e effects) {
 	for _, p := range e.unused {
 		defer s.closePort(p) // even if closing another ends this goroutine (runtime.Goexit)
@@ -21,8 +21,8 @@ func (s *Server) act(e effects) {
 	}
 }
 
-// interrupt has a port's accept loop end, which closes the port when it has served the queue. A user's listener cannot be
-// interrupted: closing it is all that can be done.
+// interrupt makes a port's accept loop end. The loop closes the port when it has served the queue. A user's listener
+// cannot be interrupted; it is closed instead.
 func (s *Server) interrupt(p *ports.Port) {
 	if !p.Interrupt() {
 		s.spawn("the close of a listener", func() { s.closePort(p) }) // which may wait, or ask the server something
@@ -37,7 +37,8 @@ func (s *Server) graceOver() {
 // ended is called when something has ended that life.begin has counted.
 func (s *Server) ended() { s.act(s.life.ended()) }
 
-// shutDown takes the shutdown of the clients further, on other goroutines: those that do not read are not to hold up others.
+// shutDown takes the shutdown of the clients further, on other goroutines, so that clients that do not read hold up no
+// others.
 func (s *Server) shutDown(to shutdown) {
 	if to == cutOff {
 		s.cutOff()
@@ -59,8 +60,8 @@ func (s *Server) shutDown(to shutdown) {
 // sayGoAway asks a client to open no more streams.
 func (s *Server) sayGoAway(c *connection) { s.spawn("the shutdown of a connection", c.h2.Shutdown) }
 
-// cutOff ends all arrivals and connections, all at a time: each may have to wait. The server does not terminate before its log
-// says what it has cut off.
+// cutOff ends all arrivals and connections, all at a time: each may have to wait. The server terminates only after it has
+// logged what it cut off.
 func (s *Server) cutOff() {
 	s.life.begin()
 	arrivals, connections := s.clients.advance(cutOff)
@@ -95,11 +96,12 @@ func (s *Server) terminate() {
 	})
 }
 
-// lastMoment is how long handlers have to return, once their connections have ended, before the log says that they run still.
+// lastMoment is how long handlers may take to return once their connections have ended. After that, the log says that they
+// still run.
 const lastMoment = 100 * time.Millisecond
 
-// lastHandlers returns how many handlers have not returned when lastMoment is over, or 0 as soon as all have. Those that heed
-// their context have only just learned that it is done.
+// lastHandlers returns how many handlers have not returned when lastMoment is over, or 0 as soon as all have. Handlers that
+// heed their context have only just learned that it is done.
 func (s *Server) lastHandlers() (n int) {
 	const looks = 50
 	for range looks {

@@ -7,30 +7,31 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/budget"
 )
 
-// What a client makes the server hold is counted in one account for each connection (package budget): RPCs with their
-// metadata, requests under way and queued, and what waits of responses. ServerOptions.MaxConnectionBytes is its limit.
+// Each connection has an account (package budget), which counts what the client makes the server hold: RPCs with their
+// metadata, requests under way and queued, and responses that wait. ServerOptions.MaxConnectionBytes is its limit.
 const (
 	// streamWindow is how much of a request a client may always send unasked.
 	streamWindow = 1<<16 - 1
 
-	// usualWeight is the metadata up to which an RPC's is part of what counts for each (budget.Weight).
+	// usualWeight is the size of metadata that the flat charge for each RPC covers (budget.Weight).
 	usualWeight = 2 << 10
 
-	// freeRequest is the capacity up to which the only request of an RPC is part of that too.
+	// freeRequest is the capacity up to which that charge also covers the only request of an RPC.
 	freeRequest = 512
 
-	// freeResponse is the size up to which a response is encoded without asking, unless there is little room.
+	// freeResponse is the size up to which a response is encoded without a reservation, unless there is little room.
 	freeResponse = 4 << 10
 )
 
-// tab is what an RPC has of the requests' side of an account. Octets are charged as its requests come, and given back as its
-// handler takes them; close gives back the rest, once, when nothing of the RPC is left. What comes later is given back at once.
+// tab is the memory of an RPC's requests, as the connection's account counts it. Octets are charged as requests arrive, and
+// released as the handler takes them. close releases the rest, once, when nothing of the RPC is left. What is charged later is
+// released at once.
 type tab struct {
 	account *budget.Budget // immutable
 	held    atomic.Int64   // octets; far below zero once the tab is closed
 }
 
-// tabClosed is so far below zero that no octets which come later make it positive.
+// tabClosed is so far below zero that later octets never make it positive.
 const tabClosed = math.MinInt64 / 2
 
 // charge counts n octets more.
@@ -39,7 +40,7 @@ func (t *tab) charge(n int64) {
 	t.add(n)
 }
 
-// add takes over n octets that have been counted.
+// add takes over n octets that the account counts already.
 func (t *tab) add(n int64) {
 	if t.held.Add(n) < 0 {
 		t.account.Sub(budget.Requests, n)
@@ -64,7 +65,7 @@ func (t *tab) isEmpty() bool { return t.held.Load() == 0 }
 // close gives back all that is left. It is called once.
 func (t *tab) close() { t.account.Sub(budget.Requests, t.held.Swap(tabClosed)) }
 
-// took is called when the handler has taken a request, or will not.
+// took releases what is charged for a request. It is called when the handler has taken the request, or never will.
 func (t *tab) took(m message) {
 	t.giveBack(int64(m.paid))
 	if m.claim != nil {
