@@ -54,7 +54,7 @@ func (s *Server) accept(p *ports.Port) {
 		pause = min(max(2*pause, minAcceptPause), maxAcceptPause)
 		if now := time.Now(); now.Sub(reported) >= acceptLogPause {
 			reported = now
-			s.aside(func() { // or the port would be closed
+			s.logOnOtherGoroutine(func() { // or the port would be closed
 				s.logger.Error("Accept failed; trying again", "address", p.Address(), "error", logtext.Of(err))
 			})
 		}
@@ -69,7 +69,7 @@ func (s *Server) accept(p *ports.Port) {
 // stopAccepting closes a port. It serves the connections in the listener's queue first: their clients have connected
 // already, and the kernel would reset them.
 func (s *Server) stopAccepting(p *ports.Port) {
-	defer func() { s.act(s.life.endedAccepting()) }() // even if a user's Close ends this goroutine (runtime.Goexit)
+	defer func() { s.apply(s.life.endedAccepting()) }() // even if a user's Close ends this goroutine (runtime.Goexit)
 	s.serveQueue(p, maxQueued, p.AcceptQueued)
 	s.closePort(p)
 }
@@ -93,9 +93,9 @@ func (s *Server) serveQueue(p *ports.Port, most int, take func() (net.Conn, net.
 // it. It reports false if the grace is over: then the connection is closed, and no other is to follow.
 func (s *Server) accepted(p *ports.Port, nc net.Conn, peer net.Addr) bool {
 	now := time.Now()
-	a := &arrival{nc: ports.Contain(nc, s.connPanicked), peer: peer, opened: now, setupEnd: now.Add(s.options.SetupTimeout)}
-	asked := s.clients.arrive(a)
-	if asked == cutOff {
+	a := &pendingConn{nc: ports.Contain(nc, s.connPanicked), peer: peer, opened: now, setupEnd: now.Add(s.options.SetupTimeout)}
+	asked := s.clients.addPending(a)
+	if asked == forceClosed {
 		s.spawn("the close of a connection", func() { a.nc.Close() })
 		return false
 	}
@@ -108,19 +108,19 @@ func (s *Server) accepted(p *ports.Port, nc net.Conn, peer net.Addr) bool {
 	return true
 }
 
-// setUp turns an arrival into a connection, or closes it. The handshake calls functions of the user's configuration; if
-// one panics, only its own connection fails. In each case lifecycle.ended is called once for the arrival: here, or by
+// setUp turns a pendingConn into a connection, or closes it. The handshake calls functions of the user's configuration; if
+// one panics, only its own connection fails. In each case lifecycle.ended is called once for each of them: here, or by
 // forget.
-func (s *Server) setUp(p *ports.Port, a *arrival, asked shutdown) (c *connection) {
+func (s *Server) setUp(p *ports.Port, a *pendingConn, asked shutdown) (c *connection) {
 	defer func() {
 		if c == nil {
-			defer s.ended() // even if Close ends this goroutine
+			defer s.doneServing() // even if Close ends this goroutine
 			s.clients.fail(a)
 			a.nc.Close()
 			a.observers.failed(a.err)
 		}
 	}()
-	safely(func() { c = s.connect(p, a, asked) }, func(reason any) {
+	safely(func() { c = s.handshake(p, a, asked) }, func(reason any) {
 		if reason != nil {
 			s.logger.Error("Exception in the TLS handshake", "peer", a.address(), "panic", logtext.Cut(panicText(reason)),
 				"stack", string(debug.Stack()))
@@ -129,11 +129,11 @@ func (s *Server) setUp(p *ports.Port, a *arrival, asked shutdown) (c *connection
 	return c
 }
 
-// connect performs the handshake and makes the connection. It returns nil if the handshake fails, or the grace is over.
-func (s *Server) connect(p *ports.Port, a *arrival, asked shutdown) *connection {
+// handshake performs the handshake and makes the connection. It returns nil if the handshake fails, or the grace is over.
+func (s *Server) handshake(p *ports.Port, a *pendingConn, asked shutdown) *connection {
 	a.err = errHandshakeBroken
-	a.observe(&s.shared)
-	if asked >= portsClose {
+	a.observe(&s.serverState)
+	if asked >= listenersClosed {
 		a.limitHandshake()
 	}
 	nc, err := p.Handshake(a.nc, a.setupEnd, s.table.Load().serve != nil)
@@ -147,30 +147,30 @@ func (s *Server) connect(p *ports.Port, a *arrival, asked shutdown) *connection 
 		return nil
 	}
 	// Without a lock: this asks a user's connection for what is below its TLS.
-	c := newConnection(&s.shared, nc, a.peer, s.forget)
+	c := newConnection(&s.serverState, nc, a.peer, s.forget)
 	c.id, c.observers, c.opened = a.id, a.observers, a.opened
 	if s.options.ConnContext != nil && !s.callConnContext(c) {
 		a.err = errNoContext
 		return nil
 	}
 	c.h2.SetupBy(a.setupEnd)
-	asked = s.clients.connect(a, c)
-	if asked == cutOff {
+	asked = s.clients.promotePending(a, c)
+	if asked == forceClosed {
 		return nil
 	}
-	if s.watched != nil {
-		s.watched(c)
+	if s.testHookConn != nil {
+		s.testHookConn(c)
 	}
-	if asked == goAway {
-		s.sayGoAway(c)
+	if asked == clientsAskedToLeave {
+		s.startShutdown(c)
 	}
 	return c
 }
 
-func newConnection(s *shared, nc net.Conn, peer net.Addr, forget func(*connection)) *connection {
+func newConnection(s *serverState, nc net.Conn, peer net.Addr, forget func(*connection)) *connection {
 	c := &connection{forget: forget}
-	c.session = session{shared: s, nc: nc, peer: peer, values: context.Background(), inflatingLarge: work.NewPlaces(1)}
-	c.deadlines.of = c
+	c.connState = connState{shared: s, nc: nc, peer: peer, values: context.Background(), inflatingLarge: work.NewSemaphore(1)}
+	c.deadlines.owner = c
 	c.account = budget.New(int64(s.options.MaxConnectionBytes), s.account, c.Panicked)
 	if _, other := nc.(ports.Other); other {
 		nc = struct{ net.Conn }{nc} // package socket would take hold of what TLS writes
@@ -200,20 +200,20 @@ func (s *Server) callConnContext(c *connection) (ok bool) {
 // forget is called when a connection has ended.
 func (s *Server) forget(c *connection) {
 	s.clients.remove(c)
-	s.ended()
+	s.doneServing()
 }
 
 // connPanicked logs that a method of a user's net.Conn has panicked.
 func (s *Server) connPanicked(nc net.Conn, method string, reason any) {
 	stack := string(debug.Stack())
-	s.aside(func() {
+	s.logOnOtherGoroutine(func() {
 		s.logger.Error("Exception in a method of a connection", "type", fmt.Sprintf("%T", nc), "method", method,
 			"panic", logtext.Cut(panicText(reason)), "stack", stack)
 	})
 }
 
-// arrival is an accepted connection whose handshake has not succeeded yet.
-type arrival struct {
+// pendingConn is an accepted connection whose handshake has not succeeded yet.
+type pendingConn struct {
 	nc        net.Conn
 	peer      net.Addr  // nil: nc knows
 	setupEnd  time.Time // when the client's first SETTINGS frame has to be there
@@ -224,7 +224,7 @@ type arrival struct {
 }
 
 // address is the client's address for the log.
-func (a *arrival) address() string {
+func (a *pendingConn) address() string {
 	if a.peer != nil {
 		return logtext.Address(a.peer)
 	}
@@ -232,7 +232,7 @@ func (a *arrival) address() string {
 }
 
 // observe asks observers whether they care for the connection.
-func (a *arrival) observe(s *shared) {
+func (a *pendingConn) observe(s *serverState) {
 	if len(s.options.Observers) == 0 {
 		return
 	}
@@ -244,29 +244,29 @@ func (a *arrival) observe(s *shared) {
 }
 
 // limitHandshake gives a client that is in the middle of its handshake, while the server stops, a second for the rest.
-func (a *arrival) limitHandshake() { a.nc.SetReadDeadline(time.Now().Add(time.Second)) }
+func (a *pendingConn) limitHandshake() { a.nc.SetReadDeadline(time.Now().Add(time.Second)) }
 
 // shutdown is how far a server has got in sending its clients away. It only grows.
 type shutdown uint8
 
 const (
-	noShutdown shutdown = iota
-	portsClose          // no client can connect any more, and a handshake under way is limited
-	goAway              // clients have been asked to open no more streams, and new ones are as they come
-	cutOff              // the grace is over: everything ends
+	noShutdown          shutdown = iota
+	listenersClosed              // no client can connect any more, and a handshake under way is limited
+	clientsAskedToLeave          // clients have been asked to open no more streams, and new ones are as they come
+	forceClosed                  // the grace is over: everything ends
 )
 
-// clients are the arrivals and connections of a server, how far their shutdown has got, and the totals of those that have
+// clients are the pending and open connections of a server, how far their shutdown has got, and the totals of those that have
 // ended. It holds no lock while it calls one of them.
 //
-// A client may come at the moment when the shutdown goes further. Then either advance returns it, or arrive and connect
+// A client may come at the moment when the shutdown goes further. Then either advance returns it, or addPending and promotePending
 // return that it has to be told. If both did, it would be asked twice; if neither did, the server would wait for it for
 // ever.
 type clients struct {
 	mu locks.Mutex[locks.Alone]
 	// Guarded by mu.
 	shutdown    shutdown
-	arrivals    map[*arrival]struct{}
+	pending     map[*pendingConn]struct{}
 	connections map[*connection]struct{}
 	accepted    uint64
 	received    uint64 // octets, of the connections that have ended
@@ -274,35 +274,35 @@ type clients struct {
 }
 
 func newClients() *clients {
-	return &clients{arrivals: make(map[*arrival]struct{}), connections: make(map[*connection]struct{})}
+	return &clients{pending: make(map[*pendingConn]struct{}), connections: make(map[*connection]struct{})}
 }
 
-// arrive adds an arrival, unless the grace is over, and returns how far the shutdown has got: the caller asks of this one
-// what the others were asked before.
-func (c *clients) arrive(a *arrival) shutdown {
+// addPending adds a pending connection, unless the grace is over, and returns how far the shutdown has got: the caller asks of
+// this one what the others were asked before.
+func (c *clients) addPending(a *pendingConn) shutdown {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.shutdown < cutOff {
+	if c.shutdown < forceClosed {
 		c.accepted++
 		a.id = ConnectionID(c.accepted)
-		c.arrivals[a] = struct{}{}
+		c.pending[a] = struct{}{}
 	}
 	return c.shutdown
 }
 
-// fail removes an arrival that does not become a connection.
-func (c *clients) fail(a *arrival) {
+// fail removes a pending connection that does not become a connection.
+func (c *clients) fail(a *pendingConn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.arrivals, a)
+	delete(c.pending, a)
 }
 
-// connect replaces an arrival by its connection, and returns how far the shutdown has got, as arrive does.
-func (c *clients) connect(a *arrival, made *connection) shutdown {
+// promotePending replaces a pendingConn by its connection, and returns how far the shutdown has got, as addPending does.
+func (c *clients) promotePending(a *pendingConn, made *connection) shutdown {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.arrivals, a)
-	if c.shutdown < cutOff {
+	delete(c.pending, a)
+	if c.shutdown < forceClosed {
 		c.connections[made] = struct{}{}
 	}
 	return c.shutdown
@@ -325,9 +325,9 @@ func (c *clients) all() []*connection {
 	return slices.Collect(maps.Keys(c.connections))
 }
 
-// advance takes the shutdown further, and returns the arrivals and connections that this concerns: none if the shutdown
+// advance takes the shutdown further, and returns the pending and open connections that this concerns: none if the shutdown
 // has got that far already.
-func (c *clients) advance(to shutdown) (arrivals []*arrival, connections []*connection) {
+func (c *clients) advance(to shutdown) (arrivals []*pendingConn, connections []*connection) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	from := c.shutdown
@@ -335,10 +335,10 @@ func (c *clients) advance(to shutdown) (arrivals []*arrival, connections []*conn
 		return nil, nil
 	}
 	c.shutdown = to
-	if from < portsClose || to == cutOff {
-		arrivals = slices.Collect(maps.Keys(c.arrivals))
+	if from < listenersClosed || to == forceClosed {
+		arrivals = slices.Collect(maps.Keys(c.pending))
 	}
-	if to >= goAway {
+	if to >= clientsAskedToLeave {
 		connections = slices.Collect(maps.Keys(c.connections))
 	}
 	return arrivals, connections

@@ -53,14 +53,14 @@ func TestAccount_FullBehindInflation(t *testing.T) {
 			client := newTestClient(t, s.listener.dial(), http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
 			large := []*testStream{client.call("/t.S/Large", ""), client.call("/t.S/Large", "")}
 			client.ping()
-			inflating.Take(context.Background(), &work.Line{})
+			inflating.Acquire(context.Background(), &work.Line{})
 			count := client.open("/t.S/Count", "grpc-encoding", "gzip")
 			count.sendData(lpm(1, compress(t, Gzip, string(make([]byte, 1000)))))
 			count.halfClose()
 			synctest.Wait() // from here on no time passes: a reader that waits is not replaced
 			close(proceed)
 			synctest.Wait()
-			inflating.Give()
+			inflating.Release()
 			synctest.Wait()
 			if got := begun.Load() == 0; got != row.waits {
 				t.Errorf("it waits for room: %v, want %v", got, row.waits)

@@ -569,9 +569,9 @@ func equal(a, b []string) bool {
 // TestQueue_StaysSmall has a handler that never catches up with its client, and one for which many small requests wait.
 func TestQueue_StaysSmall(t *testing.T) {
 	var q requestQueue
-	tab := &tab{account: budget.New(-1, nil, nil)}
+	tab := &requestMemory{account: budget.New(-1, nil, nil)}
 	one := func() message { return message{data: bytes.Repeat([]byte("x"), 1000)} }
-	take := func() { tab.took(q.take(tab)) }
+	take := func() { tab.releaseRequest(q.take(tab)) }
 	q.add(one(), tab)
 	for range 100_000 {
 		q.add(one(), tab)

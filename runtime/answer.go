@@ -21,10 +21,10 @@ func (r *rpc) Flusher() work.Flusher { return r.session.h2 }
 // Run implements work.Task: it runs the handler, unless there is no room for it yet or the RPC has ended. Whatever the handler
 // does, the RPC is released and ends: otherwise it would count as active for ever.
 func (r *rpc) Run(w *work.Worker) {
-	if r.awaits() {
+	if r.waitsForAdmission() {
 		return
 	}
-	if !r.begin() {
+	if !r.mayRun() {
 		r.release() // its deadline passed, or the client gave up, before its turn came
 		return
 	}
@@ -33,19 +33,19 @@ func (r *rpc) Run(w *work.Worker) {
 		r.abort(outcomeDeadline, context.DeadlineExceeded)
 		return
 	}
-	var l last
+	var l finalResult
 	returned := false
 	defer survive(&returned, func(reason any) { r.failed(&l, reason) })
 	err := r.answer(w, &l.response)
 	r.release() // before the client can know that there is room for another RPC
-	r.complete(w, &l, err)
-	r.session.giveBack(l.response.paid)
+	r.respond(w, &l, err)
+	r.session.giveBack(l.response.reserved)
 	returned = true
 }
 
-// begin reports whether the RPC can go on: to its interceptors or, if there are none, to its handler. If it has ended while it
+// mayRun reports whether the RPC can go on: to its interceptors or, if there are none, to its handler. If it has ended while it
 // waited for a worker, no answer can be sent.
-func (r *rpc) begin() bool {
+func (r *rpc) mayRun() bool {
 	if r.session.shared.chain != nil && r.def.direct == nil {
 		return !r.state.isEnding()
 	}
@@ -68,8 +68,8 @@ func (r *rpc) answer(w *work.Worker, e *encoded) error {
 // runHandler runs the handler of a method, with its request if it has one.
 func (r *rpc) runHandler(ctx context.Context, m *method) (response any, err error) {
 	if o := r.observed; o != nil {
-		o.tellKind(RPCHandlerEntered)
-		defer o.tellKind(RPCHandlerLeft)
+		o.emitKind(RPCHandlerEntered)
+		defer o.emitKind(RPCHandlerLeft)
 	}
 	var request any
 	if m.newRequest != nil {
@@ -85,11 +85,11 @@ func (r *rpc) runHandler(ctx context.Context, m *method) (response any, err erro
 func (r *rpc) release() {
 	first, finishes := r.state.release()
 	if finishes {
-		r.finish()
+		r.freeResources()
 	}
 	if first {
-		if r.state.isOver() {
-			r.session.lingering.remove(r)
+		if r.state.hasEnded() {
+			r.session.unreleased.remove(r)
 		}
 		r.session.shared.active.Add(-1)
 		r.session.account.End(budget.Handlers)
@@ -104,7 +104,7 @@ func (r *rpc) decodeRequest(ctx context.Context, c *codec, into any) error {
 	m := r.request
 	r.request = message{}
 	err := r.decode(ctx, c, &m, into)
-	r.tab.took(m)
+	r.memory.releaseRequest(m)
 	return err
 }
 
@@ -115,7 +115,7 @@ func (r *rpc) receive(ctx context.Context, c *codec, into any) error {
 	if err != nil {
 		return err
 	}
-	r.tab.took(m)
+	r.memory.releaseRequest(m)
 	if err := r.decode(ctx, c, &m, into); err != nil {
 		return r.fail(err)
 	}
@@ -125,10 +125,10 @@ func (r *rpc) receive(ctx context.Context, c *codec, into any) error {
 // awaitMessage waits for the next request, and takes it out of the queue.
 func (r *rpc) awaitMessage() (message, error) {
 	r.mu.Lock()
-	for !r.state.isOver() && r.requests.isEmpty() && !r.requests.complete {
+	for !r.state.hasEnded() && r.requests.isEmpty() && !r.requests.allReceived {
 		r.waitRequestLocked()
 	}
-	if r.state.isOver() {
+	if r.state.hasEnded() {
 		defer r.mu.Unlock()
 		return message{}, r.endErrorLocked()
 	}
@@ -137,7 +137,7 @@ func (r *rpc) awaitMessage() (message, error) {
 		return message{}, io.EOF
 	}
 	r.reply.sending.Store(false)
-	m := r.requests.take(&r.tab)
+	m := r.requests.take(&r.memory)
 	credit := r.requests.credit(wire.PrefixLen + len(m.data))
 	r.mu.Unlock()
 	if credit > 0 && r.stream.Consumed(credit) {
@@ -148,12 +148,12 @@ func (r *rpc) awaitMessage() (message, error) {
 
 // waitRequestLocked waits until a request arrives, the last one has arrived, or the RPC ends.
 func (r *rpc) waitRequestLocked() {
-	r.requests.starving = true
-	if r.in.last.Load() != nil {
+	r.requests.handlerWaits = true
+	if r.in.claim.Load() != nil {
 		r.session.account.Urge() // the request may be waiting for room
 	}
 	r.requests.wait(&r.mu)
-	r.requests.starving = false
+	r.requests.handlerWaits = false
 }
 
 // decode decodes a request. Its error carries the status that the RPC should end with.
@@ -202,7 +202,7 @@ func (r *rpc) decodeCompressed(c *codec, compressed []byte, limit int, into any)
 		defer done()
 	}
 	switch {
-	case err == errOver:
+	case err == errEnded:
 		return r.endError()
 	case err != nil:
 		return outcomeOf(err).Err()
@@ -214,17 +214,17 @@ func (r *rpc) decodeCompressed(c *codec, compressed []byte, limit int, into any)
 // decoded is called when a request of size octets has been decoded, or could not be, and returns the error that the RPC should end
 // with. Its size on the wire was wireSize octets.
 func (r *rpc) decoded(into any, size, wireSize int, err error) error {
-	r.observed.got(into, size, wireSize, err)
+	r.observed.messageReceived(into, size, wireSize, err)
 	if err != nil {
-		r.undecodable(err)
+		r.logDecodeError(err)
 		return outcomeUndecodable.Err()
 	}
 	return nil
 }
 
-// undecodable logs why a request cannot be decoded, on the goroutine of its handler. grpc-python does so as an error. But
+// logDecodeError logs why a request cannot be decoded, on the goroutine of its handler. grpc-python does so as an error. But
 // clients could fill the log with such requests. Only a panic is the fault of the message's code.
-func (r *rpc) undecodable(err error) {
+func (r *rpc) logDecodeError(err error) {
 	logger, path := r.session.shared.logger, logtext.Cut(r.def.path)
 	if p, ok := err.(*codecPanic); ok {
 		logger.Error("Exception deserializing message!", "method", path, "error", logtext.Of(err), "stack", string(p.stack))
@@ -239,14 +239,14 @@ func (r *rpc) fields() Metadata { return fieldsOf(r.def.request) }
 // send implements exchange: it sends one response of a stream.
 func (r *rpc) send(ctx context.Context, c *codec, response any) error {
 	if response == nil {
-		return r.fail(r.unserializable("Send was called with nil"))
+		return r.fail(r.logEncodeError("Send was called with nil"))
 	}
 	var e encoded
 	handedOver := false
 	defer func() {
 		if !handedOver {
 			buffer.Put(e.data)
-			r.session.giveBack(e.paid)
+			r.session.giveBack(e.reserved)
 		}
 	}()
 	err := r.encodeResponse(ctx, &e, c, response, true)
@@ -256,7 +256,7 @@ func (r *rpc) send(ctx context.Context, c *codec, response any) error {
 	if handedOver, err = r.sendEncoded(&e); err != nil {
 		return err
 	}
-	r.observed.put(response, &e)
+	r.observed.messageSent(response, &e)
 	if r.stream.Full() && !r.waitRoom() {
 		return r.endError()
 	}
@@ -267,18 +267,18 @@ func (r *rpc) send(ctx context.Context, c *codec, response any) error {
 // reservation.
 func (r *rpc) sendEncoded(e *encoded) (handedOver bool, err error) {
 	r.mu.Lock()
-	if r.state.isOver() {
+	if r.state.hasEnded() {
 		defer r.mu.Unlock()
 		return false, r.endErrorLocked()
 	}
 	// The client may be waiting for the first response after a request. It leaves at once if no other RPC can share the
 	// write. Later responses are likely to be followed by more.
-	urgent := !r.reply.sending.Swap(true) && r.session.h2.Alone()
+	urgent := !r.reply.sending.Swap(true) && r.session.h2.SingleStream()
 	head, content := r.headersLocked(nil), e.data
 	if r.def.codec != nil {
 		content = r.def.codec.EncodeMessage(content)
 	}
-	handedOver, err = r.stream.Data(head, content, e.paid, !urgent)
+	handedOver, err = r.stream.Data(head, content, e.reserved, !urgent)
 	r.mu.Unlock()
 	if err != nil {
 		return handedOver, r.endError()
@@ -293,14 +293,14 @@ func (r *rpc) sendEncoded(e *encoded) (handedOver bool, err error) {
 // empty, and the error carries the status for the end of the RPC.
 func (r *rpc) encode(ctx context.Context, w *work.Worker, c *codec, response any, e *encoded) error {
 	if response == nil {
-		return r.unserializable(noResponse)
+		return r.logEncodeError(noResponse)
 	}
 	e.data = w.TakeBuffer()
 	if err := r.encodeResponse(ctx, e, c, response, w.MayBlock()); err != nil {
 		r.drop(w, e)
 		return err
 	}
-	r.observed.willAnswer(response, e.size)
+	r.observed.noteResponse(response, e.size)
 	return nil
 }
 
@@ -315,15 +315,15 @@ func (r *rpc) encodeResponse(ctx context.Context, e *encoded, c *codec, response
 	}
 	size, err := c.sizeOf(response)
 	if err != nil {
-		return r.unserializable(err)
+		return r.logEncodeError(err)
 	}
 	size += wire.PrefixLen
 	encoding := r.reply.encoding.next()
-	paid, ok := r.reserveResponse(encoding.Memory(size)+r.reply.initialMemory(), wait)
+	reserved, ok := r.reserveResponse(encoding.Memory(size)+r.reply.initialMemory(), wait)
 	if !ok {
 		return r.endError()
 	}
-	e.paid = paid
+	e.reserved = reserved
 	e.data, err = r.encodeMessage(e.data, c, response, size, encoding)
 	e.size = plainSize(e.data, size)
 	return err
@@ -337,14 +337,14 @@ func (r *rpc) encodeMessage(b []byte, c *codec, response any, size int, encoding
 	}
 	b, err := c.encode(wire.AppendPrefix(b, false, 0), response)
 	if err != nil {
-		return b, r.unserializable(err)
+		return b, r.logEncodeError(err)
 	}
 	if encoding != wire.Identity {
-		if !deflating.Take(r, &r.session.deflations) {
+		if !deflating.Acquire(r, &r.session.deflations) {
 			return b, r.endError()
 		}
 		b = wire.Compress(b, encoding)
-		deflating.Give()
+		deflating.Release()
 	}
 	if err := wire.CheckSent(len(b)-wire.PrefixLen, r.session.shared.options.MaxSendMessageBytes); err != nil {
 		return b, outcomeOf(err).Err()
@@ -364,8 +364,8 @@ func plainSize(b []byte, size int) int {
 
 const noResponse = "the handler returned neither a response nor an error"
 
-// unserializable logs why a response cannot be encoded, and returns the error for that.
-func (r *rpc) unserializable(why any) error {
+// logEncodeError logs why a response cannot be encoded, and returns the error for that.
+func (r *rpc) logEncodeError(why any) error {
 	logger, path := r.session.shared.logger, logtext.Cut(r.def.path)
 	if p, ok := why.(*codecPanic); ok {
 		logger.Error("Exception serializing message!", "method", path, "error", logtext.Of(why), "stack", string(p.stack))
@@ -379,6 +379,6 @@ func (r *rpc) unserializable(why any) error {
 // replaces the handler's response.
 func (r *rpc) drop(w *work.Worker, e *encoded) {
 	w.PutBuffer(e.data)
-	r.session.giveBack(e.paid)
+	r.session.giveBack(e.reserved)
 	*e = encoded{}
 }

@@ -20,19 +20,19 @@ import (
 // method handler found for it. It is immutable, and shared by the RPCs whose field blocks are the same: most clients repeat
 // theirs, and a repeated one is neither decoded nor read again.
 type callDefinition struct {
-	table       *dictionary // the dictionary that the method was looked up in
-	path        string
-	authority   string
-	metadata    Metadata
-	method      *method       // nil: ask the generic handlers
-	timeout     time.Duration // 0 if hasTimeout is false
-	hasTimeout  bool
-	compression wire.Encoding // of requests with the Compressed-Flag set
-	badEncoding bool          // grpc-encoding names something that we do not know
-	accepts     wire.EncodingSet
-	refusal     *refusal
-	weight      int64        // octets of memory
-	users       atomic.Int64 // RPCs that count it in their connection's account, if it is large
+	table        *dictionary // the dictionary that the method was looked up in
+	path         string
+	authority    string
+	metadata     Metadata
+	method       *method       // nil: ask the generic handlers
+	timeout      time.Duration // 0 if hasTimeout is false
+	hasTimeout   bool
+	compression  wire.Encoding // of requests with the Compressed-Flag set
+	badEncoding  bool          // grpc-encoding names something that we do not know
+	accepts      wire.EncodingSet
+	refusal      *refusal
+	metadataSize int64        // octets of memory
+	users        atomic.Int64 // RPCs that count it in their connection's account, if it is large
 
 	// request is what it was made of; nil: nothing on the server can ask for it.
 	request *fields.Section
@@ -57,7 +57,7 @@ func defineCall(request *fields.Section, table *dictionary) *callDefinition {
 	} else if d.path, d.refusal = call.Path, d.readFields(call); d.refusal == nil {
 		d.method = table.methods[d.path]
 	}
-	d.weight = d.weightOf()
+	d.metadataSize = d.computeMetadataSize()
 	return d
 }
 
@@ -79,8 +79,8 @@ func (d *callDefinition) details() HandlerCallDetails {
 	return HandlerCallDetails{Method: d.path, InvocationMetadata: d.metadata, request: d.request}
 }
 
-// weightOf returns the size of a call's metadata, and of the fields it was made of if these are kept.
-func (d *callDefinition) weightOf() (octets int64) {
+// computeMetadataSize returns the size of a call's metadata, and of the fields it was made of if these are kept.
+func (d *callDefinition) computeMetadataSize() (octets int64) {
 	const entry = 32 // two strings, without their octets
 	octets = int64(len(d.path) + len(d.authority) + entry*cap(d.metadata))
 	for _, p := range d.metadata {
@@ -163,7 +163,7 @@ func joined(request *fields.Section) (more int, ok bool) {
 // askGeneric calls found once: with the method of the first generic handler that has one for the call, or with the reason why
 // there is none. If a generic handler ends this goroutine, found is called all the same; then another reader goes on, and not
 // the caller.
-func (s *shared) askGeneric(d *callDefinition, found func(*method, *refusal)) {
+func (s *serverState) askGeneric(d *callDefinition, found func(*method, *refusal)) {
 	details := d.details()
 	var h *MethodHandler
 	returned := safely(func() {

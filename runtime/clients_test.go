@@ -10,42 +10,42 @@ import (
 // everything once, whether they were there before or come later.
 func TestClients(t *testing.T) {
 	s := NewServer(ServerOptions{Logger: slog.New(slog.DiscardHandler)})
-	for from := range cutOff + 1 {
-		for to := range cutOff + 1 {
+	for from := range forceClosed + 1 {
+		for to := range forceClosed + 1 {
 			c := newClients()
 			_, server := net.Pipe()
-			waits, becomes := &arrival{nc: server}, &arrival{nc: server}
-			made := newConnection(&s.shared, server, nil, nil)
-			c.arrive(waits)
-			c.arrive(becomes)
-			c.connect(becomes, made)
+			waits, becomes := &pendingConn{nc: server}, &pendingConn{nc: server}
+			made := newConnection(&s.serverState, server, nil, nil)
+			c.addPending(waits)
+			c.addPending(becomes)
+			c.promotePending(becomes, made)
 			c.advance(from)
 			arrivals, connections := c.advance(to)
-			wantArrivals := to > from && (from < portsClose || to == cutOff)
-			wantConnections := to > from && to >= goAway
+			wantArrivals := to > from && (from < listenersClosed || to == forceClosed)
+			wantConnections := to > from && to >= clientsAskedToLeave
 			if (len(arrivals) == 1) != wantArrivals || (len(connections) == 1) != wantConnections {
 				t.Errorf("from %d to %d: %d arrivals and %d connections are told", from, to, len(arrivals), len(connections))
 			}
-			late, other := &arrival{nc: server}, newConnection(&s.shared, server, nil, nil)
+			late, other := &pendingConn{nc: server}, newConnection(&s.serverState, server, nil, nil)
 			reached := max(from, to)
-			if got := c.arrive(late); got != reached {
+			if got := c.addPending(late); got != reached {
 				t.Errorf("from %d to %d: who arrives is told %d", from, to, got)
 			}
-			if got := c.connect(waits, other); got != reached {
+			if got := c.promotePending(waits, other); got != reached {
 				t.Errorf("from %d to %d: who connects is told %d", from, to, got)
 			}
 			n := 2
-			if reached == cutOff {
+			if reached == forceClosed {
 				n = 1
 			}
-			if len(c.all()) != n || len(c.arrivals) != n-1 {
-				t.Errorf("from %d to %d: there are %d connections and %d arrivals", from, to, len(c.all()), len(c.arrivals))
+			if len(c.all()) != n || len(c.pending) != n-1 {
+				t.Errorf("from %d to %d: there are %d connections and %d arrivals", from, to, len(c.all()), len(c.pending))
 			}
 			c.fail(late)
 			c.remove(made)
 			c.remove(other)
-			if len(c.all()) != 0 || len(c.arrivals) != 0 {
-				t.Errorf("from %d to %d: there are still %d connections and %d arrivals", from, to, len(c.all()), len(c.arrivals))
+			if len(c.all()) != 0 || len(c.pending) != 0 {
+				t.Errorf("from %d to %d: there are still %d connections and %d arrivals", from, to, len(c.all()), len(c.pending))
 			}
 		}
 	}

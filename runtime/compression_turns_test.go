@@ -30,7 +30,7 @@ func TestCompression_OverIsNotInflated(t *testing.T) {
 			client := s.dial()
 			places := inflating.Free()
 			for range places { // others are being inflated all the time
-				inflating.Take(context.Background(), &work.Line{})
+				inflating.Acquire(context.Background(), &work.Line{})
 			}
 			bomb := lpm(1, compress(t, Gzip, strings.Repeat("\x00", 1<<20)))
 			for range 10 {
@@ -50,7 +50,7 @@ func TestCompression_OverIsNotInflated(t *testing.T) {
 				t.Errorf("%d RPCs are left, %d in lines, %d were handled", n, inflating.Waiting(), calls)
 			}
 			for range places {
-				inflating.Give()
+				inflating.Release()
 			}
 			st = client.open("/t.S/M", "grpc-encoding", "gzip")
 			st.sendData(bomb)
@@ -73,7 +73,7 @@ func TestCompression_TakesTurns(t *testing.T) {
 		})})
 		places := inflating.Free()
 		for range places {
-			inflating.Take(context.Background(), &work.Line{})
+			inflating.Acquire(context.Background(), &work.Line{})
 		}
 		call := func(c *testClient, who string) *testStream {
 			st := c.open("/t.S/M", "grpc-encoding", "gzip", "who", who)
@@ -88,11 +88,11 @@ func TestCompression_TakesTurns(t *testing.T) {
 		synctest.Wait()
 		st := call(other, "other")
 		synctest.Wait()
-		inflating.Give() // one place, which goes round
+		inflating.Release() // one place, which goes round
 		st.result().want(codes.OK, "", "x")
 		synctest.Wait()
 		for range places - 1 {
-			inflating.Give()
+			inflating.Release()
 		}
 		for i := range 101 {
 			if who := <-order; who == "other" && i > 1 {
@@ -137,7 +137,7 @@ func TestCompression_ResponsesTakeTurns(t *testing.T) {
 			}
 			places := deflating.Free()
 			for range places {
-				deflating.Take(context.Background(), &work.Line{})
+				deflating.Acquire(context.Background(), &work.Line{})
 			}
 			open().cancel()
 			waits := open()
@@ -145,7 +145,7 @@ func TestCompression_ResponsesTakeTurns(t *testing.T) {
 				t.Errorf("%d responses have come that have to wait, behind %d lines", len(r.messages), deflating.Waiting())
 			}
 			for range places {
-				deflating.Give()
+				deflating.Release()
 			}
 			if code, details := waits.result().status(); code != codes.OK {
 				t.Errorf("%v %q", code, details)

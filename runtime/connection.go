@@ -21,7 +21,7 @@ import (
 // connection is a client's connection: it makes RPCs of the streams of an http2.Conn. It implements
 // http2.Application.
 type connection struct {
-	session
+	connState
 	forget func(*connection) // called once, when it has ended. Immutable.
 }
 
@@ -124,10 +124,10 @@ func (c *connection) NewStream(request *fields.Section) *http2.Stream {
 			request.Parsed = def
 		}
 	}
-	if c.tooMuchMetadata(def.weight) {
+	if c.tooMuchMetadata(def.metadataSize) {
 		return nil
 	}
-	r := &rpc{session: &c.session, def: def, tab: tab{account: c.account}}
+	r := &rpc{session: &c.connState, def: def, memory: requestMemory{account: c.account}}
 	r.stream.Handler = r
 	if def.direct != nil {
 		def.codec = &direct{r: r}

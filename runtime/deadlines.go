@@ -13,7 +13,7 @@ import (
 // before theirs, and cost no more than a comparison. So a scan of all RPCs is needed now and then, but not at each deadline:
 // it remembers the deadlines that it has seen.
 type deadlines struct {
-	of expiring // immutable
+	owner expiring // immutable
 
 	looking locks.Mutex[locks.Long] // held by the timer, before mu
 
@@ -69,9 +69,9 @@ func (d *deadlines) setLocked(at clock.Instant) {
 // alarm ends the RPCs whose deadline has passed. It may run late, or twice: it ends only RPCs whose deadline has
 // passed.
 func (d *deadlines) alarm() {
-	d.of.survive("the deadlines of a connection", func() {
+	d.owner.survive("the deadlines of a connection", func() {
 		now := clock.Now()
-		d.of.expire(d.passed(now), now)
+		d.owner.expire(d.passed(now), now)
 	})
 }
 
@@ -105,7 +105,7 @@ func (d *deadlines) passed(now clock.Instant) (streams []uint32) {
 func (d *deadlines) lookLocked() {
 	d.next = 0 // the scan may miss what comes from now on
 	d.mu.Unlock()
-	seen := d.of.deadlinesOfRPCs()
+	seen := d.owner.deadlinesOfRPCs()
 	slices.SortFunc(seen, func(a, b deadline) int { return cmp.Compare(b.at, a.at) })
 	d.mu.Lock()
 	d.seen = seen

@@ -114,6 +114,6 @@ func (d *direct) End(trailers ...fields.Field) {
 	d.r.mu.Lock()
 	d.end = &protocol.End{Trailers: appendLines(nil, trailers)}
 	d.r.mu.Unlock()
-	d.r.end(&last{})
+	d.r.end(&finalResult{})
 	d.r.session.h2.Flush()
 }

@@ -27,10 +27,10 @@
 //	rpccontext.go                                the context of an RPC
 //	rpc.go, answer.go, ending.go, room.go,       an RPC: what the reader does for it, what its worker does, how it ends, what it
 //	intercepted.go                               waits for, and what its interceptors call
-//	session.go, shared.go                        the parts of a connection and of a server that RPCs use
+//	connstate.go, serverstate.go                 the parts of a connection and of a server that RPCs use
 //	interceptor.go, handler.go, service.go       what calls applications
 //	call.go, dictionary.go, refusal.go           a request's head, its method, and the answer if there is none
-//	rpcstate.go, requestqueue.go, tab.go, …      parts of an RPC, each with its own rules
+//	rpcstate.go, requestqueue.go, …              parts of an RPC, each with its own rules
 //
 // A file uses only names of its own line and of lines below; an interface stands where a call goes up.
 //
@@ -45,9 +45,9 @@
 //     part of an rpc.
 //  4. rpc.go, HandleHead: the request is refused, or becomes an RPC: it is counted, and its deadline is watched.
 //  5. http2/process.go: the DATA frame is handed to rpc.go, HandleData. wire.Cutter cuts the message out. With END_STREAM the
-//     request is complete, and session.go adds the RPC to the batch. Without interceptors, an RPC with a worker limit
+//     request is complete, and connstate.go adds the RPC to the batch. Without interceptors, an RPC with a worker limit
 //     enters the queue of that limit at once, and an inline RPC runs on the reader.
-//  6. http2/serve.go: when nothing is left to read, session.go, EndBatch, hands the batch to the run queue. There package work
+//  6. http2/serve.go: when nothing is left to read, connstate.go, EndBatch, hands the batch to the run queue. There package work
 //     wakes a worker (work/queue.go).
 //  7. answer.go, Run: the worker decodes the request, by codec.go, and enters the handler: service.go calls the servicer.
 //  8. answer.go, encode: the response waits for room in the account, which there nearly always is. codec.go encodes it, in the
@@ -62,7 +62,7 @@
 //  1. As above, but in step 4 the RPC joins the batch at once: its handler begins before a message has come, and waits for one in
 //     answer.go, receive.
 //  2. rpc.go, HandleData: the reader puts each message into the RPC's queue (requestqueue.go), where small ones share memory,
-//     and wakes the handler. One that does not fit into the window gets in line for room first (largerequest.go).
+//     and wakes the handler. One that does not fit into the window gets in line for room first (requestclaim.go).
 //  3. answer.go, receive: the handler takes a message and decodes it. It credits the stream's window in steps of 8 KiB; http2
 //     sends a WINDOW_UPDATE once half the window is missing. Behind the last message it gets io.EOF.
 //  4. answer.go, send: a response is admitted and encoded as above, and appended with http2.Stream.Data, the first behind the
@@ -78,7 +78,7 @@
 //     ends it (runtime.Goexit), or an inline handler occupies it for too long, another goroutine becomes the reader.
 //   - A worker runs one RPC at a time, interceptors included. It owns the reader's fields once the batch in which the RPC was
 //     dispatched has ended.
-//   - Timers end RPCs (deadlines.go), and look at what waits (largerequest.go, inline.go, server.go).
+//   - Timers end RPCs (deadlines.go), and look at what waits (requestclaim.go, inline.go, server.go).
 //   - All application code is called by safely or under survive (safely.go), or by the codec, and may panic or end its goroutine.
 //
 // # Locks

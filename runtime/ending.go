@@ -23,12 +23,12 @@ type ending struct {
 	cause     error         // what the context's Err returns, once it is over
 	done      chan struct{} // nil: not asked for yet
 	after     *afterwards   // nil: nothing is to be called
-	beginning *budget.Claim // its claim for room to begin; nil: it has not had to wait
+	admission *budget.Claim // its claim for room to begin; nil: it has not had to wait
 }
 
-// last is what an RPC ends with. Which fields are set depends on what ends it: its handler, its reader, its client, or something
-// else, such as a deadline.
-type last struct {
+// finalResult is what an RPC ends with. Which fields are set depends on what ends it: its handler, its reader, its client, or
+// something else, such as a deadline.
+type finalResult struct {
 	outcome  outcome // its status
 	cause    error   // what the context's Err returns from then on; nil: context.Canceled
 	response encoded // its only response. Nothing is reserved for it any more once it is the transport's.
@@ -36,9 +36,9 @@ type last struct {
 	gone     bool    // the stream is gone, so nothing can be sent
 }
 
-// complete ends the RPC: with an error, with its only response, which is in a buffer of the worker's, or after the responses
+// respond ends the RPC: with an error, with its only response, which is in a buffer of the worker's, or after the responses
 // of a stream. Afterwards the caller releases what l.response still reserves.
-func (r *rpc) complete(w *work.Worker, l *last, err error) {
+func (r *rpc) respond(w *work.Worker, l *finalResult, err error) {
 	if err != nil {
 		r.endWith(outcomeOf(err), w.MayBlock())
 		return
@@ -50,11 +50,11 @@ func (r *rpc) complete(w *work.Worker, l *last, err error) {
 
 // failed ends the RPC of a handler that did not return, and had perhaps reserved octets for its response. reason is nil if it
 // called runtime.Goexit.
-func (r *rpc) failed(l *last, reason any) {
-	r.session.giveBack(l.response.paid)
+func (r *rpc) failed(l *finalResult, reason any) {
+	r.session.giveBack(l.response.reserved)
 	r.release()
 	text := panicText(reason)
-	defer r.end(&last{outcome: outcome{Code: codes.Unknown, Message: "Exception calling application: " + text}})
+	defer r.end(&finalResult{outcome: outcome{Code: codes.Unknown, Message: "Exception calling application: " + text}})
 	r.session.shared.logger.Error("Exception calling application", "method", logtext.Cut(r.def.path), "panic", logtext.Cut(text),
 		"stack", string(debug.Stack()))
 }
@@ -74,28 +74,28 @@ func (r *rpc) endWith(o outcome, wait bool) {
 	r.mu.Lock()
 	memory := 2*wire.TrailersSize(o, r.reply.trailing) + r.reply.initialMemory()
 	r.mu.Unlock()
-	if memory > 2*freeResponse {
-		paid, ok := r.reserveResponse(memory, wait) // the field blocks, and what the out-buffer has of them
+	if memory > 2*unreservedResponseSize {
+		reserved, ok := r.reserveResponse(memory, wait) // the field blocks, and what the out-buffer has of them
 		if !ok {
 			return
 		}
-		defer r.session.giveBack(paid)
+		defer r.session.giveBack(reserved)
 	}
-	r.end(&last{outcome: o})
+	r.end(&finalResult{outcome: o})
 }
 
 // abort ends an RPC whatever its handler is doing; it may be in the middle of sending a message.
 func (r *rpc) abort(o outcome, cause error) {
 	if r.state.hasBegun() {
-		r.end(&last{outcome: o, cause: cause, discard: true})
+		r.end(&finalResult{outcome: o, cause: cause, discard: true})
 	}
 }
 
 // end ends the RPC, unless it is over. Every way to end an RPC leads here. What follows from the end is done without mu,
 // since it may call the application or need other locks. It reports whether the response has become the transport's.
-func (r *rpc) end(l *last) (handedOver bool) {
+func (r *rpc) end(l *finalResult) (handedOver bool) {
 	r.mu.Lock()
-	if r.state.isOver() {
+	if r.state.hasEnded() {
 		r.mu.Unlock()
 		return false
 	}
@@ -106,19 +106,19 @@ func (r *rpc) end(l *last) (handedOver bool) {
 			defer r.tooLarge() // without mu, and last
 		}
 	}
-	releases := r.overLocked(l)
-	after, m, beginning := r.ending.after, r.method, r.ending.beginning
-	r.ending.after, r.ending.beginning = nil, nil
+	releases := r.markEndedLocked(l)
+	after, m, admission := r.ending.after, r.method, r.ending.admission
+	r.ending.after, r.ending.admission = nil, nil
 	r.mu.Unlock()
 	if !releases && !r.isReleased() {
-		r.session.lingering.add(r)
+		r.session.unreleased.add(r)
 	}
 	after.call(r.session.shared, r.def.path)
 	r.count(m, l.outcome.Code)
 	if releases {
 		r.release()
 	}
-	if beginning != nil && r.session.account.Drop(beginning) {
+	if admission != nil && r.session.account.Drop(admission) {
 		r.redispatch() // so that Run finds out that the RPC is over
 	}
 	r.observed.end(l.outcome, r.reply.trailing, r.reply.headersSent, len(l.response.data)) // nobody sets these any more
@@ -128,7 +128,7 @@ func (r *rpc) end(l *last) (handedOver bool) {
 // sendLastLocked writes what the RPC ends with, and reports whether the response has become the transport's. If the client
 // does not permit trailers of that size, it resets the stream instead, and fits is false: with some clients it would cost all
 // RPCs of the connection to send them.
-func (r *rpc) sendLastLocked(l *last) (handedOver, fits bool) {
+func (r *rpc) sendLastLocked(l *finalResult) (handedOver, fits bool) {
 	if r.def.codec != nil {
 		return r.endTranslatedLocked(l), true
 	}
@@ -149,8 +149,8 @@ func (r *rpc) sendLastLocked(l *last) (handedOver, fits bool) {
 	case l.response.data == nil && r.reply.headersSent:
 		r.stream.End(block, l.discard)
 	default:
-		if handedOver, _ = r.stream.Message(r.headersLocked(nil), l.response.data, block, l.response.paid); handedOver {
-			l.response.paid = 0
+		if handedOver, _ = r.stream.Message(r.headersLocked(nil), l.response.data, block, l.response.reserved); handedOver {
+			l.response.reserved = 0
 		}
 	}
 	buffer.Put(block)
@@ -159,7 +159,7 @@ func (r *rpc) sendLastLocked(l *last) (handedOver, fits bool) {
 
 // endTranslatedLocked is sendLastLocked in another protocol. Its status may be part of the content, and so cannot follow a part
 // of a message, which is what discard would leave.
-func (r *rpc) endTranslatedLocked(l *last) (handedOver bool) {
+func (r *rpc) endTranslatedLocked(l *finalResult) (handedOver bool) {
 	head := r.headersLocked(nil)
 	end := r.def.codec.EncodeEnd(l.outcome, l.response.data, wire.Lines(r.reply.trailing))
 	switch {
@@ -169,8 +169,8 @@ func (r *rpc) endTranslatedLocked(l *last) (handedOver bool) {
 	case end.Head != nil:
 		head = end.Head
 	}
-	if handedOver, _ = r.stream.Message(head, end.Content, end.Trailers, l.response.paid); handedOver {
-		l.response.paid = 0
+	if handedOver, _ = r.stream.Message(head, end.Content, end.Trailers, l.response.reserved); handedOver {
+		l.response.reserved = 0
 	}
 	return handedOver
 }
@@ -183,7 +183,7 @@ func (r *rpc) headersLocked(more Metadata) []byte {
 	}
 	r.reply.headersSent = true
 	waiting, encoding := r.reply.takeInitial(), r.reply.encoding.current()
-	r.observed.willSend(waiting, more)
+	r.observed.noteInitial(waiting, more)
 	if codec := r.def.codec; codec != nil {
 		return codec.EncodeHead(encoding.String(), wire.Lines(slices.Concat(waiting, more)))
 	}
@@ -209,16 +209,16 @@ func (p *reply) initialMemory() int {
 	return 0
 }
 
-// overLocked makes the RPC over, and tells those that wait. What the reader has of the request under way stays until it looks,
+// markEndedLocked makes the RPC over, and tells those that wait. What the reader has of the request under way stays until it looks,
 // or until the RPC is finished; but what was reserved for the rest of it is not needed, whatever still comes.
-func (r *rpc) overLocked(l *last) (releases bool) {
+func (r *rpc) markEndedLocked(l *finalResult) (releases bool) {
 	r.ending.outcome, r.ending.cause = l.outcome, l.cause
 	if l.cause == nil {
 		r.ending.cause = context.Canceled
 	}
 	releases = r.state.end()
-	r.requests.drop(&r.tab)
-	r.in.last.Load().drop()
+	r.requests.drop(&r.memory)
+	r.in.claim.Load().drop()
 	if r.ending.done != nil {
 		close(r.ending.done)
 	}
@@ -230,15 +230,15 @@ func (r *rpc) overLocked(l *last) (releases bool) {
 // of the RPC's, and what it gives back needs only the account.
 func (r *rpc) HandleRemoved() {
 	if r.state.remove() {
-		r.finish()
+		r.freeResources()
 	}
 }
 
-// finish gives back what the RPC still holds. Only what its reader does may come later.
-func (r *rpc) finish() {
-	r.tab.close()
+// freeResources gives back what the RPC still holds. Only what its reader does may come later.
+func (r *rpc) freeResources() {
+	r.memory.close()
 	r.session.dropHead(r.def)
-	r.in.last.Load().drop()
+	r.in.claim.Load().drop()
 }
 
 // count counts the RPC under its method. Every RPC is counted once, since it ends once.
@@ -263,7 +263,7 @@ func (r *rpc) tooLarge() {
 		level = slog.LevelError
 	}
 	logger := r.session.shared.logger
-	r.session.shared.aside(func() { // what ends this RPC may be about to end others
+	r.session.shared.logOnOtherGoroutine(func() { // what ends this RPC may be about to end others
 		logger.Log(context.Background(), level,
 			"The trailers are larger than the client permits (SETTINGS_MAX_HEADER_LIST_SIZE); the stream was reset",
 			"method", logtext.Cut(r.def.path), "metadata", size, "limit", limit)
@@ -280,7 +280,7 @@ func (r *rpc) endError() error {
 // lost its client, and will be told so.
 func (r *rpc) endErrorLocked() error {
 	switch {
-	case !r.state.isOver():
+	case !r.state.hasEnded():
 		return outcomeCancelled.Err()
 	case r.ending.outcome.Code == codes.OK:
 		return outcomeEnded.Err()
@@ -294,7 +294,7 @@ func (r *rpc) Done() <-chan struct{} {
 	defer r.mu.Unlock()
 	if r.ending.done == nil {
 		r.ending.done = make(chan struct{})
-		if r.state.isOver() {
+		if r.state.hasEnded() {
 			close(r.ending.done)
 		}
 	}
@@ -314,7 +314,7 @@ func (r *rpc) Err() error {
 func (r *rpc) AfterFunc(f func()) (stop func() bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.state.isOver() {
+	if r.state.hasEnded() {
 		r.session.shared.callAfter(f)
 		return func() bool { return false }
 	}
@@ -327,7 +327,7 @@ func (r *rpc) AfterFunc(f func()) (stop func() bool) {
 	return func() bool {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if r.state.isOver() {
+		if r.state.hasEnded() {
 			return false // f has been called, or is about to be
 		}
 		_, pending := a.funcs[entry]
@@ -352,7 +352,7 @@ func (e *ending) afterwards() *afterwards {
 }
 
 // call calls all callbacks, on other goroutines. a may be nil.
-func (a *afterwards) call(s *shared, path string) {
+func (a *afterwards) call(s *serverState, path string) {
 	if a == nil {
 		return
 	}
@@ -365,11 +365,11 @@ func (a *afterwards) call(s *shared, path string) {
 }
 
 // callAfter calls a function that AfterFunc was given.
-func (s *shared) callAfter(f func()) { s.spawn("a function to be called after an RPC", f) }
+func (s *serverState) callAfter(f func()) { s.spawn("a function to be called after an RPC", f) }
 
 // callBack calls the functions that AddCallback was given, in that order. If one panics or ends its goroutine, the
 // others are called all the same.
-func (s *shared) callBack(callbacks []func(), path string) {
+func (s *serverState) callBack(callbacks []func(), path string) {
 	s.spawn("the callbacks of an RPC", func() {
 		for i, f := range callbacks {
 			safely(f, func(reason any) {
@@ -377,7 +377,7 @@ func (s *shared) callBack(callbacks []func(), path string) {
 					defer s.callBack(callbacks[i+1:], path)
 				}
 				text, stack := logtext.Cut(panicText(reason)), string(debug.Stack())
-				s.aside(func() { // or it could end this goroutine
+				s.logOnOtherGoroutine(func() { // or it could end this goroutine
 					s.logger.Error("Exception calling callback!", "method", logtext.Cut(path), "panic", text, "stack", stack)
 				})
 			})

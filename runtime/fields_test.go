@@ -146,8 +146,8 @@ func TestFields_Kept(t *testing.T) {
 			s := NewServer(tt.of)
 			check(t, tt.setUp(s))
 			d := defineCall(request, s.table.Load())
-			if d.weight != tt.want || (d.request != nil) != (tt.want == with) || d.refusal != nil && d.method != nil {
-				t.Errorf("the call weighs %d, want %d; %v", d.weight, tt.want, d.refusal)
+			if d.metadataSize != tt.want || (d.request != nil) != (tt.want == with) || d.refusal != nil && d.method != nil {
+				t.Errorf("the call weighs %d, want %d; %v", d.metadataSize, tt.want, d.refusal)
 			}
 		})
 	}

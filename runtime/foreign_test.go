@@ -196,7 +196,7 @@ func TestForeign_Connections(t *testing.T) {
 						}
 						synctest.Wait()
 						s.clients.mu.Lock()
-						if n := len(s.clients.arrivals) + len(s.clients.connections); n != int(1-btoi(odd.ends)) {
+						if n := len(s.clients.pending) + len(s.clients.connections); n != int(1-btoi(odd.ends)) {
 							t.Errorf("%d connections after the SetupTimeout", n)
 						}
 						s.clients.mu.Unlock()

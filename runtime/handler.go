@@ -59,8 +59,8 @@ type exchange interface {
 	// send sends a response of a stream; nil, which is a mistake of the handler's, ends the RPC.
 	send(ctx context.Context, c *codec, response any) error
 
-	// unserializable logs why a response cannot be sent, and returns the error that says so.
-	unserializable(why any) error
+	// logEncodeError logs why a response cannot be sent, and returns the error that says so.
+	logEncodeError(why any) error
 }
 
 // Cardinality returns how many messages the method takes and gives.

@@ -59,7 +59,7 @@ func newTestServer(t testing.TB, options ServerOptions, methods handlers) *testS
 	}
 	var mu sync.Mutex
 	var all []*connection
-	s.watched = func(c *connection) {
+	s.testHookConn = func(c *connection) {
 		mu.Lock()
 		defer mu.Unlock()
 		all = append(all, c)

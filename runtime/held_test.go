@@ -139,8 +139,8 @@ func TestAccount_QueuedRequests(t *testing.T) {
 		least, mostOfEach int64
 	}{
 		{"Small", 1, 2000, 6, 12}, // with its prefix; many to a pack
-		{"NotSmall", 600, 50, 1024 + queuedWeight, 1024 + queuedWeight},                      // each has a buffer of its own
-		{"LargestInAPack", freeRequest - wire.PrefixLen, 50, freeRequest, freeRequest + 128}, // up to eight to a pack
+		{"NotSmall", 600, 50, 1024 + queuedOverhead, 1024 + queuedOverhead},                                             // each has a buffer of its own
+		{"LargestInAPack", uncountedRequestSize - wire.PrefixLen, 50, uncountedRequestSize, uncountedRequestSize + 128}, // up to eight to a pack
 	} {
 		runInBubble(t, tt.name, func(t *testing.T) {
 			s := newTestServer(t, ServerOptions{}, handlers{"M": StreamUnary(func(ctx context.Context, _ RequestIterator[raw]) (*raw, error) {

@@ -35,7 +35,7 @@ func (m *slowMessage) UnmarshalVT(data []byte) error {
 // withPlaces has room for many inflations at a time while a test runs, so that nothing else bounds them.
 func withPlaces(t *testing.T, free int) {
 	before := inflating
-	inflating = work.NewPlaces(free)
+	inflating = work.NewSemaphore(free)
 	t.Cleanup(func() {
 		if inflating.Free() != free || inflating.Waiting() != 0 {
 			t.Errorf("%d places for inflations are free of %d, and %d wait", inflating.Free(), free, inflating.Waiting())
@@ -91,18 +91,18 @@ func TestCompression_LargeOneIsOver(t *testing.T) {
 			synctest.Wait()
 			return st
 		}
-		inflating.Take(context.Background(), &work.Line{})
+		inflating.Acquire(context.Background(), &work.Line{})
 		st := large()
-		go inflating.Take(context.Background(), &work.Line{}) // it comes between the two times that the request is inflated
+		go inflating.Acquire(context.Background(), &work.Line{}) // it comes between the two times that the request is inflated
 		synctest.Wait()
-		inflating.Give()
+		inflating.Release()
 		synctest.Wait()
 		st.cancel()
 		synctest.Wait()
 		if n := s.active.Load(); n != 0 {
 			t.Errorf("%d RPCs are left", n)
 		}
-		inflating.Give()
+		inflating.Release()
 		large().result().want(codes.OK, "", "x")
 	})
 }

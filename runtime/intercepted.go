@@ -57,18 +57,18 @@ func (r *rpc) setMethod(m *method) {
 // handler is going to ask for it: as the first of several, or as the only one. It is never in both places: its memory may be given
 // back once it is taken.
 func (r *rpc) offerRequest(streaming bool) {
-	if r.queued {
+	if r.queuesRequests {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	switch offered := r.requests.complete; {
-	case streaming && !offered && !r.state.isOver():
-		r.requests.waiting, r.requests.complete = []message{r.request}, true
+	switch offered := r.requests.allReceived; {
+	case streaming && !offered && !r.state.hasEnded():
+		r.requests.waiting, r.requests.allReceived = []message{r.request}, true
 		r.request = message{}
-	case !streaming && offered && !r.state.isOver():
+	case !streaming && offered && !r.state.hasEnded():
 		r.request = r.requests.waiting[0]
-		r.requests.waiting, r.requests.complete = nil, false
+		r.requests.waiting, r.requests.allReceived = nil, false
 	}
 }
 
@@ -76,7 +76,7 @@ func (r *rpc) offerRequest(streaming bool) {
 func (r *rpc) shortenDeadline(to time.Time) {
 	deadline := clock.Now().Add(time.Until(to))
 	r.mu.Lock()
-	earlier := !r.state.isOver() && (r.deadline.IsZero() || deadline.Before(r.deadline))
+	earlier := !r.state.hasEnded() && (r.deadline.IsZero() || deadline.Before(r.deadline))
 	if earlier {
 		r.deadline = deadline
 	}
@@ -93,7 +93,7 @@ func (r *rpc) handle(ctx context.Context, m *method, path string) (response any,
 	if bound == nil && !r.state.enter(false) {
 		return nil, false, r.endError()
 	}
-	if r.queued && !m.cardinality.RequestStreaming() {
+	if r.queuesRequests && !m.cardinality.RequestStreaming() {
 		if r.request, err = r.onlyMessage(path); err != nil {
 			return nil, false, err
 		}
@@ -128,7 +128,7 @@ func (r *rpc) onlyMessage(path string) (message, error) {
 		}
 	}
 	if err == nil || errors.Is(err, io.EOF) {
-		err = notOneRequest(path).Err()
+		err = wrongRequestCount(path).Err()
 	}
 	return message{}, err
 }

@@ -51,8 +51,8 @@ type intercepted interface {
 	encode(ctx context.Context, w *work.Worker, c *codec, response any, e *encoded) error
 	drop(w *work.Worker, e *encoded)
 
-	// unserializable logs why a response cannot be encoded, and returns the error that says so.
-	unserializable(why any) error
+	// logEncodeError logs why a response cannot be encoded, and returns the error that says so.
+	logEncodeError(why any) error
 
 	// lookUp returns the method that AddService has added under a path; nil: there is none.
 	lookUp(path string) *method
@@ -170,7 +170,7 @@ func (c *ServerCall) Respond(ctx context.Context, response any) error {
 		return fmt.Errorf("gogreeter: Respond: %w", err)
 	}
 	if isNil(response) {
-		return c.rpc.unserializable("Respond was called with nil")
+		return c.rpc.logEncodeError("Respond was called with nil")
 	}
 	if c.method != nil && c.method.cardinality.ResponseStreaming() {
 		err := c.rpc.send(ctx, codec, response)
@@ -191,7 +191,7 @@ func (c *ServerCall) encode(ctx context.Context, codec *codec, response any) (er
 
 // drop takes the response back.
 func (c *ServerCall) drop() {
-	if c.encoded.data != nil || c.encoded.paid > 0 { // the latter if the code of the message has ended the goroutine
+	if c.encoded.data != nil || c.encoded.reserved > 0 { // the latter if the code of the message has ended the goroutine
 		c.rpc.drop(c.worker, &c.encoded)
 	}
 	c.response = nil

@@ -78,7 +78,7 @@ func (s *Server) connection(id ConnectionID) *connection {
 // inspected returns the RPCs of the connection, each once, in the order of their streams.
 func (c *connection) inspected() (all []*rpc) {
 	all = c.rpcs()
-	for _, r := range c.lingering.all() {
+	for _, r := range c.unreleased.all() {
 		all = append(all, r.(*rpc))
 	}
 	slices.SortFunc(all, func(a, b *rpc) int { return cmp.Compare(a.stream.ID(), b.stream.ID()) })
@@ -105,13 +105,13 @@ func (r *rpc) inspect() (info RPCInfo, ok bool) {
 
 // stateLocked says where the RPC is in its life.
 func (r *rpc) stateLocked() RPCState {
-	over, entered := r.state.isOver(), r.state.hasEntered()
+	over, entered := r.state.hasEnded(), r.state.hasEntered()
 	switch {
 	case over && !r.state.isReleased():
 		return RPCOver
-	case !over && !r.state.isDispatched(), !over && entered && r.requests.starving:
+	case !over && !r.state.isDispatched(), !over && entered && r.requests.handlerWaits:
 		return RPCReceiving
-	case !over && !entered && r.session.account.InLine(r.ending.beginning):
+	case !over && !entered && r.session.account.InLine(r.ending.admission):
 		return RPCHeldBack
 	case !over && !entered:
 		return RPCQueued

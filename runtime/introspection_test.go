@@ -106,7 +106,7 @@ func TestServer_RPCStates(t *testing.T) {
 			close(ignorant)
 			synctest.Wait()
 			for _, c := range s.clients.all() {
-				for _, r := range c.lingering.all() {
+				for _, r := range c.unreleased.all() {
 					if r.isReleased() {
 						t.Error("an RPC lingers that has been released")
 					}
@@ -264,7 +264,7 @@ func TestServer_InspectedUnderLoad(t *testing.T) {
 
 // TestLingering is about an RPC that is released while it is being added.
 func TestLingering(t *testing.T) {
-	var l lingering
+	var l unreleasedRPCs
 	running, released := releasedOrNot(false), releasedOrNot(true)
 	l.add(&running)
 	l.add(&released)

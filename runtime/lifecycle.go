@@ -38,9 +38,9 @@ var (
 //
 // A server that stops goes through these steps:
 //
-//	stop            the accept loops are to end; handshakes are limited     portsClose
-//	endedAccepting  after the last one: clients are asked to go             goAway
-//	stop(0)         the time is over, or there was none: everything ends    cutOff
+//	stop            the accept loops are to end; handshakes are limited     listenersClosed
+//	endedAccepting  after the last one: clients are asked to go             clientsAskedToLeave
+//	stop(0)         the time is over, or there was none: everything ends    forceClosed
 //	ended           after the last one: the server has terminated
 //
 // The third is left out if all clients go in time. A server without ports begins with the second.
@@ -56,7 +56,7 @@ type lifecycle struct {
 	stage     stage
 	ports     []*ports.Port
 	accepting int         // accept loops that have not ended
-	serving   int         // what else has not: arrivals, connections, and the report of what was cut off
+	serving   int         // what else has not: pending and open connections, and the report of what was cut off
 	timer     *time.Timer // nil: no grace has been given
 	graceEnds time.Time
 }
@@ -152,7 +152,7 @@ func (l *lifecycle) stop(graceTime time.Duration) (e effects) {
 		return e
 	}
 	if l.limitGraceLocked(graceTime) {
-		e.clients = cutOff
+		e.clients = forceClosed
 	}
 	e.terminated = l.terminateLocked()
 	return e
@@ -169,9 +169,9 @@ func (l *lifecycle) beginGraceLocked() {
 // those that come back at once are not to meet a port that is about to close.
 func (l *lifecycle) shutdownLocked() shutdown {
 	if l.accepting > 0 {
-		return portsClose
+		return listenersClosed
 	}
-	return goAway
+	return clientsAskedToLeave
 }
 
 // limitGraceLocked makes the grace end after a time, unless it ends sooner anyway. It reports whether the grace is over

@@ -81,17 +81,17 @@ func TestLifecycle(t *testing.T) {
 		},
 		"stop": {
 			"stopped":  {stage: terminated, unused: true, isClosed: true},
-			"started":  {stage: grace, accepting: 2, serving: 1, interrupted: true, clients: portsClose},
-			"portless": {stage: grace, serving: 1, interrupted: true, clients: goAway},
-			"idle":     {stage: terminated, interrupted: true, clients: goAway, terminated: true},
-			"draining": {stage: grace, accepting: 2, serving: 1, interrupted: true, clients: portsClose},
+			"started":  {stage: grace, accepting: 2, serving: 1, interrupted: true, clients: listenersClosed},
+			"portless": {stage: grace, serving: 1, interrupted: true, clients: clientsAskedToLeave},
+			"idle":     {stage: terminated, interrupted: true, clients: clientsAskedToLeave, terminated: true},
+			"draining": {stage: grace, accepting: 2, serving: 1, interrupted: true, clients: listenersClosed},
 			"grace":    {stage: grace, accepting: 2, serving: 1}, "terminated": {stage: terminated},
 		},
 		"stopNow": {
 			"stopped": {stage: terminated, unused: true, isClosed: true},
-			"started": {stage: grace, accepting: 2, serving: 1, interrupted: true, clients: cutOff},
-			"idle":    {stage: terminated, interrupted: true, clients: cutOff, terminated: true},
-			"grace":   {stage: grace, accepting: 2, serving: 1, clients: cutOff}, "lastClient": {stage: grace, serving: 1, clients: cutOff},
+			"started": {stage: grace, accepting: 2, serving: 1, interrupted: true, clients: forceClosed},
+			"idle":    {stage: terminated, interrupted: true, clients: forceClosed, terminated: true},
+			"grace":   {stage: grace, accepting: 2, serving: 1, clients: forceClosed}, "lastClient": {stage: grace, serving: 1, clients: forceClosed},
 			"terminated": {stage: terminated},
 		},
 		"begin": {
@@ -103,7 +103,7 @@ func TestLifecycle(t *testing.T) {
 		},
 		"endedAccepting": {
 			"started": {stage: started, accepting: 1, serving: 1}, "draining": {stage: draining, accepting: 1, serving: 1},
-			"grace": {stage: grace, accepting: 1, serving: 1, clients: portsClose}, "lastPort": {stage: terminated, clients: goAway, terminated: true},
+			"grace": {stage: grace, accepting: 1, serving: 1, clients: listenersClosed}, "lastPort": {stage: terminated, clients: clientsAskedToLeave, terminated: true},
 		},
 	} {
 		for name, want := range want {

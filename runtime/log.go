@@ -11,11 +11,11 @@ import (
 type guardedLog struct{ slog.Handler }
 
 func (g guardedLog) Enabled(ctx context.Context, level slog.Level) (enabled bool) {
-	safely(func() { enabled = g.Handler.Enabled(ctx, level) }, ignore)
+	safely(func() { enabled = g.Handler.Enabled(ctx, level) }, ignorePanic)
 	return enabled
 }
 
 func (g guardedLog) Handle(ctx context.Context, record slog.Record) (err error) {
-	safely(func() { err = g.Handler.Handle(ctx, record) }, ignore)
+	safely(func() { err = g.Handler.Handle(ctx, record) }, ignorePanic)
 	return err
 }

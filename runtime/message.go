@@ -9,14 +9,14 @@ import (
 type message struct {
 	data       []byte
 	claim      *budget.Claim // by which there was room for it; nil: it did not have to be asked for
-	paid       uint32        // octets that the RPC's tab has for it
+	reserved   uint32        // octets that the RPC's requestMemory counts for it
 	compressed bool
 	packed     bool // data is several small messages with their prefixes, in a queue
 }
 
 // encoded is a response, encoded. The zero value is none.
 type encoded struct {
-	data []byte
-	paid int64 // octets that are reserved for it
-	size int   // octets before it was compressed, without its prefix
+	data     []byte
+	reserved int64 // octets that are reserved for it
+	size     int   // octets before it was compressed, without its prefix
 }

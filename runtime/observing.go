@@ -30,12 +30,12 @@ func checkObservers(observers []Observer) {
 type connectionObservers struct {
 	all    []ConnectionObserver // immutable
 	info   ConnectionInfo       // immutable, but for Peer, which has what the handshake has established once there are RPCs
-	shared *shared              // immutable
+	shared *serverState         // immutable
 	totals ConnectionTotals     // owned by the reader
 }
 
 // observeConnection asks the observers whether they care for a connection.
-func observeConnection(s *shared, info ConnectionInfo) *connectionObservers {
+func observeConnection(s *serverState, info ConnectionInfo) *connectionObservers {
 	c := &connectionObservers{info: info, shared: s}
 	for _, each := range s.options.Observers {
 		c.call(func() {
@@ -54,7 +54,7 @@ func observeConnection(s *shared, info ConnectionInfo) *connectionObservers {
 func (c *connectionObservers) call(f func()) {
 	safely(f, func(reason any) {
 		text, stack := logtext.Cut(panicText(reason)), string(debug.Stack())
-		c.shared.aside(func() { c.shared.logger.Error("Exception in an observer", "panic", text, "stack", stack) })
+		c.shared.logOnOtherGoroutine(func() { c.shared.logger.Error("Exception in an observer", "panic", text, "stack", stack) })
 	})
 }
 
@@ -72,7 +72,7 @@ func (c *connectionObservers) opened(p func() *peer.Peer) {
 	}
 }
 
-// failed is called when an arrival has not become a connection. err is nil if that is because the server has stopped.
+// failed is called when a pending connection has not become a connection. err is nil if that is because the server has stopped.
 func (c *connectionObservers) failed(err error) {
 	if c == nil {
 		return
@@ -102,11 +102,11 @@ func (c *connectionObservers) refused(details HandlerCallDetails, o outcome, rea
 // rpcObservers are the observers of an RPC, and the state that only they need. nil: its connection has none.
 type rpcObservers struct {
 	// Immutable after begin.
-	connection *connectionObservers
-	info       RPCInfo
-	all        []RPCObserver
-	one        [1]RPCObserver  // backing array of all for one observer
-	values     context.Context // what the handler's context has of values beyond the RPC's own
+	connection  *connectionObservers
+	info        RPCInfo
+	all         []RPCObserver
+	inlineArray [1]RPCObserver  // backing array of all for one observer
+	values      context.Context // what the handler's context has of values beyond the RPC's own
 
 	received, sent traffic
 	headersTold    atomic.Bool
@@ -129,7 +129,7 @@ func (t *traffic) count() MessageCount { return MessageCount{t.messages.Load(), 
 func (c *connectionObservers) begin(ctx context.Context, o *rpcObservers) {
 	c.totals.RPCs++
 	o.connection, o.info.Peer, o.info.ID.Connection, o.values = c, c.info.Peer, c.info.ID, ctx
-	o.all = o.one[:0]
+	o.all = o.inlineArray[:0]
 	for _, each := range c.all {
 		c.call(func() {
 			values, observer := each.BeginRPC(o.values, &o.info)
@@ -146,7 +146,7 @@ func (c *connectionObservers) begin(ctx context.Context, o *rpcObservers) {
 	}
 }
 
-func (o *rpcObservers) tell(event RPCEvent) {
+func (o *rpcObservers) emit(event RPCEvent) {
 	for _, each := range o.all {
 		o.connection.call(func() { each.ObserveRPCEvent(event) })
 	}
@@ -155,15 +155,15 @@ func (o *rpcObservers) tell(event RPCEvent) {
 // dispatched is called when the handler could run.
 func (o *rpcObservers) dispatched() {
 	if o != nil {
-		o.tellKind(RPCDispatched)
+		o.emitKind(RPCDispatched)
 	}
 }
 
-func (o *rpcObservers) tellKind(kind RPCEventKind) { o.tell(RPCEvent{Kind: kind}) }
+func (o *rpcObservers) emitKind(kind RPCEventKind) { o.emit(RPCEvent{Kind: kind}) }
 
-// got is called when a request has been decoded, or could not be. It had size octets, and wireSize on the wire without its
-// prefix.
-func (o *rpcObservers) got(request any, size, wireSize int, err error) {
+// messageReceived is called when a request has been decoded, or could not be. It had size octets, and wireSize on the wire
+// without its prefix.
+func (o *rpcObservers) messageReceived(request any, size, wireSize int, err error) {
 	if o != nil {
 		o.tellReceived(request, size, wireSize+wire.PrefixLen, err)
 	}
@@ -174,11 +174,11 @@ func (o *rpcObservers) tellReceived(request any, size, wireSize int, err error) 
 	if err != nil {
 		request = nil
 	}
-	o.tell(RPCEvent{Kind: RPCMessageReceived, Message: request, Size: size, WireSize: wireSize, Err: err})
+	o.emit(RPCEvent{Kind: RPCMessageReceived, Message: request, Size: size, WireSize: wireSize, Err: err})
 }
 
-// willSend notes the initial metadata that is about to be sent: what has waited, and more, which is the application's.
-func (o *rpcObservers) willSend(waiting, more Metadata) {
+// noteInitial notes the initial metadata that is about to be sent: what has waited, and more, which is the application's.
+func (o *rpcObservers) noteInitial(waiting, more Metadata) {
 	if o != nil {
 		o.initial = slices.Concat(waiting, more)
 	}
@@ -193,12 +193,12 @@ func (o *rpcObservers) headers() {
 
 func (o *rpcObservers) tellHeaders() {
 	if !o.headersTold.Swap(true) {
-		o.tell(RPCEvent{Kind: RPCHeadersSent, Metadata: o.initial})
+		o.emit(RPCEvent{Kind: RPCHeadersSent, Metadata: o.initial})
 	}
 }
 
-// put is called when a response of size octets has been sent.
-func (o *rpcObservers) put(response any, e *encoded) {
+// messageSent is called when a response of size octets has been sent.
+func (o *rpcObservers) messageSent(response any, e *encoded) {
 	if o != nil {
 		o.tellSent(response, e.size, len(e.data))
 	}
@@ -207,11 +207,11 @@ func (o *rpcObservers) put(response any, e *encoded) {
 func (o *rpcObservers) tellSent(response any, size, wireSize int) {
 	o.sent.add(wireSize)
 	o.tellHeaders()
-	o.tell(RPCEvent{Kind: RPCMessageSent, Message: response, Size: size, WireSize: wireSize})
+	o.emit(RPCEvent{Kind: RPCMessageSent, Message: response, Size: size, WireSize: wireSize})
 }
 
-// willAnswer notes the response of a method with one. It is sent with the end.
-func (o *rpcObservers) willAnswer(response any, size int) {
+// noteResponse notes the response of a method with one. It is sent with the end.
+func (o *rpcObservers) noteResponse(response any, size int) {
 	if o != nil {
 		o.response, o.responseSize = response, size
 	}
@@ -235,5 +235,5 @@ func (o *rpcObservers) tellEnd(status outcome, trailing Metadata, headersSent bo
 	if status.Code != codes.OK {
 		err = status.Err()
 	}
-	o.tell(RPCEvent{Kind: RPCEnded, Code: status.Code, Err: err, Metadata: trailing})
+	o.emit(RPCEvent{Kind: RPCEnded, Code: status.Code, Err: err, Metadata: trailing})
 }

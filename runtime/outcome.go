@@ -11,7 +11,7 @@ import (
 func init() {
 	carrier.Encodable, carrier.Ended = encodable, outcomeEnded.Err()
 	carrier.Outcome = func(err error) *status.Status { return outcomeOf(err).GRPC() }
-	carrier.Handle = rehearse
+	carrier.Handle = runFakeCall
 }
 
 // outcomeEnded is what an RPC that has ended well answers with.

@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	// queuedWeight is what a queued request counts in addition to its octets.
-	queuedWeight = 64
+	// queuedOverhead is what a queued request counts in addition to its octets.
+	queuedOverhead = 64
 
 	// maxPack is the size of the memory that small requests share while they wait one behind another.
 	maxPack = 4 << 10
@@ -21,13 +21,13 @@ const (
 
 // requestQueue is where the requests of an RPC wait for its handler. All of it is guarded by rpc.mu.
 type requestQueue struct {
-	waiting  []message  // from taken on
-	arrived  *sync.Cond // nil: the handler has not had to wait yet
-	taken    uint32
-	unpacked uint32 // octets of the first pack that have been taken
-	consumed uint32 // octets taken and not yet returned to the flow-control window
-	complete bool   // the last request is in it, or was
-	starving bool   // the handler waits for a request
+	waiting      []message  // from taken on
+	arrived      *sync.Cond // nil: the handler has not had to wait yet
+	taken        uint32
+	unpacked     uint32 // octets of the first pack that have been taken
+	consumed     uint32 // octets taken and not yet returned to the flow-control window
+	allReceived  bool   // the last request is in it, or was
+	handlerWaits bool   // the handler waits for a request
 }
 
 // isEmpty reports whether no request waits. A pack with requests left in it counts as one.
@@ -35,12 +35,12 @@ func (q *requestQueue) isEmpty() bool { return int(q.taken) == len(q.waiting) }
 
 // add adds a request. The handler takes the first one at once. Those behind it are counted, and packed: by itself, a
 // message of five octets on the wire would take ten times as much memory.
-func (q *requestQueue) add(m message, t *tab) {
+func (q *requestQueue) add(m message, t *requestMemory) {
 	if !q.isEmpty() {
 		if q.pack(m, t) {
 			return
 		}
-		m.charge(queuedWeight, t)
+		m.charge(queuedOverhead, t)
 	}
 	if len(q.waiting) == cap(q.waiting) && int(q.taken) > len(q.waiting)/2 {
 		// The handler never catches up with the client. Reuse the entries of the requests that it has taken.
@@ -52,25 +52,25 @@ func (q *requestQueue) add(m message, t *tab) {
 }
 
 // charge counts n octets more that the message holds.
-func (m *message) charge(n int, t *tab) {
+func (m *message) charge(n int, t *requestMemory) {
 	t.charge(int64(n))
-	m.paid += uint32(n)
+	m.reserved += uint32(n)
 }
 
 // pack puts a small request into the memory of those before it. It reports false if the request is not small.
-func (q *requestQueue) pack(m message, t *tab) bool {
+func (q *requestQueue) pack(m message, t *requestMemory) bool {
 	need := wire.PrefixLen + len(m.data)
-	if need > freeRequest {
+	if need > uncountedRequestSize {
 		return false
 	}
 	last := &q.waiting[len(q.waiting)-1]
 	if !last.packed || cap(last.data)-len(last.data) < need {
-		size := freeRequest
+		size := uncountedRequestSize
 		if last.packed {
 			size = min(2*cap(last.data), maxPack)
 		}
 		pack := message{data: buffer.Get(size), packed: true}
-		pack.charge(queuedWeight+cap(pack.data), t)
+		pack.charge(queuedOverhead+cap(pack.data), t)
 		q.waiting = append(q.waiting, pack)
 		last = &q.waiting[len(q.waiting)-1]
 	}
@@ -80,7 +80,7 @@ func (q *requestQueue) pack(m message, t *tab) bool {
 }
 
 // take takes the first request. There is one.
-func (q *requestQueue) take(t *tab) message {
+func (q *requestQueue) take(t *requestMemory) message {
 	first := &q.waiting[q.taken]
 	m := *first
 	if first.packed {
@@ -88,7 +88,7 @@ func (q *requestQueue) take(t *tab) message {
 			return m
 		}
 		q.unpacked = 0
-		t.giveBack(int64(first.paid))
+		t.giveBack(int64(first.reserved))
 		buffer.Put(first.data)
 	}
 	*first = message{}
@@ -116,17 +116,17 @@ func (q *requestQueue) credit(octets int) (credit int) {
 }
 
 // drop frees the requests, since no handler will take them.
-func (q *requestQueue) drop(t *tab) {
+func (q *requestQueue) drop(t *requestMemory) {
 	for _, m := range q.waiting[q.taken:] {
-		t.took(m)
+		t.releaseRequest(m)
 		buffer.Put(m.data)
 	}
 	q.waiting, q.taken, q.unpacked = nil, 0, 0
 }
 
-// finish is called when no more requests will come.
-func (q *requestQueue) finish() {
-	q.complete = true
+// endRequests is called when no more requests will come.
+func (q *requestQueue) endRequests() {
+	q.allReceived = true
 	q.signal()
 }
 

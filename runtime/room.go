@@ -17,21 +17,21 @@ import (
 // reserveResponse reserves memory for a response of size octets, as soon as there is room; if it may not wait, at once. It returns
 // how much it has reserved, which the caller has to release. If the RPC has ended meanwhile, it reports false and has reserved
 // nothing.
-func (r *rpc) reserveResponse(size int, wait bool) (paid int64, ok bool) {
+func (r *rpc) reserveResponse(size int, wait bool) (reserved int64, ok bool) {
 	account := r.session.account
-	if size <= freeResponse && account.MayBegin() {
+	if size <= unreservedResponseSize && account.MayBegin() {
 		return 0, true
 	}
-	paid = int64(buffer.Size(size))
+	reserved = int64(buffer.Size(size))
 	switch {
-	case account.Try(budget.ForResponses, paid):
+	case account.Try(budget.ForResponses, reserved):
 	case wait:
-		return paid, r.waitInLine(budget.ForResponses, paid)
+		return reserved, r.waitInLine(budget.ForResponses, reserved)
 	default:
-		account.Add(budget.Responses, paid)
-		r.session.stalls()
+		account.Add(budget.Responses, reserved)
+		r.session.watchForStall()
 	}
-	return paid, true
+	return reserved, true
 }
 
 // waitInLine waits for room, and then counts n octets. If the RPC has ended meanwhile, it reports false and has counted
@@ -44,7 +44,7 @@ func (r *rpc) waitInLine(line budget.Line, n int64) bool {
 		account.Take(claim)
 		return true
 	}
-	r.session.stalls()
+	r.session.watchForStall()
 	r.session.h2.Flush() // the output may be what occupies the room
 	watch := r.watchWorker()
 	for {
@@ -57,7 +57,7 @@ func (r *rpc) waitInLine(line budget.Line, n int64) bool {
 			account.Take(claim)
 			return true
 		case <-late:
-			watch.look()
+			watch.check()
 		case <-r.Done():
 			account.Drop(claim)
 			return false
@@ -84,7 +84,7 @@ type workerWatch struct {
 // watchWorker returns a watch that does nothing unless the handler occupies a worker. Behind interceptors, a handler
 // that has ended occupies none, although its response may still wait.
 func (r *rpc) watchWorker() workerWatch {
-	if !r.state.hasPlace() {
+	if !r.state.hasSlot() {
 		return workerWatch{r: r}
 	}
 	m := r.handled()
@@ -99,9 +99,9 @@ func (w *workerWatch) interval() time.Duration {
 	return w.r.session.shared.transport.WriteTimeout
 }
 
-// look ends the RPC if the client has taken nothing since the last check and other RPCs wait. It reports whether it
+// check ends the RPC if the client has taken nothing since the last check and other RPCs wait. It reports whether it
 // did.
-func (w *workerWatch) look() (ended bool) {
+func (w *workerWatch) check() (ended bool) {
 	waiting := w.r.stream.Waiting()
 	if w.bound.Waiting() == 0 || waiting != w.waiting {
 		w.waiting = waiting
@@ -120,7 +120,7 @@ func (r *rpc) waitRoom() bool {
 		if inTime {
 			return room
 		}
-		if watch.look() {
+		if watch.check() {
 			return false
 		}
 	}
@@ -128,11 +128,11 @@ func (r *rpc) waitRoom() bool {
 
 // inflating limits how many inflations run at a time. More at once would take as long, and a thousand small messages that
 // inflate to the limit would occupy as much memory as a thousand large ones.
-var inflating = work.NewPlaces(goruntime.GOMAXPROCS(0))
+var inflating = work.NewSemaphore(goruntime.GOMAXPROCS(0))
 
 // deflating is the same for responses. A deflater takes 800 KiB, and a hundred that run at once are no faster than one
 // after another.
-var deflating = work.NewPlaces(goruntime.GOMAXPROCS(0))
+var deflating = work.NewSemaphore(goruntime.GOMAXPROCS(0))
 
 // smallInflated is the size to which any request may inflate. A larger one is inflated again, and each connection has one
 // such request at a time, until it has been decoded: a few octets of a client can become the largest thing that it makes us
@@ -140,11 +140,11 @@ var deflating = work.NewPlaces(goruntime.GOMAXPROCS(0))
 const smallInflated = 256 << 10
 
 // inflate inflates a request when it is its connection's turn, and the account has room; others may have filled the account
-// while it waited. It returns errOver if the RPC ends first. Unless done is nil, call it once the request has been
+// while it waited. It returns errEnded if the RPC ends first. Unless done is nil, call it once the request has been
 // decoded, also after an error: it ends the turn.
 func (r *rpc) inflate(data []byte, limit int) (inflated []byte, done func(), err error) {
 	if !r.turnToInflate() {
-		return nil, nil, errOver
+		return nil, nil, errEnded
 	}
 	small := limit < 0 || limit > smallInflated
 	first := limit
@@ -153,26 +153,26 @@ func (r *rpc) inflate(data []byte, limit int) (inflated []byte, done func(), err
 	}
 	inflated, err = r.def.compression.Inflate(data, first)
 	if e, ok := err.(*wire.Error); !small || !ok || e.Kind != wire.TooLarge {
-		return inflated, inflating.Give, err
+		return inflated, inflating.Release, err
 	}
-	inflating.Give()
-	if large := r.session.inflatingLarge; !large.Take(r, &r.session.largeInflations) {
-		return nil, nil, errOver
+	inflating.Release()
+	if large := r.session.inflatingLarge; !large.Acquire(r, &r.session.largeInflations) {
+		return nil, nil, errEnded
 	} else if !r.turnToInflate() {
-		large.Give()
-		return nil, nil, errOver
+		large.Release()
+		return nil, nil, errEnded
 	}
 	inflated, err = r.def.compression.Inflate(data, limit)
-	return inflated, func() { inflating.Give(); r.session.inflatingLarge.Give() }, err
+	return inflated, func() { inflating.Release(); r.session.inflatingLarge.Release() }, err
 }
 
 // turnToInflate waits for the connection's turn, and for room. It reports false if the RPC is over before.
 func (r *rpc) turnToInflate() bool {
-	for inflating.Take(r, &r.session.inflations) {
+	for inflating.Acquire(r, &r.session.inflations) {
 		if r.session.account.MayBegin() || !r.mayWait() {
 			return true
 		}
-		inflating.Give()
+		inflating.Release()
 		if !r.waitInLine(budget.ForBeginning, 0) {
 			return false
 		}
@@ -180,8 +180,8 @@ func (r *rpc) turnToInflate() bool {
 	return false
 }
 
-// errOver says that an RPC is over.
-var errOver = errors.New("the RPC is over")
+// errEnded says that an RPC is over.
+var errEnded = errors.New("the RPC is over")
 
 // expectRest asks the client for the rest of the request under way, as soon as there is room for it. The reader calls it
 // whenever a part has come.
@@ -193,22 +193,22 @@ func (r *rpc) expectRest() {
 		}
 		return
 	}
-	if v := r.in.place(); v != nil {
+	if v := r.in.currentClaim(); v != nil {
 		v.missing.Store(int64(r.in.Missing()))
 		if r.def.codec != nil && v.open.Load() && v.expect() { // the message's octets are not those of the content
 			r.session.h2.FlushAfterBatch()
 		}
 		return
 	}
-	if r.in.state.one() && !r.queued {
+	if r.in.state.one() && !r.queuesRequests {
 		if r.session.shared.chain == nil { // the second request need not be complete for that
-			r.failFromReader(notOneRequest(r.def.path))
+			r.failFromReader(wrongRequestCount(r.def.path))
 			return
 		}
 		r.queueRequests()
 	}
-	v := newLargeRequest(r, r.session, &r.stream, size, r.in.Missing(), int64(buffer.Size(size))-int64(r.in.paid))
-	r.in.last.Store(v)
+	v := newRequestClaim(r, r.session, &r.stream, size, r.in.Missing(), int64(buffer.Size(size))-int64(r.in.reserved))
+	r.in.claim.Store(v)
 	r.in.asked = true
 	v.ask()
 }
@@ -221,7 +221,7 @@ func (r *rpc) unasked() int {
 	if window <= streamWindow {
 		return window
 	}
-	if v := r.in.place(); v != nil && !r.session.account.InLine(&v.claim) {
+	if v := r.in.currentClaim(); v != nil && !r.session.account.InLine(&v.claim) {
 		return window
 	}
 	return min(window, max(streamWindow, len(r.in.Data())/4))
@@ -236,32 +236,32 @@ func (r *rpc) isEnding() bool { return r.state.isEnding() }
 func (r *rpc) urgency(waited bool) budget.Urgency {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	starves := r.requests.starving && !r.state.isOver() && r.requests.isEmpty()
+	handlerWaits := r.requests.handlerWaits && !r.state.hasEnded() && r.requests.isEmpty()
 	switch {
-	case starves && r.state.hasEntered():
+	case handlerWaits && r.state.hasEntered():
 		return budget.Pressing
-	case (starves && r.method != nil && !r.method.cardinality.RequestStreaming() || !r.queued) && waited:
+	case (handlerWaits && r.method != nil && !r.method.cardinality.RequestStreaming() || !r.queuesRequests) && waited:
 		return budget.Due
 	}
 	return budget.CanWait
 }
 
-// awaits reports whether the RPC has to wait for room before it begins. When there is room, it is dispatched again.
-func (r *rpc) awaits() bool {
+// waitsForAdmission reports whether the RPC has to wait for room before it begins. When there is room, it is dispatched again.
+func (r *rpc) waitsForAdmission() bool {
 	account := r.session.account
 	if account.MayBegin() && account.Waiting(budget.ForBeginning) == 0 {
 		return false
 	}
 	r.mu.Lock()
-	if r.state.isOver() || r.ending.beginning != nil && account.MayBegin() { // it has waited
+	if r.state.hasEnded() || r.ending.admission != nil && account.MayBegin() { // it has waited
 		r.mu.Unlock()
 		return false
 	}
-	r.ending.beginning = &budget.Claim{Line: budget.ForBeginning, Granted: r.redispatch}
-	granted := account.Ask(r.ending.beginning)
+	r.ending.admission = &budget.Claim{Line: budget.ForBeginning, Granted: r.redispatch}
+	granted := account.Ask(r.ending.admission)
 	r.mu.Unlock()
 	if !granted {
-		r.session.stalls()
+		r.session.watchForStall()
 	}
 	return !granted
 }

@@ -27,13 +27,13 @@ type rpc struct {
 	work.Link
 
 	// Immutable after HandleHead.
-	session *session
+	session *connState
 	def     *callDefinition
 
-	state  rpcState
-	queued bool // requests are queued as they come; written before the RPC begins, and by the reader with mu held
-	broken bool // the lookup of the method has failed. Immutable after HandleHead.
-	tab    tab  // what the connection's account counts for its requests
+	state          rpcState
+	queuesRequests bool          // requests are queued as they come; written before the RPC begins, and by the reader with mu held
+	broken         bool          // the lookup of the method has failed. Immutable after HandleHead.
+	memory         requestMemory // what the connection's account counts for its requests
 
 	// Owned by the reader, and then by the worker.
 	method  *method // nil: not known; interceptors may set it, with mu held
@@ -98,7 +98,7 @@ func (r *rpc) start(began time.Time, endStream bool) {
 		return
 	}
 	r.observe(began)
-	r.queued = r.method == nil || r.method.cardinality.RequestStreaming()
+	r.queuesRequests = r.method == nil || r.method.cardinality.RequestStreaming()
 	r.session.account.Begin(budget.Handlers)
 	r.session.addHead(r.def)
 	r.state.begin() // before the deadline is set: from then on, the alarm of another RPC may end this one
@@ -112,7 +112,7 @@ func (r *rpc) start(began time.Time, endStream bool) {
 		}
 		r.session.deadlines.watch(r.deadline)
 	}
-	if r.queued || s.chain != nil {
+	if r.queuesRequests || s.chain != nil {
 		r.dispatch()
 	}
 	if endStream {
@@ -186,7 +186,7 @@ func (r *rpc) refuse(why *refusal) {
 	case r.def.codec != nil:
 		r.stream.ReadToEnd()
 		r.mu.Lock()
-		r.endTranslatedLocked(&last{outcome: why.outcome})
+		r.endTranslatedLocked(&finalResult{outcome: why.outcome})
 		r.mu.Unlock()
 	case why.httpStatus == 0:
 		head = wire.TrailersOnly(why.outcome, Metadata(nil), math.MaxInt)
@@ -270,14 +270,14 @@ func (r *rpc) HandleTrailers(*fields.Section) { r.HandleData(nil, true) }
 func (r *rpc) deliver(m message) {
 	r.in.state.message()
 	intercepted := r.session.shared.chain != nil
-	if r.in.state.several() && intercepted {
+	if r.in.state.tooMany() && intercepted {
 		r.queueRequests()
 	}
 	switch {
-	case r.queued:
+	case r.queuesRequests:
 		r.enqueue(m)
-	case r.in.state.several(): // at once: the client may send messages for ever
-		r.failFromReader(notOneRequest(r.def.path))
+	case r.in.state.tooMany(): // at once: the client may send messages for ever
+		r.failFromReader(wrongRequestCount(r.def.path))
 	default:
 		r.request = m
 		if !intercepted && r.stream.Consumed(wire.PrefixLen+len(m.data)) {
@@ -289,12 +289,12 @@ func (r *rpc) deliver(m message) {
 // enqueue gives the handler a message, unless the RPC is over. The handler may be waiting for it.
 func (r *rpc) enqueue(m message) {
 	r.mu.Lock()
-	if r.state.isOver() {
+	if r.state.hasEnded() {
 		r.mu.Unlock()
-		r.tab.took(m)
+		r.memory.releaseRequest(m)
 		return
 	}
-	r.requests.add(m, &r.tab)
+	r.requests.add(m, &r.memory)
 	arrived := r.requests.arrived
 	r.mu.Unlock()
 	if arrived != nil {
@@ -306,11 +306,11 @@ func (r *rpc) enqueue(m message) {
 func (r *rpc) queueRequests() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.queued {
+	if r.queuesRequests {
 		return
 	}
-	r.queued, r.requests.complete = true, r.in.state.finished()
-	if r.request.data != nil && !r.state.isOver() {
+	r.queuesRequests, r.requests.allReceived = true, r.in.state.finished()
+	if r.request.data != nil && !r.state.hasEnded() {
 		r.requests.waiting = append(r.requests.waiting, r.request)
 	}
 	r.request = message{}
@@ -322,13 +322,13 @@ func (r *rpc) endRequests() {
 	switch {
 	case r.in.Partial():
 		r.failFromReader(outcome{Code: codes.Internal, Message: "the request ended in the middle of a message"})
-	case r.queued:
+	case r.queuesRequests:
 		r.mu.Lock()
-		r.requests.finish()
+		r.requests.endRequests()
 		r.mu.Unlock()
 	case r.session.shared.chain != nil: // see endBatch
 	case !r.in.state.one():
-		r.failFromReader(notOneRequest(r.def.path))
+		r.failFromReader(wrongRequestCount(r.def.path))
 	default:
 		r.dispatch()
 	}
@@ -346,7 +346,7 @@ func (r *rpc) dispatch() {
 // isBare reports whether an RPC that is about to be dispatched holds nothing beyond the flat charge for each RPC, and
 // never will, since its request is complete.
 func (r *rpc) isBare() bool {
-	return r.in.state.finished() && r.tab.isEmpty() && r.in.last.Load() == nil && r.def.weight <= usualWeight
+	return r.in.state.finished() && r.memory.isEmpty() && r.in.claim.Load() == nil && r.def.metadataSize <= baselineMetadataSize
 }
 
 // endBatch implements dispatched: it is called at the end of the batch in which the RPC began, before the interceptors run. If the
@@ -363,12 +363,12 @@ func (r *rpc) endBatch() {
 func (r *rpc) failFromReader(o outcome) {
 	r.stopReading()
 	r.session.h2.FlushAfterBatch()
-	r.end(&last{outcome: o})
+	r.end(&finalResult{outcome: o})
 }
 
 // HandleClose implements http2.StreamHandler: the client has given up, or the connection is gone. Nothing can be sent any more.
 func (r *rpc) HandleClose(err error) {
-	r.end(&last{outcome: outcomeCancelled, gone: true})
+	r.end(&finalResult{outcome: outcomeCancelled, gone: true})
 	r.stopReading()
 }
 
@@ -376,47 +376,47 @@ func (r *rpc) HandleClose(err error) {
 func (r *rpc) stopReading() {
 	r.in.state.ignore()
 	r.in.Drop()
-	r.tab.giveBack(int64(r.in.paid))
-	r.in.last.Load().drop()
-	r.in.Cutter, r.in.paid, r.in.asked = wire.Cutter{}, 0, false
+	r.memory.giveBack(int64(r.in.reserved))
+	r.in.claim.Load().drop()
+	r.in.Cutter, r.in.reserved, r.in.asked = wire.Cutter{}, 0, false
 }
 
 // payForRequest charges for the memory by which the request under way has grown. The reader calls it.
 func (r *rpc) payForRequest() {
 	size := int64(cap(r.in.Data()))
-	if size <= freeRequest || size <= int64(r.in.paid) {
+	if size <= uncountedRequestSize || size <= int64(r.in.reserved) {
 		return
 	}
 	r.takeClaim()
-	if more := size - int64(r.in.paid); more > 0 {
-		r.tab.charge(more)
-		r.in.paid = uint32(size)
+	if more := size - int64(r.in.reserved); more > 0 {
+		r.memory.charge(more)
+		r.in.reserved = uint32(size)
 	}
 }
 
 // takeClaim adds what the claim was granted to what is reserved for the request under way.
 func (r *rpc) takeClaim() {
-	v := r.in.place()
+	v := r.in.currentClaim()
 	if v == nil {
 		return
 	}
 	if n := r.session.account.Take(&v.claim); n > 0 {
-		r.tab.add(n)
-		r.in.paid += uint32(n)
+		r.memory.add(n)
+		r.in.reserved += uint32(n)
 	}
 }
 
 // requestArrived returns the request under way, now that it is complete.
 func (r *rpc) requestArrived() message {
 	var claim *budget.Claim
-	if v := r.in.place(); v != nil {
+	if v := r.in.currentClaim(); v != nil {
 		v.missing.Store(0)
 		claim = &v.claim
 		r.session.account.Leave(claim)
 		r.takeClaim()
 	}
-	m := message{paid: r.in.paid, claim: claim}
+	m := message{reserved: r.in.reserved, claim: claim}
 	m.data, m.compressed = r.in.Take()
-	r.in.paid, r.in.asked = 0, false
+	r.in.reserved, r.in.asked = 0, false
 	return m
 }

@@ -83,7 +83,7 @@ func (c *servicerContext) Stopping() <-chan struct{}    { return c.session.share
 func (c *servicerContext) Peer() *peer.Peer { return c.session.peerInfo() }
 
 // peerInfo describes the client.
-func (s *session) peerInfo() *peer.Peer {
+func (s *connState) peerInfo() *peer.Peer {
 	nc := s.nc
 	p := &peer.Peer{Addr: s.remoteAddr(), LocalAddr: ports.Known(nc.LocalAddr())}
 	if secure, ok := nc.(socket.TLS); ok {
@@ -113,12 +113,12 @@ func (c *servicerContext) SetInitialMetadata(md Metadata) error {
 // arrive ahead of it.
 func (c *servicerContext) SendInitialMetadata(md Metadata) error {
 	r := c.rpc()
-	if memory := 2*wire.MetadataSize(md) + r.reply.initialMemory(); memory > 2*freeResponse {
-		paid, ok := r.reserveResponse(memory, r.mayWait())
+	if memory := 2*wire.MetadataSize(md) + r.reply.initialMemory(); memory > 2*unreservedResponseSize {
+		reserved, ok := r.reserveResponse(memory, r.mayWait())
 		if !ok {
 			return r.endError()
 		}
-		defer r.session.giveBack(paid)
+		defer r.session.giveBack(reserved)
 	}
 	if err := r.sendInitial(md); err != nil {
 		return err
@@ -144,7 +144,7 @@ func (r *rpc) sendInitial(md Metadata) error {
 // initialAllowedLocked returns why there can be no more initial metadata, or nil.
 func (r *rpc) initialAllowedLocked(more Metadata) error {
 	switch {
-	case r.state.isOver():
+	case r.state.hasEnded():
 		return r.endErrorLocked()
 	case r.reply.headersSent:
 		return ErrInitialMetadataSent
@@ -160,7 +160,7 @@ func (r *rpc) initialAllowedLocked(more Metadata) error {
 func (c *servicerContext) SetTrailingMetadata(md Metadata) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.state.isOver() {
+	if c.state.hasEnded() {
 		return c.rpc().endErrorLocked()
 	}
 	c.reply.trailing = append(Metadata(nil), md...)
@@ -177,7 +177,7 @@ func (c *servicerContext) TrailingMetadata() Metadata {
 func (c *servicerContext) SetCompression(compression Compression) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.state.isOver() {
+	if c.state.hasEnded() {
 		return c.rpc().endErrorLocked()
 	}
 	if c.reply.headersSent {
@@ -202,7 +202,7 @@ func (c *servicerContext) DisableNextMessageCompression() error {
 func (c *servicerContext) AddCallback(f func()) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.state.isOver() {
+	if c.state.hasEnded() {
 		return false
 	}
 	a := c.ending.afterwards()

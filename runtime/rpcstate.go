@@ -24,16 +24,16 @@ import "sync/atomic"
 // A dispatched RPC enters its handler. If the number of handlers is bounded, it takes a place, and leaves it again.
 //
 // Any goroutine may take a step, without a lock: each step is one atomic operation, and the second of two sees the first.
-// Only end and refuse set stateOver. The caller of end holds rpc.mu, so a goroutine that holds mu and sees stateOver finds
+// Only end and refuse set stateEnded. The caller of end holds rpc.mu, so a goroutine that holds mu and sees stateEnded finds
 // the outcome in rpc.ending. refuse runs before the RPC can end otherwise.
 type rpcState struct{ bits atomic.Uint32 }
 
 const (
 	stateBegun      = 1 << iota // It is counted. Before, it cannot be ended from outside.
 	stateDispatched             // A worker has it, or will; or there is nothing to release, since it was refused.
-	statePlaced                 // Its handler has one of a bounded number of places.
+	stateHasSlot                // Its handler has one of a bounded number of places.
 	stateUnbounded              // Its handler runs, or has run, and needs no place.
-	stateOver
+	stateEnded
 	stateRemoved
 	stateReleased
 	stateBare // Nothing will have to be given back.
@@ -50,7 +50,7 @@ func (s *rpcState) has(bits uint32) bool { return s.bits.Load()&bits != 0 }
 func (s *rpcState) begin() { s.set(stateBegun) }
 
 // refuse says that a request does not become an RPC.
-func (s *rpcState) refuse() { s.set(stateOver | stateDispatched) }
+func (s *rpcState) refuse() { s.set(stateEnded | stateDispatched) }
 
 // dispatch reports whether to hand the RPC to a worker: not if it has ended, since it is released then. bare means that the RPC
 // holds nothing that has to be freed.
@@ -59,24 +59,24 @@ func (s *rpcState) dispatch(bare bool) (goes bool) {
 	if bare {
 		bits |= stateBare
 	}
-	return s.set(bits)&stateOver == 0
+	return s.set(bits)&stateEnded == 0
 }
 
 // enter says that the handler begins. It reports false if the RPC has ended.
 func (s *rpcState) enter(bounded bool) (goes bool) {
 	bit := uint32(stateUnbounded)
 	if bounded {
-		bit = statePlaced
+		bit = stateHasSlot
 	}
-	return s.set(bit)&stateOver == 0
+	return s.set(bit)&stateEnded == 0
 }
 
 // leave gives up the place that enter has taken.
-func (s *rpcState) leave() { s.bits.And(^uint32(statePlaced)) }
+func (s *rpcState) leave() { s.bits.And(^uint32(stateHasSlot)) }
 
 // end makes the RPC over. It reports whether the RPC has to be released, too.
 func (s *rpcState) end() (releases bool) {
-	return s.set(stateOver)&(stateBegun|stateDispatched|stateOver) == stateBegun
+	return s.set(stateEnded)&(stateBegun|stateDispatched|stateEnded) == stateBegun
 }
 
 // release reports whether the RPC has not been released before, and whether it is finished by that.
@@ -96,14 +96,14 @@ func (s *rpcState) remove() (finishes bool) {
 // hasBegun reports whether the RPC can be ended from outside.
 func (s *rpcState) hasBegun() bool { return s.has(stateBegun) }
 
-// isOver reports whether the RPC has ended. With rpc.mu held, it stays so.
-func (s *rpcState) isOver() bool { return s.has(stateOver) }
+// hasEnded reports whether the RPC has ended. With rpc.mu held, it stays so.
+func (s *rpcState) hasEnded() bool { return s.has(stateEnded) }
 
 // isEnding reports whether the RPC has ended, or is about to since its stream has. Of a bare one, only the former is known.
-func (s *rpcState) isEnding() bool { return s.has(stateOver | stateRemoved) }
+func (s *rpcState) isEnding() bool { return s.has(stateEnded | stateRemoved) }
 
 // hasEntered reports whether the handler runs.
-func (s *rpcState) hasEntered() bool { return s.has(statePlaced | stateUnbounded) }
+func (s *rpcState) hasEntered() bool { return s.has(stateHasSlot | stateUnbounded) }
 
 // isDispatched reports whether the RPC has gone to where its handler runs.
 func (s *rpcState) isDispatched() bool { return s.has(stateDispatched) }
@@ -111,8 +111,8 @@ func (s *rpcState) isDispatched() bool { return s.has(stateDispatched) }
 // isReleased reports whether no handler runs any more or will.
 func (s *rpcState) isReleased() bool { return s.has(stateReleased) }
 
-// hasPlace reports whether the handler has one of a bounded number of places.
-func (s *rpcState) hasPlace() bool { return s.has(statePlaced) }
+// hasSlot reports whether the handler has one of a bounded number of places.
+func (s *rpcState) hasSlot() bool { return s.has(stateHasSlot) }
 
 // requestState is how much of an RPC's request has come. The reader owns it:
 //
@@ -126,7 +126,7 @@ type requestState uint8
 
 const (
 	requestOne requestState = 1 << iota
-	requestSeveral
+	requestTooMany
 	requestFinished
 	requestIgnored
 )
@@ -134,7 +134,7 @@ const (
 // message is called when a complete message has come.
 func (s *requestState) message() {
 	if *s&requestOne != 0 {
-		*s |= requestSeveral
+		*s |= requestTooMany
 	}
 	*s |= requestOne
 }
@@ -143,10 +143,10 @@ func (s *requestState) finish() { *s |= requestFinished }
 func (s *requestState) ignore() { *s |= requestIgnored }
 
 // one reports whether exactly one message has come so far.
-func (s requestState) one() bool { return s&(requestOne|requestSeveral) == requestOne }
+func (s requestState) one() bool { return s&(requestOne|requestTooMany) == requestOne }
 
-// several reports whether more than one message has come.
-func (s requestState) several() bool { return s&requestSeveral != 0 }
+// tooMany reports whether more than one message has come.
+func (s requestState) tooMany() bool { return s&requestTooMany != 0 }
 
 func (s requestState) finished() bool { return s&requestFinished != 0 }
 func (s requestState) ignored() bool  { return s&requestIgnored != 0 }

@@ -9,7 +9,7 @@ import (
 func TestRPCState_Transitions(t *testing.T) {
 	type verdict struct{ hasBegun, isOver, isEnding, hasEntered, hasPlace bool }
 	const (
-		begun, over, removed, released = stateBegun, stateOver, stateRemoved, stateReleased
+		begun, over, removed, released = stateBegun, stateEnded, stateRemoved, stateReleased
 		sent                           = stateBegun | stateDispatched
 	)
 	// events are the steps, with what each says is to be done now.
@@ -38,10 +38,10 @@ func TestRPCState_Transitions(t *testing.T) {
 		{from: begun | over | released, verdict: verdict{true, true, true, false, false}, want: map[string]string{"remove": "finish"}},
 		{from: begun | over | removed | released, verdict: verdict{true, true, true, false, false}},
 		{from: sent, verdict: verdict{hasBegun: true}, want: map[string]string{"dispatch": "goes", "bare": "goes", "enter": "goes", "run": "goes", "release": "first"}},
-		{from: sent | statePlaced, verdict: verdict{true, false, false, true, true}, want: map[string]string{"dispatch": "goes", "bare": "goes", "enter": "goes", "run": "goes", "release": "first"}},
+		{from: sent | stateHasSlot, verdict: verdict{true, false, false, true, true}, want: map[string]string{"dispatch": "goes", "bare": "goes", "enter": "goes", "run": "goes", "release": "first"}},
 		{from: sent | stateUnbounded, verdict: verdict{true, false, false, true, false}, want: map[string]string{"dispatch": "goes", "bare": "goes", "enter": "goes", "run": "goes", "release": "first"}},
 		{from: sent | over, verdict: verdict{true, true, true, false, false}, want: map[string]string{"release": "first"}},
-		{from: sent | statePlaced | over, verdict: verdict{true, true, true, true, true}, want: map[string]string{"release": "first"}},
+		{from: sent | stateHasSlot | over, verdict: verdict{true, true, true, true, true}, want: map[string]string{"release": "first"}},
 		{from: sent | stateUnbounded | over | removed, verdict: verdict{true, true, true, true, false}, want: map[string]string{"release": "firstfinish"}},
 		{from: sent | removed, verdict: verdict{true, false, true, false, false}, want: map[string]string{"dispatch": "goes", "bare": "goes", "enter": "goes", "run": "goes", "release": "firstfinish"}},
 		{from: sent | released, verdict: verdict{hasBegun: true}, want: map[string]string{"dispatch": "goes", "bare": "goes", "enter": "goes", "run": "goes", "remove": "finish"}},
@@ -52,16 +52,16 @@ func TestRPCState_Transitions(t *testing.T) {
 		{from: sent | stateBare, verdict: verdict{hasBegun: true}, want: map[string]string{"dispatch": "goes", "bare": "goes", "enter": "goes", "run": "goes", "release": "first"}},
 		{from: sent | stateBare | over, verdict: verdict{true, true, true, false, false}, want: map[string]string{"release": "first"}},
 		{from: sent | stateBare | over | released, verdict: verdict{true, true, true, false, false}},
-		{from: stateOver | stateDispatched, verdict: verdict{false, true, true, false, false}, want: map[string]string{"release": "first"}},
-		{from: stateOver | stateDispatched | removed, verdict: verdict{false, true, true, false, false}, want: map[string]string{"release": "firstfinish"}},
+		{from: stateEnded | stateDispatched, verdict: verdict{false, true, true, false, false}, want: map[string]string{"release": "first"}},
+		{from: stateEnded | stateDispatched | removed, verdict: verdict{false, true, true, false, false}, want: map[string]string{"release": "firstfinish"}},
 	} {
 		bits := map[string]uint32{
-			"dispatch": stateDispatched, "bare": stateDispatched | stateBare, "enter": statePlaced, "run": stateUnbounded, "end": over, "remove": removed, "release": released,
+			"dispatch": stateDispatched, "bare": stateDispatched | stateBare, "enter": stateHasSlot, "run": stateUnbounded, "end": over, "remove": removed, "release": released,
 		}
 		for name, event := range events {
 			var s rpcState
 			s.bits.Store(row.from)
-			if got := (verdict{s.hasBegun(), s.isOver(), s.isEnding(), s.hasEntered(), s.hasPlace()}); got != row.verdict {
+			if got := (verdict{s.hasBegun(), s.hasEnded(), s.isEnding(), s.hasEntered(), s.hasSlot()}); got != row.verdict {
 				t.Fatalf("%#b: hasBegun, isOver, isEnding, hasEntered, hasPlace are %v", row.from, got)
 			}
 			if got := event(&s); got != row.want[name] {
@@ -70,7 +70,7 @@ func TestRPCState_Transitions(t *testing.T) {
 			want := row.from | bits[name]
 			switch {
 			case name == "leave":
-				want &^= statePlaced
+				want &^= stateHasSlot
 			case name == "remove" && row.from&stateBare != 0: // which has no need of it
 				want = row.from
 			}
@@ -154,7 +154,7 @@ func TestRPCState_EndsOnce(t *testing.T) {
 
 // TestRequestState_Transitions is every event in every state.
 func TestRequestState_Transitions(t *testing.T) {
-	const none, one, several = requestState(0), requestOne, requestOne | requestSeveral
+	const none, one, several = requestState(0), requestOne, requestOne | requestTooMany
 	for from, to := range map[requestState]requestState{none: one, one: several, several: several} {
 		for _, ends := range []requestState{0, requestFinished, requestIgnored, requestFinished | requestIgnored} {
 			s := from | ends
@@ -173,7 +173,7 @@ func TestRequestState_Transitions(t *testing.T) {
 				t.Errorf("%#b, ignore: the state is %#b", from|ends, s)
 			}
 			s = from | ends
-			got := [4]bool{s.one(), s.several(), s.finished(), s.ignored()}
+			got := [4]bool{s.one(), s.tooMany(), s.finished(), s.ignored()}
 			if got != [4]bool{from == one, from == several, ends&requestFinished != 0, ends&requestIgnored != 0} {
 				t.Errorf("%#b: one, several, finished, ignored are %v", s, got)
 			}

@@ -23,8 +23,8 @@ func survive(returned *bool, failed func(reason any)) {
 	}
 }
 
-// ignore ignores a panic that nothing can be done about.
-func ignore(any) {}
+// ignorePanic ignores a panic that nothing can be done about.
+func ignorePanic(any) {}
 
 // panicText describes the reason of a panic. It works even if printing the reason panics or ends the goroutine.
 func panicText(reason any) string {
@@ -35,7 +35,7 @@ func panicText(reason any) string {
 	printed := make(chan struct{})
 	go func() { // of its own, which the reason may end
 		defer close(printed)
-		safely(func() { text = fmt.Sprint(reason) }, ignore)
+		safely(func() { text = fmt.Sprint(reason) }, ignorePanic)
 	}()
 	<-printed
 	return text

@@ -21,15 +21,15 @@ import (
 
 // Server is a gRPC server. Its methods may be called by any goroutine, handlers included.
 type Server struct {
-	shared
+	serverState
 
 	// Immutable after NewServer.
-	invalid error // why the options cannot be used; nil: they can
-	life    *lifecycle
-	clients *clients
-	watched func(*connection) // called with each connection, for tests; nil: not in a test
+	invalid      error // why the options cannot be used; nil: they can
+	life         *lifecycle
+	clients      *clients
+	testHookConn func(*connection) // called with each connection, for tests; nil: not in a test
 
-	stallsWatched atomic.Int64 // when lookForStalls had all connections watched last, as UnixNano
+	stallsWatched atomic.Int64 // when watchStalledConns had all connections watched last, as UnixNano
 
 	changing locks.Mutex[locks.Long] // held while the dispatch dictionary changes
 	handled  handled
@@ -60,7 +60,7 @@ func (s *Server) share() {
 	s.chain = chain(o.Interceptors)
 	checkObservers(o.Observers)
 	s.closing = s.life.closing
-	s.watchStalls = s.lookForStalls
+	s.watchStalls = s.watchStalledConns
 	s.other = s.handled.of(OtherMethods)
 	s.workers = work.NewPool(s.panicked)
 	if o.Workers > 0 {
@@ -144,7 +144,7 @@ func (s *Server) Start() error {
 // A server that was not started closes its ports too, and the channel is closed already. Start and Serve will fail with
 // ErrStopped, so that another goroutine that was about to start the server learns it.
 func (s *Server) Stop(graceTime time.Duration) (terminatedCh <-chan struct{}) {
-	s.act(s.life.stop(graceTime))
+	s.apply(s.life.stop(graceTime))
 	return s.life.done
 }
 
@@ -201,7 +201,7 @@ func (s *Server) Serve(ctx context.Context) error {
 // close together.
 func (s *Server) Stats() ServerStats {
 	stats := ServerStats{Methods: s.handled.read()}
-	s.shared.addTo(&stats)
+	s.serverState.addTo(&stats)
 	s.clients.addTo(&stats)
 	return stats
 }
@@ -219,9 +219,9 @@ func (s *Server) Services() []Service {
 	return services
 }
 
-// lookForStalls starts a watch over all connections while the server's account has no room. It repeats the watch as long as
+// watchStalledConns starts a watch over all connections while the server's account has no room. It repeats the watch as long as
 // something waits, since what fills the account may have come later.
-func (s *Server) lookForStalls() {
+func (s *Server) watchStalledConns() {
 	now := time.Now().UnixNano()
 	last := s.stallsWatched.Load()
 	if now-last < int64(s.transport.WriteTimeout) && last != 0 || !s.stallsWatched.CompareAndSwap(last, now) {
@@ -230,7 +230,7 @@ func (s *Server) lookForStalls() {
 	time.AfterFunc(s.transport.WriteTimeout, func() {
 		s.survive("a look at connections that are stuck", func() {
 			if s.account.Crowded() {
-				s.lookForStalls()
+				s.watchStalledConns()
 			}
 		})
 	})

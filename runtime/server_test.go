@@ -164,7 +164,7 @@ func TestServer_Grace(t *testing.T) {
 				wantClosed(t, "termination", channel)
 			}
 			check(t, s.WaitForTermination(context.Background()))
-			if took := time.Since(began); took < tt.after || took > tt.after+lastMoment { // the handler may not have returned yet
+			if took := time.Since(began); took < tt.after || took > tt.after+handlerExitTimeout { // the handler may not have returned yet
 				t.Errorf("it was terminated after %v, want %v", took, tt.after)
 			}
 		})
@@ -345,7 +345,7 @@ func TestServer_Serve(t *testing.T) {
 			client.close()
 			check(t, <-served)
 			want := map[time.Duration]time.Duration{0: defaultGrace, -1: 0, time.Minute: time.Minute}[grace]
-			if took := time.Since(began); took < want || took > want+lastMoment { // the handler may not have returned yet
+			if took := time.Since(began); took < want || took > want+handlerExitTimeout { // the handler may not have returned yet
 				t.Errorf("it took %v, want %v", took, want)
 			}
 		})

@@ -199,14 +199,14 @@ func recovers(body *ast.BlockStmt) bool {
 	return false
 }
 
-// defersRecover reports whether a function defers a call of contain, or a function that recovers.
+// defersRecover reports whether a function defers a call of recoverPanic, or a function that recovers.
 func defersRecover(body *ast.BlockStmt) bool {
 	for _, statement := range body.List {
 		deferred, ok := statement.(*ast.DeferStmt)
 		if !ok {
 			continue
 		}
-		if method, ok := deferred.Call.Fun.(*ast.SelectorExpr); ok && method.Sel.Name == "contain" {
+		if method, ok := deferred.Call.Fun.(*ast.SelectorExpr); ok && method.Sel.Name == "recoverPanic" {
 			return true
 		}
 		recovers := false

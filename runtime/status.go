@@ -89,7 +89,7 @@ func carrying(o outcome, err error) error {
 	return &carrier.Error{Status: o.GRPC(), Cause: err, Plain: carrier.Plain(err)}
 }
 
-// notOneRequest is grpc-python's answer, but for its spelling of the path, which shows as a Python literal.
-func notOneRequest(path string) outcome {
+// wrongRequestCount is grpc-python's answer, but for its spelling of the path, which shows as a Python literal.
+func wrongRequestCount(path string) outcome {
 	return outcome{Code: codes.Unimplemented, Message: `"` + excerpt.Of(path) + `" requires exactly one request message.`}
 }

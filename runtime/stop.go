@@ -6,9 +6,9 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/ports"
 )
 
-// act carries out what a change in the server's life asks for. Several goroutines may run it at a time, and their effects may
+// apply carries out what a change in the server's life asks for. Several goroutines may run it at a time, and their effects may
 // come in any order: a port is closed once, the shutdown of the clients only grows, and the server terminates once.
-func (s *Server) act(e effects) {
+func (s *Server) apply(e effects) {
 	for _, p := range e.unused {
 		defer s.closePort(p) // even if closing another ends this goroutine (runtime.Goexit)
 	}
@@ -31,22 +31,22 @@ func (s *Server) interrupt(p *ports.Port) {
 
 // graceOver is called by the timer when the time of grace is over. The server may have terminated just before.
 func (s *Server) graceOver() {
-	s.survive("the end of the grace", func() { s.act(s.life.stop(0)) })
+	s.survive("the end of the grace", func() { s.apply(s.life.stop(0)) })
 }
 
-// ended is called when something has ended that life.begin has counted.
-func (s *Server) ended() { s.act(s.life.ended()) }
+// doneServing is called when something has ended that life.begin has counted.
+func (s *Server) doneServing() { s.apply(s.life.ended()) }
 
 // shutDown takes the shutdown of the clients further, on other goroutines, so that clients that do not read hold up no
 // others.
 func (s *Server) shutDown(to shutdown) {
-	if to == cutOff {
-		s.cutOff()
+	if to == forceClosed {
+		s.forceClose()
 		return
 	}
 	arrivals, connections := s.clients.advance(to)
 	for _, c := range connections {
-		s.sayGoAway(c)
+		s.startShutdown(c)
 	}
 	if len(arrivals) > 0 {
 		s.spawn("the handshakes of a server that stops", func() {
@@ -57,16 +57,16 @@ func (s *Server) shutDown(to shutdown) {
 	}
 }
 
-// sayGoAway asks a client to open no more streams.
-func (s *Server) sayGoAway(c *connection) { s.spawn("the shutdown of a connection", c.h2.Shutdown) }
+// startShutdown asks a client to open no more streams.
+func (s *Server) startShutdown(c *connection) { s.spawn("the shutdown of a connection", c.h2.Shutdown) }
 
-// cutOff ends all arrivals and connections, all at a time: each may have to wait. The server terminates only after it has
+// forceClose ends all pending and open connections, all at a time: each may have to wait. The server terminates only after it has
 // logged what it cut off.
-func (s *Server) cutOff() {
+func (s *Server) forceClose() {
 	s.life.begin()
-	arrivals, connections := s.clients.advance(cutOff)
+	arrivals, connections := s.clients.advance(forceClosed)
 	s.spawn("the end of the grace", func() {
-		defer s.ended()
+		defer s.doneServing()
 		for _, a := range arrivals {
 			s.spawn("the close of a connection", func() { a.nc.Close() })
 		}
@@ -88,27 +88,27 @@ func (s *Server) terminate() {
 		close(s.life.done)
 		return
 	}
-	s.spawn("the last words of a server", func() {
+	s.spawn("waiting for handlers after the stop", func() {
 		defer close(s.life.done)
-		if handlers := s.lastHandlers(); handlers > 0 {
+		if handlers := s.waitForHandlers(); handlers > 0 {
 			s.logger.Warn("Handlers run still, although the server has terminated", "handlers", handlers)
 		}
 	})
 }
 
-// lastMoment is how long handlers may take to return once their connections have ended. After that, the log says that they
+// handlerExitTimeout is how long handlers may take to return once their connections have ended. After that, the log says that they
 // still run.
-const lastMoment = 100 * time.Millisecond
+const handlerExitTimeout = 100 * time.Millisecond
 
-// lastHandlers returns how many handlers have not returned when lastMoment is over, or 0 as soon as all have. Handlers that
-// heed their context have only just learned that it is done.
-func (s *Server) lastHandlers() (n int) {
+// waitForHandlers returns how many handlers have not returned when handlerExitTimeout is over, or 0 as soon as all have.
+// Handlers that heed their context have only just learned that it is done.
+func (s *Server) waitForHandlers() (n int) {
 	const looks = 50
 	for range looks {
 		if n = s.handlers(); n == 0 {
 			return 0
 		}
-		time.Sleep(lastMoment / looks)
+		time.Sleep(handlerExitTimeout / looks)
 	}
 	return s.handlers()
 }

@@ -104,9 +104,9 @@ func (s *ServerStream) Send(message any) error {
 		return outcomeEnded.Err()
 	case s.failed != nil: // as it has
 	case message == nil:
-		s.failed = s.exchange.unserializable("Send was called with nil")
+		s.failed = s.exchange.logEncodeError("Send was called with nil")
 	case s.response != nil:
-		s.failed = s.exchange.unserializable("Send was called twice by a method with one response")
+		s.failed = s.exchange.logEncodeError("Send was called twice by a method with one response")
 	default:
 		s.response = message
 	}

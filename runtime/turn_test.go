@@ -254,7 +254,7 @@ func TestTurn_NotOneRequest(t *testing.T) {
 							st.halfClose()
 						}
 						client.uncork()
-						want := notOneRequest("/t.S/M")
+						want := wrongRequestCount("/t.S/M")
 						st.result().want(want.Code, want.Message)
 						synctest.Wait()
 						wantStatus(t, seen, want.Code, want.Message)

@@ -144,7 +144,7 @@ func TestConn_GoAwayCostsNothing(t *testing.T) {
 	defer a.Close()
 	defer b.Close()
 	c := NewConn(a, newTestApp(), Config{}.WithDefaults(), budget.New(-1, nil, nil))
-	c.in.beginning = begun
+	c.in.preface = prefaceDone
 	f := frame{kind: frameGoAway, payload: make([]byte, minMaxFrameSize)}
 	if n := testing.AllocsPerRun(100, func() { c.processFrame(f) }); n > 0 {
 		t.Errorf("a GOAWAY frame costs %v allocations", n)

@@ -69,13 +69,13 @@ func (c *Client) Open(st *Stream, head []byte) error {
 }
 
 // OpenMessage opens a stream with a whole request: it is Open, [Stream.Data] and [Stream.End] in one.
-func (c *Client) OpenMessage(st *Stream, head, data []byte, paid int64) (taken bool, err error) {
+func (c *Client) OpenMessage(st *Stream, head, data []byte, reserved int64) (taken bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := c.beginLocked(st); err != nil {
 		return false, err
 	}
-	taken = st.messageLocked(head, data, nil, paid)
+	taken = st.messageLocked(head, data, nil, reserved)
 	c.endIdentifiersLocked()
 	return taken, nil
 }
@@ -87,7 +87,7 @@ func (c *Client) beginLocked(st *Stream) error {
 		return *c.away
 	case c.life.stage != serving:
 		return ErrConnClosed
-	case c.in.beginning < begun:
+	case c.in.preface < prefaceDone:
 		return ErrNotReady
 	case uint32(len(c.streams.open)) >= c.streams.limit:
 		return ErrStreamLimit
@@ -131,7 +131,7 @@ func (c *Client) processBlock(b fieldBlock) error {
 	byUs, known := c.streams.recent.find(b.streamID)
 	c.mu.Unlock()
 	kind := fields.Response
-	if st != nil && st.headed {
+	if st != nil && st.headReceived {
 		kind = fields.Trailers
 	}
 	section, err := c.in.fields.Decode(kind, b.octets)
@@ -147,7 +147,7 @@ func (c *Client) processBlock(b fieldBlock) error {
 		return nil
 	case !st.state.canReceive():
 		return StreamError{st.id, ErrCodeStreamClosed, "HEADERS after END_STREAM"}
-	case st.headed:
+	case st.headReceived:
 		return c.processTrailers(st, section, b.endStream)
 	}
 	return c.processHead(st, section, b.endStream)
@@ -172,7 +172,7 @@ func (c *Client) processHead(st *Stream, head *fields.Section, endStream bool) e
 		return StreamError{st.id, ErrCodeProtocol, "content-length without content"}
 	}
 	if !interim {
-		st.headed, st.missing = true, head.ContentLength
+		st.headReceived, st.missing = true, head.ContentLength
 	}
 	if endStream {
 		st.state.set(remoteClosed)
@@ -207,10 +207,10 @@ func (c *Client) processGoAway(last uint32, code ErrCode, debug []byte) error {
 	c.mu.Lock()
 	c.away = &away
 	if c.life.stage == serving {
-		c.life.stage = draining
+		c.life.stage = finalGoAwaySent
 	}
 	if code != ErrCodeNo && c.life.err == nil { // the first error counts: others must not put the end off
-		c.life.because(away)
+		c.life.setErr(away)
 		c.life.closeIn(endTime)
 	}
 	for id, st := range c.streams.open {
@@ -219,7 +219,7 @@ func (c *Client) processGoAway(last uint32, code ErrCode, debug []byte) error {
 			c.removeLocked(st, true)
 		}
 	}
-	c.endIfDrainedLocked()
+	c.endIfNoStreamsLocked()
 	c.mu.Unlock()
 	c.FlushAfterBatch()
 	defer c.events.HandleGoAway(away)

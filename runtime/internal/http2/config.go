@@ -30,7 +30,8 @@ type Config struct {
 	StreamWindow, ConnWindow int
 
 	// MaxWindow is up to how much the windows of streams, and that of the connection, grow while they are what keeps a peer from
-	// sending more. A quarter of the account is the limit too, and less with many streams. Default 16 MiB; a negative value is not at all.
+	// sending more. A quarter of the account is the limit too, and less with many streams. Default 16 MiB; a negative value is
+	// not at all.
 	MaxWindow int
 
 	// MaxPendingBytes is how much data a stream keeps for want of flow-control window before [Stream.WaitRoom] waits.
@@ -82,9 +83,9 @@ func (c Config) WithDefaults() *Config {
 	setDefault(&c.SetupTimeout, 10*time.Second)
 	setDefault(&c.WriteTimeout, 30*time.Second)
 	if c.KeepaliveTime < 0 {
-		c.KeepaliveTime = century
+		c.KeepaliveTime = maxDuration
 	}
-	c.MaxAge = min(c.MaxAge, century)
+	c.MaxAge = min(c.MaxAge, maxDuration)
 	setDefault(&c.KeepaliveTime, 2*time.Hour)
 	setDefault(&c.KeepaliveTimeout, 20*time.Second)
 	if c.MinPingInterval == 0 {
@@ -93,8 +94,8 @@ func (c Config) WithDefaults() *Config {
 	return &c
 }
 
-// century is the longest duration used: a tenth can still be added to it.
-const century = 1 << 62
+// maxDuration is the longest duration used: a tenth can still be added to it.
+const maxDuration = 1 << 62
 
 // setDefault sets a value that is zero or negative.
 func setDefault[T int | time.Duration](value *T, to T) {
@@ -107,7 +108,7 @@ func setDefault[T int | time.Duration](value *T, to T) {
 const (
 	readBufferSize = 32 << 10 // octets; the largest frame we allow has to fit: 9 + 16,384
 	maxOut         = 47 << 10 // octets of DATA in the out-buffer; what is beyond waits on its stream. See outBufferSize
-	minPart        = 4 << 10  // octets of a DATA frame's content that are processed before the rest has come
+	minPartialData = 4 << 10  // octets of a DATA frame's content that are processed before the rest has come
 	maxOutReader   = 2 * maxOut
 
 	// After a read of more than manyRead octets, the next bulkReads reads use a buffer of largeReadBufferSize. With TLS that
@@ -121,15 +122,15 @@ const (
 	// where a segment has up to 65,483 octets; a little more is two, of which the second costs as much as the first.
 	outBufferSize = maxOut + 20<<10
 
-	// spareContinuations is how many CONTINUATION frames may follow one HEADERS frame beyond those that the largest
+	// extraContinuations is how many CONTINUATION frames may follow one HEADERS frame beyond those that the largest
 	// field block needs. The limit stops floods of small and of empty ones (CVE-2024-28182).
-	spareContinuations = 32
+	extraContinuations = 32
 
 	// gRPC's keepalive document (A8-client-side-keepalive) has these for servers.
 	maxPingStrikes   = 2
 	idlePingInterval = 2 * time.Hour
 
-	suspended        = time.Second    // a timer this late means that the process did not run
+	clockJump        = time.Second    // a timer this late means that the process did not run
 	lingerTime       = time.Second    // from the last octet written to the close of the socket
 	endTime          = 3 * lingerTime // from an error, or End, to the close of the socket whatever the peer does
 	shutdownPingTime = time.Second    // how long the peer may take for the PING between the two GOAWAY frames

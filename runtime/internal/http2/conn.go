@@ -98,10 +98,10 @@ func (c *Conn) appendControlLocked(out []byte) {
 	}
 }
 
-// endIfDrainedLocked ends the connection if it is being shut down and its last stream has ended.
-func (c *Conn) endIfDrainedLocked() {
+// endIfNoStreamsLocked ends the connection if it is being shut down and its last stream has ended.
+func (c *Conn) endIfNoStreamsLocked() {
 	if c.streams.none() {
-		c.life.drained()
+		c.life.onNoStreams()
 	}
 }
 
@@ -149,5 +149,5 @@ func (c *Conn) Octets() (received, sent uint64) { return c.received.Load(), c.se
 // OpenStreams returns how many streams are open.
 func (c *Conn) OpenStreams() int { return int(c.account.Count(budget.Streams)) }
 
-// Alone reports whether the connection has one stream at most, so that no other can share a write with it.
-func (c *Conn) Alone() bool { return c.OpenStreams() <= 1 }
+// SingleStream reports whether the connection has one stream at most, so that no other can share a write with it.
+func (c *Conn) SingleStream() bool { return c.OpenStreams() <= 1 }

@@ -8,7 +8,7 @@ import (
 
 // stage is how far the end of a connection is. It only grows:
 //
-//	serving ──Shutdown──▶ goneAway ──PING is back, or its time is over──▶ draining
+//	serving ──Shutdown──▶ goAwaySent ──PING is back, or it is too late──▶ finalGoAwaySent
 //	   │                     │                                              │  │
 //	   │                     │               the last stream has ended, or there is none
 //	   │                     │                                              │  │
@@ -20,17 +20,17 @@ import (
 //
 // A connection whose peer speaks another protocol goes from serving to passedOn, and then to closed.
 //
-// Closed is when Serve has returned. The beginning of a connection is another matter, the reader's: see beginning.
+// Closed is when Serve has returned. The beginning of a connection is another matter, the reader's: see prefaceState.
 type stage uint8
 
 // The stages, in their order.
 const (
-	serving   stage = iota
-	goneAway        // GOAWAY with the highest stream id has been sent; new streams are still served
-	draining        // GOAWAY with the last stream id has been sent; new streams are ignored
-	ending          // nothing more will be appended; the socket is half-closed once all is written
-	lingering       // half-closed; what arrives is thrown away
-	passedOn        // others use the socket
+	serving         stage = iota
+	goAwaySent            // GOAWAY with the highest stream id has been sent; new streams are still served
+	finalGoAwaySent       // GOAWAY with the last stream id has been sent; new streams are ignored
+	ending                // nothing more will be appended; the socket is half-closed once all is written
+	lingering             // half-closed; what arrives is thrown away
+	passedOn              // others use the socket
 )
 
 // lifetime has the stage of a connection, and the reason and the timer of its end. Guarded by Conn.mu.
@@ -51,23 +51,23 @@ type endOfConn struct{}
 // Error implements error.
 func (endOfConn) Error() string { return "http2: connection ended" }
 
-// contain is deferred by the connection's goroutines and timers.
-func (l *lifetime) contain() {
+// recoverPanic is deferred by the connection's goroutines and timers.
+func (l *lifetime) recoverPanic() {
 	if reason := recover(); reason != nil {
 		l.app.Panicked(reason)
 		l.nc.Close() // the reader does the rest
 	}
 }
 
-// because records why the connection ends. The first reason stays.
-func (l *lifetime) because(err error) {
+// setErr records why the connection ends. The first reason stays.
+func (l *lifetime) setErr(err error) {
 	if l.err == nil {
 		l.err = err
 	}
 }
 
-// lastWords ends the connection once what is in the out-buffer has been written.
-func (l *lifetime) lastWords(writing bool) {
+// closeAfterFlush ends the connection once what is in the out-buffer has been written.
+func (l *lifetime) closeAfterFlush(writing bool) {
 	l.stage = ending
 	l.closeIn(endTime)
 	l.nc.SetReadDeadline(time.Now().Add(endTime)) // a deadline that has passed would end the reader, and with it the socket, too early
@@ -76,19 +76,19 @@ func (l *lifetime) lastWords(writing bool) {
 	}
 }
 
-// drained is called when no stream is left. It ends a connection that is being shut down; what has been appended still has
+// onNoStreams is called when no stream is left. It ends a connection that is being shut down; what has been appended still has
 // to be flushed.
-func (l *lifetime) drained() {
-	if l.stage == draining {
-		l.because(endOfConn{})
+func (l *lifetime) onNoStreams() {
+	if l.stage == finalGoAwaySent {
+		l.setErr(endOfConn{})
 		l.stage = ending
 	}
 }
 
-// written is called when all has been written. If the connection is ending, it half-closes the socket, and gives the
+// onAllWritten is called when all has been written. If the connection is ending, it half-closes the socket, and gives the
 // peer lingerTime to close its side. Closing the socket at once could destroy what the peer has not read yet: data that
 // arrives on a closed socket is answered with a TCP reset.
-func (l *lifetime) written() {
+func (l *lifetime) onAllWritten() {
 	if l.stage != ending {
 		return
 	}
@@ -100,10 +100,10 @@ func (l *lifetime) written() {
 	}
 }
 
-// broken is called when a write has failed: the connection is over.
-func (l *lifetime) broken(err error) {
+// onWriteError is called when a write has failed: the connection is over.
+func (l *lifetime) onWriteError(err error) {
 	l.stage = lingering
-	l.because(err)
+	l.setErr(err)
 	l.nc.Abort() // ends the reader, which does the rest
 }
 
@@ -111,7 +111,7 @@ func (l *lifetime) broken(err error) {
 func (l *lifetime) closeIn(after time.Duration) {
 	l.stopTimer()
 	l.timer = time.AfterFunc(after, func() {
-		defer l.contain()
+		defer l.recoverPanic()
 		l.nc.Close()
 	})
 }

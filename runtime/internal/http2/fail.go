@@ -14,7 +14,7 @@ func (c *Conn) failStream(e StreamError) error {
 func (c *Conn) resetStream(e StreamError) error {
 	c.mu.Lock()
 	st, idle := c.streams.open[e.StreamID], c.streams.isIdle(e.StreamID)
-	if idle && c.life.stage < draining {
+	if idle && c.life.stage < finalGoAwaySent {
 		c.mu.Unlock()
 		// RFC 9113, Section 6.4: "RST_STREAM frames MUST NOT be sent for a stream in the "idle" state."
 		return ConnError{e.Code, e.Reason}
@@ -26,7 +26,7 @@ func (c *Conn) resetStream(e StreamError) error {
 		c.streams.recent.add(e.StreamID, true)
 	}
 	c.streams.opening = false
-	c.endIfDrainedLocked()
+	c.endIfNoStreamsLocked()
 	c.mu.Unlock()
 	c.FlushAfterBatch()
 	if st != nil {

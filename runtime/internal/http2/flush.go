@@ -20,22 +20,22 @@ func (c *Conn) Flush() {
 // FlushAfterBatch schedules a flush for the end of the batch that the reader is processing. Only the reader may call it.
 func (c *Conn) FlushAfterBatch() { c.in.flushDue = true }
 
-// promiseLocked schedules a flush. Goroutines that can run get their turn first, and what they append leaves in the
+// scheduleFlushLocked schedules a flush. Goroutines that can run get their turn first, and what they append leaves in the
 // same write.
-func (c *Conn) promiseLocked() {
-	if !c.out.promised && !c.out.writing && c.out.any() {
-		c.out.promised = true
-		go c.flushPromised()
+func (c *Conn) scheduleFlushLocked() {
+	if !c.out.flushScheduled && !c.out.writing && c.out.any() {
+		c.out.flushScheduled = true
+		go c.runScheduledFlush()
 	}
 }
 
-// flushPromised is the goroutine of promiseLocked. Gosched puts it behind those that can run. Otherwise, if the reader has just
-// woken many handlers, each of their responses would be a write of its own.
-func (c *Conn) flushPromised() {
-	defer c.life.contain()
+// runScheduledFlush is the goroutine of scheduleFlushLocked. Gosched puts it behind those that can run. Otherwise, if the
+// reader has just woken many handlers, each of their responses would be a write of its own.
+func (c *Conn) runScheduledFlush() {
+	defer c.life.recoverPanic()
 	runtime.Gosched()
 	c.mu.Lock()
-	c.out.promised = false
+	c.out.flushScheduled = false
 	c.flushLocked()
 	c.mu.Unlock()
 }
@@ -63,7 +63,7 @@ func (c *Conn) writeLocked(writes int) {
 			break
 		}
 		if writes == 0 {
-			c.goOnLocked(nil, nil)
+			c.handOffWriteLocked(nil, nil)
 			return
 		}
 		out, timeout := c.out.take(), c.writeTimeoutLocked()
@@ -71,19 +71,19 @@ func (c *Conn) writeLocked(writes int) {
 		rest, err := c.nc.Write(out, timeout, false)
 		c.mu.Lock()
 		if len(rest) > 0 && err == nil {
-			c.goOnLocked(out, rest)
+			c.handOffWriteLocked(out, rest)
 			return
 		}
-		if !c.wroteLocked(out, err) {
+		if !c.bufferWrittenLocked(out, err) {
 			break
 		}
 	}
 	c.out.writing = false
-	c.life.written()
+	c.life.onAllWritten()
 }
 
-// goOnLocked starts a goroutine that writes the rest of an out-buffer, and what is appended meanwhile.
-func (c *Conn) goOnLocked(out, rest []byte) {
+// handOffWriteLocked starts a goroutine that writes the rest of an out-buffer, and what is appended meanwhile.
+func (c *Conn) handOffWriteLocked(out, rest []byte) {
 	c.out.restOf, c.out.rest = out, rest
 	if c.out.writeRestFunc == nil {
 		c.out.writeRestFunc = c.writeRest
@@ -93,7 +93,7 @@ func (c *Conn) goOnLocked(out, rest []byte) {
 
 // writeRest writes the rest of an out-buffer, however long that takes, and then what was appended meanwhile.
 func (c *Conn) writeRest() {
-	defer c.life.contain()
+	defer c.life.recoverPanic()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.writeRestLocked() {
@@ -113,7 +113,7 @@ func (c *Conn) writeRestLocked() (ok bool) {
 	c.mu.Unlock()
 	defer func() {
 		c.mu.Lock()
-		if ok = c.wroteLocked(out, err); !ok {
+		if ok = c.bufferWrittenLocked(out, err); !ok {
 			c.out.writing = false
 		}
 	}()
@@ -132,27 +132,27 @@ func (c *Conn) writeTimeoutLocked() time.Duration {
 	return c.config.WriteTimeout
 }
 
-// wroteLocked is called when an out-buffer has been written. It reports whether that went well; if not, the connection
+// bufferWrittenLocked is called when an out-buffer has been written. It reports whether that went well; if not, the connection
 // is over.
-func (c *Conn) wroteLocked(out []byte, err error) bool {
+func (c *Conn) bufferWrittenLocked(out []byte, err error) bool {
 	c.sent.Add(uint64(len(out)))
 	c.out.give(out)
-	c.out.tellDrained()
+	c.out.signalWritten()
 	if err == nil {
 		return true
 	}
 	c.out.drop()
-	c.life.broken(err)
+	c.life.onWriteError(err)
 	return false
 }
 
-// yield is called by the reader before each batch. It waits while too much output is unwritten: we read no more from a
+// waitForWriter is called by the reader before each batch. It waits while too much output is unwritten: we read no more from a
 // peer that makes us answer and does not read the answers. It reports whether the connection is ending.
-func (c *Conn) yield() (ended bool) {
+func (c *Conn) waitForWriter() (ended bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for c.out.writing && (len(c.out.buf) > maxOutReader || len(c.out.full) > 0) {
-		c.waitDrainedLocked()
+	for c.out.writing && (len(c.out.buf) > maxOutReader || len(c.out.filled) > 0) {
+		c.waitWrittenLocked()
 	}
 	return c.life.stage >= ending
 }
@@ -177,7 +177,7 @@ type outBuffers struct {
 	stall
 	buf         []byte
 	bufHeld     int64    // octets of buf that the account counts; see holdBuf
-	full        [][]byte // out-buffers that go before buf
+	filled      [][]byte // out-buffers that go before buf
 	writingHeld int64    // octets that the account counts for the out-buffer being written
 }
 
@@ -189,12 +189,12 @@ func (o *outBuffers) ready() {
 }
 
 // any reports whether there is something to be written.
-func (o *outBuffers) any() bool { return len(o.buf) > 0 || len(o.full) > 0 }
+func (o *outBuffers) any() bool { return len(o.buf) > 0 || len(o.filled) > 0 }
 
 // push queues buf for writing, before the next one.
 func (o *outBuffers) push() {
 	if len(o.buf) > 0 {
-		o.full = append(o.full, o.buf)
+		o.filled = append(o.filled, o.buf)
 		o.hold(int64(cap(o.buf)) - o.bufHeld)
 	} else {
 		o.hold(-o.bufHeld)
@@ -221,13 +221,13 @@ func (o *outBuffers) beyond() int64 { return int64(max(0, cap(o.buf)-outBufferSi
 
 // take takes the out-buffer that is next. It is counted until give.
 func (o *outBuffers) take() (b []byte) {
-	if len(o.full) > 0 {
-		b, o.full = o.full[0], o.full[1:]
+	if len(o.filled) > 0 {
+		b, o.filled = o.filled[0], o.filled[1:]
 		o.writingHeld = int64(cap(b))
 		return b
 	}
 	b, o.writingHeld = o.buf, o.bufHeld
-	o.buf, o.bufHeld, o.full = nil, 0, nil
+	o.buf, o.bufHeld, o.filled = nil, 0, nil
 	return b
 }
 
@@ -242,16 +242,16 @@ func (o *outBuffers) give(b []byte) {
 func (o *outBuffers) drop() {
 	o.hold(-o.bufHeld)
 	freeOutBuffer(o.buf)
-	for _, b := range o.full {
+	for _, b := range o.filled {
 		o.hold(-int64(cap(b)))
 	}
-	o.buf, o.bufHeld, o.full = nil, 0, nil
+	o.buf, o.bufHeld, o.filled = nil, 0, nil
 }
 
 // memory returns the octets that are held, counted anew.
 func (o *outBuffers) memory() (octets int64) {
 	octets = o.beyond()
-	for _, b := range o.full {
+	for _, b := range o.filled {
 		octets += int64(cap(b))
 	}
 	return octets
@@ -259,25 +259,25 @@ func (o *outBuffers) memory() (octets int64) {
 
 // flushing says which goroutine writes, and which is going to.
 type flushing struct {
-	writing       bool       // a goroutine writes
-	promised      bool       // a goroutine is about to flush
-	rest          []byte     // the part of restOf that the socket has not taken
-	restOf        []byte     // the out-buffer that rest is part of
-	writeRestFunc func()     // Conn.writeRest, once for all; owned by the writer
-	drained       *sync.Cond // signalled when an out-buffer has been written, and when others are done with the socket; nil: nobody has waited
+	writing        bool       // a goroutine writes
+	flushScheduled bool       // a goroutine is about to flush
+	rest           []byte     // the part of restOf that the socket has not taken
+	restOf         []byte     // the out-buffer that rest is part of
+	writeRestFunc  func()     // Conn.writeRest, once for all; owned by the writer
+	bufferWritten  *sync.Cond // signalled when an out-buffer has been written, or others have left the socket; nil: unused
 }
 
-// waitDrainedLocked waits until an out-buffer has been written, or the connection has ended.
-func (c *Conn) waitDrainedLocked() {
-	if c.out.drained == nil {
-		c.out.drained = sync.NewCond(&c.mu)
+// waitWrittenLocked waits until an out-buffer has been written, or the connection has ended.
+func (c *Conn) waitWrittenLocked() {
+	if c.out.bufferWritten == nil {
+		c.out.bufferWritten = sync.NewCond(&c.mu)
 	}
-	c.out.drained.Wait()
+	c.out.bufferWritten.Wait()
 }
 
-// tellDrained wakes those that wait until an out-buffer has been written.
-func (f *flushing) tellDrained() {
-	if f.drained != nil {
-		f.drained.Broadcast()
+// signalWritten wakes those that wait until an out-buffer has been written.
+func (f *flushing) signalWritten() {
+	if f.bufferWritten != nil {
+		f.bufferWritten.Broadcast()
 	}
 }

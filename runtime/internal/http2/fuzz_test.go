@@ -106,8 +106,8 @@ func newFuzzApp(t *testing.T) *fuzzApp {
 // fuzzExpected is what a handler asks for beyond the window.
 const fuzzExpected = 100_000
 
-// fuzzConfigs are the configurations of these tests, with what their accounts have: one whose windows may grow, and one whose windows are
-// large from the beginning, and have to become smaller once some is held.
+// fuzzConfigs are the configurations of these tests, with what their accounts have: one whose windows may grow, and one whose
+// windows are large from the beginning, and have to become smaller once some is held.
 var fuzzConfigs = []struct {
 	Config
 	limit int64
@@ -163,12 +163,12 @@ func (a *fuzzApp) pause() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for c.out.writing { // a goroutine has taken over from whoever came to flush
-		c.waitDrainedLocked()
+		c.waitWrittenLocked()
 	}
 	if c.life.stage >= ending {
 		return
 	}
-	if len(c.out.buf) > 0 && c.in.beginning > prefaceDue {
+	if len(c.out.buf) > 0 && c.in.preface > prefaceDue {
 		a.t.Errorf("%d octets wait in the out-buffer", len(c.out.buf))
 	}
 	for id, st := range c.streams.open {

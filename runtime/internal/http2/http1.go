@@ -27,9 +27,9 @@ func (s *server) refuseHTTP1() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.life.stage < ending {
-		c.life.because(ConnError{ErrCodeHTTP11Required, "the client speaks HTTP/1"})
+		c.life.setErr(ConnError{ErrCodeHTTP11Required, "the client speaks HTTP/1"})
 		c.out.buf = append(c.out.buf[:0], http1Answer...) // in place of our preface
-		c.lastWordsLocked()
+		c.closeAfterFlushLocked()
 		c.flushLocked()
 	}
 	return nil

@@ -10,29 +10,29 @@ import (
 // inbound is the reader's state: the input, and what the reader has to know about the peer. One goroutine at a time owns
 // it. If the reader changes, the next one continues with the same value.
 type inbound struct {
-	beginning beginning
-	flushDue  bool // something was appended that is to be flushed after the batch
-	buf       readBuffer
-	floods    floods
-	upkeep    upkeep
-	fields    *fields.Decoder
-	block     fieldBlock // the field block under way, while CONTINUATION frames are expected
-	window    inflow     // the connection's
-	estimate  *estimate  // nil: too little has come for one
+	preface  prefaceState
+	flushDue bool // something was appended that is to be flushed after the batch
+	buf      readBuffer
+	floods   floods
+	upkeep   upkeep
+	fields   *fields.Decoder
+	block    fieldBlock // the field block under way, while CONTINUATION frames are expected
+	window   inflow     // the connection's
+	estimate *estimate  // nil: too little has come for one
 }
 
-// beginning is how much of the peer's preface (RFC 9113, Section 3.4) has been read:
+// prefaceState is how much of the peer's preface (RFC 9113, Section 3.4) has been read:
 //
-//	prefaceDue ──the octets that only a client sends──▶ settingsDue ──its first SETTINGS frame──▶ begun
+//	prefaceDue ──the octets that only a client sends──▶ settingsDue ──its first SETTINGS frame──▶ prefaceDone
 //
 // The reader alone writes it, with Conn.mu held, and so may read it without.
-type beginning uint8
+type prefaceState uint8
 
-// What the reader waits for; begun: any frame.
+// What the reader waits for; prefaceDone: any frame.
 const (
-	prefaceDue beginning = iota
+	prefaceDue prefaceState = iota
 	settingsDue
-	begun
+	prefaceDone
 )
 
 // fieldBlock is a field block of which not all frames have been read.
@@ -50,12 +50,12 @@ type fieldBlock struct {
 // With a client that sends large messages, that would move nearly all content, and reads would fill only half of the
 // buffer. So a partly received DATA frame is processed as a frame of its own, and its rest is another.
 type readBuffer struct {
-	mem        []byte // nil while nothing is there
-	start, end int    // of the unprocessed octets
-	from       int    // end, before the last read
-	bulk       int    // how many reads the memory stays large
-	rest       frame  // the DATA frame that was processed in part last
-	missing    int    // octets of rest that are still to come; nothing else is there then
+	mem            []byte // nil while nothing is there
+	start, end     int    // of the unprocessed octets
+	lastEnd        int    // end, before the last read
+	largeReadsLeft int    // how many reads the memory stays large
+	rest           frame  // the DATA frame that was processed in part last
+	missing        int    // octets of rest that are still to come; nothing else is there then
 }
 
 // readBuffers holds the memory of connections that wait.
@@ -63,11 +63,11 @@ var readBuffers = sync.Pool{New: func() any { return new([readBufferSize]byte) }
 
 // Space implements socket.Buffer: it returns the free end of the memory.
 func (b *readBuffer) Space() []byte {
-	b.bulk = max(0, b.bulk-1)
-	if b.end-b.from > manyRead {
-		b.bulk = bulkReads
+	b.largeReadsLeft = max(0, b.largeReadsLeft-1)
+	if b.end-b.lastEnd > manyRead {
+		b.largeReadsLeft = bulkReads
 	}
-	if large := b.bulk > 0; b.mem == nil || large != b.large() {
+	if large := b.largeReadsLeft > 0; b.mem == nil || large != b.large() {
 		b.moveTo(newReadMemory(large))
 	}
 	if b.start > 0 {
@@ -77,7 +77,7 @@ func (b *readBuffer) Space() []byte {
 		b.end = len(appendFrameHeader(b.mem[:0], b.rest.kind, b.rest.flags, b.rest.streamID, b.missing))
 		b.missing = 0
 	}
-	b.from = b.end
+	b.lastEnd = b.end
 	return b.mem[b.end:]
 }
 
@@ -110,7 +110,7 @@ func (b *readBuffer) moveTo(mem []byte) {
 	case b.mem != nil:
 		readBuffers.Put((*[readBufferSize]byte)(b.mem))
 	}
-	b.from += n - b.end
+	b.lastEnd += n - b.end
 	b.mem, b.start, b.end = mem, 0, n
 }
 
@@ -136,7 +136,7 @@ func (b *readBuffer) next() (f frame, ok bool, err error) {
 		return frame{}, false, ConnError{ErrCodeFrameSize, "frame larger than SETTINGS_MAX_FRAME_SIZE"}
 	}
 	if have < length {
-		if f.kind != frameData || f.has(flagPadded) || have < minPart {
+		if f.kind != frameData || f.has(flagPadded) || have < minPartialData {
 			return frame{}, false, nil
 		}
 		b.rest, b.missing = f, length-have

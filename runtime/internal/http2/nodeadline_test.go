@@ -103,7 +103,7 @@ func TestConn_ContainsPanics(t *testing.T) {
 		var reasons []any
 		p.app.onPanic = func(reason any) { reasons = append(reasons, reason) }
 		func() {
-			defer p.conn.life.contain()
+			defer p.conn.life.recoverPanic()
 			panic("a mistake")
 		}()
 		synctest.Wait()

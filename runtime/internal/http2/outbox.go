@@ -6,13 +6,13 @@ import "github.com/gogreeter/gogreeter/runtime/internal/buffer"
 type outbox struct {
 	outBuffers
 	flushing
-	maxPending   int       // Config.MaxPendingBytes; immutable
-	queue        sendQueue // of streams
-	peerWindow   int32     // SETTINGS_INITIAL_WINDOW_SIZE of the peer
-	window       int32     // the connection's
-	tableSize    uint32    // SETTINGS_HEADER_TABLE_SIZE of the peer
-	tableReduced bool      // it has become smaller, and no field block has gone since
-	answered     bool      // HEADERS or DATA was appended since the peer's last PING
+	maxPending    int       // Config.MaxPendingBytes; immutable
+	queue         sendQueue // of streams
+	peerWindow    int32     // SETTINGS_INITIAL_WINDOW_SIZE of the peer
+	window        int32     // the connection's
+	tableSize     uint32    // SETTINGS_HEADER_TABLE_SIZE of the peer
+	tableReduced  bool      // it has become smaller, and no field block has gone since
+	sentSincePing bool      // HEADERS or DATA was appended since the peer's last PING
 }
 
 // Head appends a field block, as [fields.AppendField] makes them, as a HEADERS frame; block can be used again at once.
@@ -34,7 +34,7 @@ func (st *Stream) Head(block []byte) error {
 // taken is true, the stream owns data, and gives it to buffer.Put in the end: the caller must not use it again. paid is
 // how many octets the caller has counted for data in the connection's account; the stream takes that count over too. flush
 // schedules a flush: data leaves a little later, in one write with what other runnable goroutines append.
-func (st *Stream) Data(head, data []byte, paid int64, flush bool) (taken bool, err error) {
+func (st *Stream) Data(head, data []byte, reserved int64, flush bool) (taken bool, err error) {
 	c := st.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -44,9 +44,9 @@ func (st *Stream) Data(head, data []byte, paid int64, flush bool) (taken bool, e
 	if head != nil {
 		c.out.appendHeaders(&st.sender, head, false)
 	}
-	taken = c.out.send(&st.sender, data, paid)
+	taken = c.out.send(&st.sender, data, reserved)
 	if flush {
-		c.promiseLocked()
+		c.scheduleFlushLocked()
 	}
 	return taken, nil
 }
@@ -68,18 +68,18 @@ func (st *Stream) End(trailers []byte, discard bool) error {
 }
 
 // Message appends a whole message, or the rest of one: it is Data, unless that is empty, and End in one.
-func (st *Stream) Message(head, data, trailers []byte, paid int64) (taken bool, err error) {
+func (st *Stream) Message(head, data, trailers []byte, reserved int64) (taken bool, err error) {
 	c := st.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !st.readyLocked() {
 		return false, st.writtenTooLate()
 	}
-	return st.messageLocked(head, data, trailers, paid), nil
+	return st.messageLocked(head, data, trailers, reserved), nil
 }
 
 // messageLocked is Message, of a stream that can be written to.
-func (st *Stream) messageLocked(head, data, trailers []byte, paid int64) (taken bool) {
+func (st *Stream) messageLocked(head, data, trailers []byte, reserved int64) (taken bool) {
 	switch {
 	case head == nil:
 	case len(data) == 0 && trailers == nil: // the head can have END_STREAM
@@ -88,7 +88,7 @@ func (st *Stream) messageLocked(head, data, trailers []byte, paid int64) (taken 
 	default:
 		st.conn.out.appendHeaders(&st.sender, head, false)
 	}
-	taken = st.conn.out.send(&st.sender, data, paid)
+	taken = st.conn.out.send(&st.sender, data, reserved)
 	st.endLocked(trailers)
 	return taken
 }
@@ -96,11 +96,11 @@ func (st *Stream) messageLocked(head, data, trailers []byte, paid int64) (taken 
 // readyLocked reports whether the stream can be written to, and then prepares the outbox for it.
 func (st *Stream) readyLocked() bool {
 	c := st.conn
-	if !st.state.canSend() || st.sender.finish || c.life.stage >= ending {
+	if !st.state.canSend() || st.sender.endStream || c.life.stage >= ending {
 		return false
 	}
 	c.out.ready()
-	c.out.answered = true
+	c.out.sentSincePing = true
 	return true
 }
 
@@ -113,7 +113,7 @@ func (st *Stream) writtenTooLate() error {
 // set.
 func (st *Stream) endLocked(trailers []byte) {
 	c := st.conn
-	st.sender.finish = true
+	st.sender.endStream = true
 	switch {
 	case st.backlog.size > 0: // pump comes back to it
 		st.trailers = append([]byte(nil), trailers...)
@@ -149,7 +149,7 @@ func (o *outbox) enqueue(s *sender) {
 
 // send appends as much of data as the windows allow, and leaves the rest on the stream. paid octets have been counted for
 // data. It reports whether the stream has taken data itself, and that count, rather than a copy.
-func (o *outbox) send(s *sender, data []byte, paid int64) (taken bool) {
+func (o *outbox) send(s *sender, data []byte, reserved int64) (taken bool) {
 	rest := data
 	// Streams that wait for the connection's window go first.
 	if s.backlog.size == 0 && o.queue.empty() {
@@ -164,12 +164,12 @@ func (o *outbox) send(s *sender, data []byte, paid int64) (taken bool) {
 	if len(rest) > 0 {
 		held := s.backlog.cost
 		if taken = s.backlog.add(data, rest); taken {
-			held += paid
+			held += reserved
 		}
 		o.hold(s.backlog.cost - held)
 		o.enqueue(s)
 	}
-	o.judge(s)
+	o.updateFull(s)
 	return taken
 }
 
@@ -184,7 +184,7 @@ func (o *outbox) appendData(s *sender, data []byte, limit int) int {
 	o.window -= int32(n)
 	s.delta -= int64(n)
 	o.sent += uint64(n)
-	o.answered = true
+	o.sentSincePing = true
 	return n
 }
 
@@ -212,7 +212,7 @@ func (o *outbox) discard(s *sender) {
 	o.hold(-s.backlog.cost - int64(cap(s.trailers)))
 	s.backlog.clear()
 	s.trailers = nil
-	o.tellRoom(s)
+	o.signalRoom(s)
 }
 
 // forget removes a stream that has ended from the outbox.
@@ -223,17 +223,17 @@ func (o *outbox) forget(s *sender) {
 	o.discard(s)
 }
 
-// tellRoom tells the goroutines that wait for room that the backlog has shrunk, or that the stream is over.
-func (o *outbox) tellRoom(s *sender) {
-	o.judge(s)
+// signalRoom tells the goroutines that wait for room that the backlog has shrunk, or that the stream is over.
+func (o *outbox) signalRoom(s *sender) {
+	o.updateFull(s)
 	s.wake()
 }
 
-// judge updates sender.full: whether too much of the stream waits. It stores changes only, since a store that other goroutines
+// updateFull updates sender.full: whether too much of the stream waits. It stores changes only, since a store that other goroutines
 // see costs as much as a lock.
-func (o *outbox) judge(s *sender) {
-	if full := s.backlog.size > o.maxPending; full != s.full.Load() {
-		s.full.Store(full)
+func (o *outbox) updateFull(s *sender) {
+	if atStreamLimit := s.backlog.size > o.maxPending; atStreamLimit != s.full.Load() {
+		s.full.Store(atStreamLimit)
 	}
 }
 
@@ -250,11 +250,11 @@ func (o *outbox) pump() *sender {
 		s.backlog.advance(o.appendData(s, s.backlog.next(), minMaxFrameSize))
 		o.hold(s.backlog.cost - held)
 		if s.backlog.size <= o.maxPending {
-			o.tellRoom(s)
+			o.signalRoom(s)
 		}
 		if s.backlog.size > 0 {
 			o.enqueue(s)
-		} else if s.finish {
+		} else if s.endStream {
 			return s
 		}
 	}

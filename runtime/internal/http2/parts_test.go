@@ -23,8 +23,8 @@ func TestData_InParts(t *testing.T) {
 		early  []int // octets that the application has got after each
 	}{
 		{"whole", false, nil, nil},
-		{"a few octets", false, []int{0, 100, minPart - 101}, []int{0, 0, 0}},
-		{"just enough", false, []int{minPart}, []int{minPart}},
+		{"a few octets", false, []int{0, 100, minPartialData - 101}, []int{0, 0, 0}},
+		{"just enough", false, []int{minPartialData}, []int{minPartialData}},
 		{"all but one octet", false, []int{16383}, []int{16383}},
 		{"several parts", false, []int{5000, 100, 4000, 5000}, []int{5000, 5000, 9100, 14100}},
 		{"padded", true, []int{10000}, []int{0}},

@@ -18,7 +18,7 @@ func (c *Conn) passOn(serve func(nc net.Conn, done func())) error {
 	c.nc.SetReadDeadline(time.Time{})
 	serve(&passedOnConn{c.nc.Conn, c}, c.release)
 	for c.life.stage == passedOn {
-		c.waitDrainedLocked()
+		c.waitWrittenLocked()
 	}
 	return endOfConn{}
 }
@@ -32,7 +32,7 @@ func (c *Conn) release() {
 // releaseLocked wakes the reader, which closes the socket.
 func (c *Conn) releaseLocked() {
 	c.life.stage = lingering
-	c.out.tellDrained()
+	c.out.signalWritten()
 }
 
 // passedOnConn is a connection for those to whom it was passed on. Its octets are counted.

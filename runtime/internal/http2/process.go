@@ -28,7 +28,7 @@ func (c *Conn) processFrames() error {
 
 // processFrame processes one frame. The error it returns is a ConnError or a StreamError.
 func (c *Conn) processFrame(f frame) error {
-	if c.in.beginning < begun && f.kind != frameSettings {
+	if c.in.preface < prefaceDone && f.kind != frameSettings {
 		// RFC 9113, Section 3.4: the client preface "MUST be followed by a SETTINGS frame".
 		return ConnError{ErrCodeProtocol, "the first frame is not SETTINGS"}
 	}
@@ -106,7 +106,7 @@ func (c *Conn) processContinuation(f frame) error {
 	}
 	b.frames++
 	largest := 4 * c.config.MaxHeaderListBytes
-	if b.frames > spareContinuations+largest/minMaxFrameSize || len(b.octets)+len(f.payload) > largest {
+	if b.frames > extraContinuations+largest/minMaxFrameSize || len(b.octets)+len(f.payload) > largest {
 		return ConnError{ErrCodeEnhanceYourCalm, "field block too large"}
 	}
 	b.octets = append(b.octets, f.payload...)
@@ -159,7 +159,7 @@ func (c *Conn) processData(f frame) error {
 	if !st.state.canReceive() {
 		return StreamError{f.streamID, ErrCodeStreamClosed, "DATA after END_STREAM"}
 	}
-	if !st.headed {
+	if !st.headReceived {
 		return StreamError{f.streamID, ErrCodeProtocol, "DATA before HEADERS"}
 	}
 	if n := int64(len(data)); st.missing >= 0 {
@@ -253,7 +253,7 @@ func (c *Conn) onClosedStream(f frame) error {
 	c.mu.Lock()
 	idle := c.streams.isIdle(f.streamID)
 	byUs, known := c.streams.recent.find(f.streamID)
-	ignored := c.life.stage >= draining && f.streamID > c.streams.highest
+	ignored := c.life.stage >= finalGoAwaySent && f.streamID > c.streams.highest
 	c.mu.Unlock()
 	switch {
 	case ignored:
@@ -283,7 +283,7 @@ func (c *Conn) processPriority(f frame) error {
 // processRSTStream processes RST_STREAM (RFC 9113, Section 6.4).
 func (c *Conn) processRSTStream(f frame) error {
 	c.mu.Lock()
-	idle := c.streams.isIdle(f.streamID) && c.life.stage < draining
+	idle := c.streams.isIdle(f.streamID) && c.life.stage < finalGoAwaySent
 	st := c.streams.open[f.streamID]
 	if st != nil {
 		c.removeLocked(st, false)
@@ -309,7 +309,7 @@ func (c *Conn) processPing(f frame) error {
 	data := [8]byte(f.payload)
 	if f.has(flagAck) {
 		if data == shutdownPing {
-			c.drain()
+			c.sendFinalGoAway()
 		} else if c.in.estimate.acknowledges(data) && c.grow() {
 			c.watchWindows(idleAfter)
 		}
@@ -318,12 +318,12 @@ func (c *Conn) processPing(f frame) error {
 	c.mu.Lock()
 	// Clients that measure the round trip (grpc-go) send a PING whenever they get DATA and have none under way: those
 	// cost less than what caused them.
-	caused := c.out.answered
-	c.out.answered = false
+	caused := c.out.sentSincePing
+	c.out.sentSincePing = false
 	c.appendControlLocked(appendPing(c.out.buf, flagAck, data))
 	c.mu.Unlock()
 	if caused {
-		c.in.upkeep.excusePing()
+		c.in.upkeep.resetPingStrikes()
 	} else if !c.in.upkeep.permitPing(c.config, c.OpenStreams() > 0) || !c.in.floods.takeControl() {
 		return ConnError{ErrCodeEnhanceYourCalm, "too_many_pings"}
 	}
@@ -351,7 +351,7 @@ func (c *Conn) processWindowUpdate(f frame) error {
 	}
 	st := c.streams.open[f.streamID]
 	if st == nil {
-		if c.streams.isIdle(f.streamID) && c.life.stage < draining {
+		if c.streams.isIdle(f.streamID) && c.life.stage < finalGoAwaySent {
 			return ConnError{ErrCodeProtocol, "WINDOW_UPDATE on an idle stream"}
 		}
 		return nil

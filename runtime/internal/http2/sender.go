@@ -8,7 +8,7 @@ import (
 // sender is what a stream has to send. Conn.mu guards it, except id, which is immutable, and full, which is atomic.
 type sender struct {
 	id         uint32
-	finish     bool        // END_STREAM follows the backlog
+	endStream  bool        // END_STREAM follows the backlog
 	queued     bool        // in outbox.queue
 	full       atomic.Bool // the backlog is too large for more; any goroutine may look
 	delta      int64       // the stream's window, less the peer's SETTINGS_INITIAL_WINDOW_SIZE

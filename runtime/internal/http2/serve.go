@@ -43,15 +43,15 @@ func (c *Conn) announce(settings ...setting) {
 // If a method of the application's ends the goroutine (runtime.Goexit), another goroutine may call Serve again to
 // continue. It may do so even while HandleData of a [StreamHandler] still runs, if that call will end its goroutine and
 // not return.
-func (c *Conn) Serve() error { return c.finish(c.serve()) }
+func (c *Conn) Serve() error { return c.close(c.serve()) }
 
 // ServeBy is Serve for a connection that is not HTTP/2's: serve has others read and write it, and returns. It lasts until they
 // call done, or until End. serve must not use the Conn; it is not called if that is about to end.
-func (c *Conn) ServeBy(serve func(nc net.Conn, done func())) error { return c.finish(c.passOn(serve)) }
+func (c *Conn) ServeBy(serve func(nc net.Conn, done func())) error { return c.close(c.passOn(serve)) }
 
 // serve is the serve loop: read, process the frames that are there, flush the answers, and repeat.
 func (c *Conn) serve() error {
-	if c.in.beginning == prefaceDue {
+	if c.in.preface == prefaceDue {
 		c.watchSetup()
 		c.role.begin()
 	} else if err := c.processBatch(0); err != nil { // what the previous reader has left
@@ -79,17 +79,17 @@ func (c *Conn) processBatch(n int) error {
 	c.in.buf.end += n
 	c.received.Add(uint64(n))
 	c.in.upkeep.lastRead = clock.Now()
-	if c.yield() {
+	if c.waitForWriter() {
 		c.in.buf.drop() // the connection has ended; what is still read is thrown away
 		c.flushBatch()  // the reader before may have ended behind the last answer
 		return nil
 	}
-	if c.in.beginning == prefaceDue {
+	if c.in.preface == prefaceDue {
 		if done, err := c.role.takePreface(); !done {
 			return err
 		}
 		c.mu.Lock()
-		c.in.beginning = settingsDue
+		c.in.preface = settingsDue
 		c.mu.Unlock()
 	}
 	if err := c.processFrames(); err != nil {
@@ -112,10 +112,10 @@ func (c *Conn) flushBatch() {
 }
 
 // Abandon ends a connection that has lost its reader: Serve has panicked, and is not called again.
-func (c *Conn) Abandon() { c.finish(ErrConnClosed) }
+func (c *Conn) Abandon() { c.close(ErrConnClosed) }
 
-// finish closes the socket, frees what the connection held, and closes its streams.
-func (c *Conn) finish(err error) error {
+// close closes the socket, frees what the connection held, and closes its streams.
+func (c *Conn) close(err error) error {
 	c.mu.Lock()
 	c.life.stage = lingering // a write would prolong the close, with TLS
 	c.mu.Unlock()
@@ -124,11 +124,11 @@ func (c *Conn) finish(err error) error {
 	c.mu.Lock()
 	c.life.stopTimers()
 	c.out.stall.stop()
-	c.life.because(err)
+	c.life.setErr(err)
 	err = c.life.err
 	c.out.drop()
 	c.account.Drop(&c.credit.claim)
-	c.out.tellDrained()
+	c.out.signalWritten()
 	c.recantLocked(0)
 	c.mu.Unlock()
 	c.closeStreams()

@@ -114,8 +114,8 @@ func (s *server) headersOnClosedStream(id uint32) error {
 func (s *server) judge(b fieldBlock, request *fields.Section) (refused bool, err error) {
 	c, id := s.c, b.streamID
 	c.mu.Lock()
-	ignored := c.life.stage >= draining
-	full := len(c.streams.open) >= c.config.MaxConcurrentStreams
+	ignored := c.life.stage >= finalGoAwaySent
+	atStreamLimit := len(c.streams.open) >= c.config.MaxConcurrentStreams
 	if !ignored {
 		c.streams.begin(id) // failStream, or what follows, ends the opening
 	}
@@ -132,7 +132,7 @@ func (s *server) judge(b fieldBlock, request *fields.Section) (refused bool, err
 		return true, s.refuse(request, StreamError{id, ErrCodeProtocol, request.Malformed})
 	case b.selfDep:
 		return true, s.refuse(request, StreamError{id, ErrCodeProtocol, "stream depends on itself"})
-	case full:
+	case atStreamLimit:
 		return true, s.refuse(request, StreamError{id, ErrCodeRefusedStream, "more streams than SETTINGS_MAX_CONCURRENT_STREAMS"})
 	case b.endStream && request.ContentLength > 0:
 		return true, s.refuse(request, StreamError{id, ErrCodeProtocol, "content-length without content"})
@@ -157,7 +157,7 @@ func (s *server) open(b fieldBlock, request *fields.Section) error {
 	if st == nil {
 		return s.refuse(request, StreamError{b.streamID, ErrCodeRefusedStream, "refused by the application"})
 	}
-	st.headed = true
+	st.headReceived = true
 	st.missing = request.ContentLength
 	if b.endStream {
 		st.state.set(remoteClosed)

@@ -10,7 +10,7 @@ import (
 // processSettings processes SETTINGS (RFC 9113, Section 6.5).
 func (c *Conn) processSettings(f frame) error {
 	if f.has(flagAck) {
-		if c.in.beginning < begun {
+		if c.in.preface < prefaceDone {
 			return ConnError{ErrCodeProtocol, "the first SETTINGS is an acknowledgement"}
 		}
 		if c.acknowledged() {
@@ -33,8 +33,8 @@ func (c *Conn) processSettings(f frame) error {
 func (c *Conn) applySettings(p []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.in.beginning < begun {
-		c.in.beginning = begun
+	if c.in.preface < prefaceDone {
+		c.in.preface = prefaceDone
 		c.watchLocked(clock.Now())
 	}
 	for ; len(p) > 0; p = p[6:] {

@@ -25,33 +25,33 @@ func (c *Conn) shutdownLocked(reason string) {
 	}
 	last, certain := c.role.lastStreamLocked()
 	if certain {
-		c.drainLocked(last, reason)
+		c.sendFinalGoAwayLocked(last, reason)
 		return
 	}
-	c.life.stage = goneAway
+	c.life.stage = goAwaySent
 	c.out.buf = appendGoAway(c.out.buf, uint32(maxWindow), ErrCodeNo, reason)
 	c.out.buf = appendPing(c.out.buf, 0, shutdownPing)
-	c.life.timer = time.AfterFunc(shutdownPingTime, c.drain)
+	c.life.timer = time.AfterFunc(shutdownPingTime, c.sendFinalGoAway)
 	c.flushLocked()
 }
 
-// drain sends the second GOAWAY. It is called by the reader when the PING has come back, and by the timer.
-func (c *Conn) drain() {
-	defer c.life.contain()
+// sendFinalGoAway sends the second GOAWAY. It is called by the reader when the PING has come back, and by the timer.
+func (c *Conn) sendFinalGoAway() {
+	defer c.life.recoverPanic()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.life.stage == goneAway {
+	if c.life.stage == goAwaySent {
 		c.life.stopTimer()
 		last, _ := c.role.lastStreamLocked()
-		c.drainLocked(last, "")
+		c.sendFinalGoAwayLocked(last, "")
 	}
 }
 
-// drainLocked sends the GOAWAY that names the peer's last stream.
-func (c *Conn) drainLocked(last uint32, reason string) {
-	c.life.stage = draining
+// sendFinalGoAwayLocked sends the GOAWAY that names the peer's last stream.
+func (c *Conn) sendFinalGoAwayLocked(last uint32, reason string) {
+	c.life.stage = finalGoAwaySent
 	c.out.buf = appendGoAway(c.out.buf, last, ErrCodeNo, reason)
-	c.endIfDrainedLocked()
+	c.endIfNoStreamsLocked()
 	c.flushLocked()
 }
 
@@ -66,7 +66,7 @@ func (c *Conn) End(code ErrCode, reason string) {
 
 // endLocked appends the connection's last frame.
 func (c *Conn) endLocked(err error, code ErrCode, reason string) {
-	c.life.because(err)
+	c.life.setErr(err)
 	if c.life.stage >= ending {
 		switch {
 		case c.life.stage == passedOn:
@@ -78,12 +78,12 @@ func (c *Conn) endLocked(err error, code ErrCode, reason string) {
 	}
 	last, _ := c.role.lastStreamLocked()
 	c.out.buf = appendGoAway(c.out.buf, last, code, reason)
-	c.lastWordsLocked()
+	c.closeAfterFlushLocked()
 }
 
-// lastWordsLocked ends the connection once what is in the out-buffer has been written.
-func (c *Conn) lastWordsLocked() {
-	c.life.lastWords(c.out.writing)
+// closeAfterFlushLocked ends the connection once what is in the out-buffer has been written.
+func (c *Conn) closeAfterFlushLocked() {
+	c.life.closeAfterFlush(c.out.writing)
 	for !c.out.queue.empty() {
 		c.out.queue.pop()
 	}
@@ -94,7 +94,7 @@ func (c *Conn) lastWordsLocked() {
 
 // checkProgress ends a connection that is stuck.
 func (c *Conn) checkProgress() {
-	defer c.life.contain()
+	defer c.life.recoverPanic()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.out.stuck() {

@@ -144,7 +144,7 @@ func TestConn_Shutdown(t *testing.T) {
 		{"a stream that is being opened meanwhile is served", func(p *peer) {
 			p.app.accept = func(*fields.Section) bool {
 				p.conn.Shutdown()
-				p.conn.drain()
+				p.conn.sendFinalGoAway()
 				return true
 			}
 			p.WriteHeaders(1, true, request()...)
@@ -156,7 +156,7 @@ func TestConn_Shutdown(t *testing.T) {
 		{"a stream that is being refused meanwhile ends it", func(p *peer) {
 			p.app.accept = func(*fields.Section) bool {
 				p.conn.Shutdown()
-				p.conn.drain()
+				p.conn.sendFinalGoAway()
 				return false
 			}
 			p.WriteHeaders(1, true, request()...)

@@ -18,7 +18,7 @@ type stall struct {
 	timer       *time.Timer // nil: nothing has had to wait lately
 	sentThen    uint64      // sent, when the watch began
 	accountThen uint64      // the account's progress, when the watch began
-	over        bool        // the connection has ended
+	stopped     bool        // the connection has ended
 }
 
 // hold counts n octets more, or fewer if n is negative.
@@ -38,7 +38,7 @@ func (s *stall) hold(n int64) {
 
 // watch begins a watch, unless there is one.
 func (s *stall) watch() {
-	if s.timer == nil && !s.over {
+	if s.timer == nil && !s.stopped {
 		s.sentThen, s.accountThen = s.sent, s.account.Progress()
 		s.timer = time.AfterFunc(s.after, s.checkProgressFunc)
 	}
@@ -46,7 +46,7 @@ func (s *stall) watch() {
 
 // stop ends the watch for ever.
 func (s *stall) stop() {
-	s.over = true
+	s.stopped = true
 	if s.timer != nil {
 		s.timer.Stop()
 		s.timer = nil

@@ -19,7 +19,7 @@ func TestConn_OwesNothingAfterItsEnd(t *testing.T) {
 	c := NewConn(server, newTestApp(), Config{}.WithDefaults(), account)
 	account.Add(budget.Responses, 2<<20)
 	c.credit.withheld, c.credit.owed = true, 1
-	c.finish(ErrConnClosed)
+	c.close(ErrConnClosed)
 	c.grantWindow()
 	if n := account.Waiting(budget.ForWindow); n != 0 {
 		t.Errorf("%d claims of a connection that has ended are in line", n)

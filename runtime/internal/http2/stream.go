@@ -20,9 +20,9 @@ type Stream struct {
 	readToEnd bool // see ReadToEnd. Guarded by conn.mu; once the stream is open only the reader writes it, and reads it without.
 
 	// Owned by the reader.
-	headed  bool  // the head is there, other than of an interim response
-	missing int64 // octets of content that are to come, as content-length says; -1: it says nothing
-	round   round // of the estimate
+	headReceived bool  // the head is there, other than of an interim response
+	missing      int64 // octets of content that are to come, as content-length says; -1: it says nothing
+	round        round // of the estimate
 
 	// Guarded by conn.mu.
 	in inflow
@@ -58,7 +58,7 @@ func (st *Stream) WaitRoom(limit time.Duration) (room, inTime bool) {
 	late := false
 	if limit > 0 {
 		timer := time.AfterFunc(limit, func() {
-			defer c.life.contain()
+			defer c.life.recoverPanic()
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			late = true
@@ -180,10 +180,10 @@ func (c *Conn) removeLocked(st *Stream, byUs bool) {
 	before := st.in
 	st.in.held, st.in.expected = 0, 0
 	if c.changedLocked(before, st.in) {
-		c.promiseLocked()
+		c.scheduleFlushLocked()
 	}
 	st.Handler.HandleRemoved()
-	c.endIfDrainedLocked()
+	c.endIfNoStreamsLocked()
 }
 
 // streams is the table of a connection's streams. Guarded by Conn.mu.

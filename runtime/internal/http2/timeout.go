@@ -25,9 +25,9 @@ func (c *Conn) watchSetup() {
 
 // endSetup closes a connection whose peer has not said what it speaks.
 func (c *Conn) endSetup() {
-	defer c.life.contain()
+	defer c.life.recoverPanic()
 	c.mu.Lock()
-	late := c.in.beginning < begun
+	late := c.in.preface < prefaceDone
 	c.mu.Unlock()
 	if late {
 		c.nc.Close()
@@ -40,7 +40,7 @@ var errKeepalive = errors.New("http2: the peer did not answer a keepalive PING")
 // onReadError is called when reading has failed with err. If that means that the read deadline has passed, it does what is
 // due and sets the next deadline; it returns why the connection is over otherwise.
 func (c *Conn) onReadError(err error) error {
-	if !errors.Is(err, os.ErrDeadlineExceeded) || c.in.beginning < begun {
+	if !errors.Is(err, os.ErrDeadlineExceeded) || c.in.preface < prefaceDone {
 		return err
 	}
 	c.mu.Lock()

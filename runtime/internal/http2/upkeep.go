@@ -42,26 +42,26 @@ func newUpkeep(config *Config) (u upkeep) {
 
 // keepalive reports whether keepalive's PING is due now, and then takes it as sent, or whether the peer did not answer it.
 func (u *upkeep) keepalive(config *Config, now clock.Instant) (ping, gone bool) {
-	if late := now.Sub(u.pinged.Add(config.KeepaliveTimeout)); u.waitsForPong() && late >= 0 {
-		if late < suspended {
+	if late := now.Sub(u.pinged.Add(config.KeepaliveTimeout)); u.waitsForPingAck() && late >= 0 {
+		if late < clockJump {
 			return false, true
 		}
 		u.pinged = now // this process did not run; the answer may be there
 	}
-	if u.waitsForPong() || now.Before(u.lastRead.Add(config.KeepaliveTime)) {
+	if u.waitsForPingAck() || now.Before(u.lastRead.Add(config.KeepaliveTime)) {
 		return false, false
 	}
 	u.pinged = now
 	return true, false
 }
 
-// waitsForPong reports whether nothing has been read since keepalive's PING.
-func (u *upkeep) waitsForPong() bool { return u.pinged.After(u.lastRead) }
+// waitsForPingAck reports whether nothing has been read since keepalive's PING.
+func (u *upkeep) waitsForPingAck() bool { return u.pinged.After(u.lastRead) }
 
 // next returns when something will be due. idleEnd is when a connection without streams is shut down; zero: never.
 func (u *upkeep) next(config *Config, idleEnd clock.Instant) clock.Instant {
 	next := u.lastRead.Add(config.KeepaliveTime)
-	if u.waitsForPong() {
+	if u.waitsForPingAck() {
 		next = u.pinged.Add(config.KeepaliveTimeout)
 	}
 	for _, t := range [...]clock.Instant{u.ageEnd, u.graceEnd, u.blockEnd, u.lookEnd, idleEnd} {
@@ -88,5 +88,5 @@ func (u *upkeep) permitPing(config *Config, streams bool) bool {
 	return u.strikes <= maxPingStrikes
 }
 
-// excusePing is called for a PING that our own frames have caused. It clears the strikes.
-func (u *upkeep) excusePing() { u.strikes, u.lastPing = 0, clock.Now() }
+// resetPingStrikes is called for a PING that our own frames have caused. It clears the strikes.
+func (u *upkeep) resetPingStrikes() { u.strikes, u.lastPing = 0, clock.Now() }

@@ -100,7 +100,7 @@ func TestConn_Keepalive(t *testing.T) {
 func TestConn_Keepalive_AfterSuspension(t *testing.T) {
 	pipe, _ := h2test.NewPipe()
 	c := NewConn(pipe, newTestApp(), Config{}.WithDefaults(), budget.New(-1, nil, nil))
-	c.in.beginning = begun
+	c.in.preface = prefaceDone
 	now := clock.Now()
 	c.in.upkeep.lastRead = now.Add(-3 * time.Hour)
 	c.in.upkeep.pinged = now.Add(-c.config.KeepaliveTimeout - 15*time.Second)

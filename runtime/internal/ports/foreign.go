@@ -75,8 +75,8 @@ type foreignConn struct {
 
 var errForeign = errors.New("gogreeter: a method of the connection has panicked")
 
-// contain is deferred by the methods. It makes a panic an error.
-func (c *foreignConn) contain(method string, err *error) {
+// recoverPanic is deferred by the methods. It makes a panic an error.
+func (c *foreignConn) recoverPanic(method string, err *error) {
 	reason := recover()
 	if reason == nil {
 		return
@@ -89,7 +89,7 @@ func (c *foreignConn) contain(method string, err *error) {
 
 // Read implements net.Conn.
 func (c *foreignConn) Read(b []byte) (n int, err error) {
-	defer c.contain("Read", &err)
+	defer c.recoverPanic("Read", &err)
 	if c.exited.Load() {
 		return 0, errForeign // or it would end one reader after the other
 	}
@@ -104,7 +104,7 @@ func (c *foreignConn) Read(b []byte) (n int, err error) {
 
 // Write implements net.Conn.
 func (c *foreignConn) Write(b []byte) (n int, err error) {
-	defer c.contain("Write", &err)
+	defer c.recoverPanic("Write", &err)
 	if end := c.writeEnd.Load(); end != nil {
 		late := time.AfterFunc(time.Until(*end), c.closeLate)
 		defer late.Stop()
@@ -127,13 +127,13 @@ func (c *foreignConn) Close() error {
 // closeLate ends a write that takes too long.
 func (c *foreignConn) closeLate() {
 	var err error
-	defer c.contain("Close", &err)
+	defer c.recoverPanic("Close", &err)
 	c.Close()
 }
 
 // try calls a method. Read and Write, which are called more often, do the same without a closure.
 func (c *foreignConn) try(method string, call func() error) (err error) {
-	defer c.contain(method, &err)
+	defer c.recoverPanic(method, &err)
 	return call()
 }
 
@@ -203,7 +203,7 @@ const maxGoodbye = 5 * time.Second
 
 func (c *foreignTLS) closeBelow() {
 	var err error
-	defer c.contain("NetConn().Close", &err)
+	defer c.recoverPanic("NetConn().Close", &err)
 	c.secure.NetConn().Close()
 }
 

@@ -7,20 +7,20 @@ import "context"
 // its places know nothing of each other.
 type Bound struct {
 	Queue
-	places Places
+	places Semaphore
 	line   Line
 }
 
 // NewBound returns a bound of n tasks, whatever their Flushers. n is positive.
 func NewBound(pool *Pool, n int) *Bound {
-	return &Bound{Queue: Queue{pool: pool, limit: n}, places: Places{free: n}}
+	return &Bound{Queue: Queue{pool: pool, limit: n}, places: Semaphore{free: n}}
 }
 
 // Take waits for a place, which the caller has to Give back. It reports false as soon as ctx is done.
-func (b *Bound) Take(ctx context.Context) bool { return b.places.Take(ctx, &b.line) }
+func (b *Bound) Take(ctx context.Context) bool { return b.places.Acquire(ctx, &b.line) }
 
 // Give gives a place back.
-func (b *Bound) Give() { b.places.Give() }
+func (b *Bound) Give() { b.places.Release() }
 
 // Waiting returns how many tasks wait for a worker or a place.
 func (b *Bound) Waiting() int { return b.Queue.Waiting() + b.places.Waiting() }

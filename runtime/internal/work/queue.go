@@ -184,7 +184,7 @@ func (p *Pool) park(w *Worker) bool {
 
 // trim dismisses the workers that were idle all the time since the last trim.
 func (p *Pool) trim() {
-	defer p.contain()
+	defer p.recoverPanic()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -198,8 +198,8 @@ func (p *Pool) trim() {
 	}
 }
 
-// contain is deferred by the timer. A panic there would end the process.
-func (p *Pool) contain() {
+// recoverPanic is deferred by the timer. A panic there would end the process.
+func (p *Pool) recoverPanic() {
 	if reason := recover(); reason != nil {
 		p.panicked("the trim of the workers", reason)
 	}

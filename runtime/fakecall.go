@@ -8,24 +8,24 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/locks"
 )
 
-// rehearsal is an RPC without a server, as the behavior of a method sees it: package runtimetest's.
-type rehearsal struct {
+// fakeCall is an RPC without a server, as the behavior of a method sees it: package runtimetest's.
+type fakeCall struct {
 	carrier.Exchange
 
 	mu       locks.Mutex[locks.Alone]
 	requests []any // those that have not been taken. Guarded by mu.
 }
 
-// rehearse is carrier.Handle.
-func rehearse(ctx context.Context, handler any, path string, requests []any, x carrier.Exchange) (response any, err error) {
+// runFakeCall is carrier.Handle.
+func runFakeCall(ctx context.Context, handler any, path string, requests []any, x carrier.Exchange) (response any, err error) {
 	h := handler.(*MethodHandler)
 	if err := h.check(); err != nil {
 		return nil, err
 	}
 	if !h.cardinality.RequestStreaming() && len(requests) != 1 {
-		return nil, notOneRequest(path).Err()
+		return nil, wrongRequestCount(path).Err()
 	}
-	r, request := &rehearsal{Exchange: x, requests: requests}, any(nil)
+	r, request := &fakeCall{Exchange: x, requests: requests}, any(nil)
 	if h.newRequest != nil {
 		request = h.newRequest()
 		if err := r.decodeRequest(ctx, h.requests, request); err != nil {
@@ -43,7 +43,7 @@ func rehearse(ctx context.Context, handler any, path string, requests []any, x c
 }
 
 // fields implements exchange.
-func (x *rehearsal) fields() Metadata {
+func (x *fakeCall) fields() Metadata {
 	var all Metadata
 	for name, value := range x.Fields() {
 		all = append(all, Pair{name, value})
@@ -52,7 +52,7 @@ func (x *rehearsal) fields() Metadata {
 }
 
 // next returns the next request as a client would send it.
-func (x *rehearsal) next() ([]byte, error) {
+func (x *fakeCall) next() ([]byte, error) {
 	request, ok := x.take()
 	if !ok {
 		return nil, io.EOF
@@ -61,7 +61,7 @@ func (x *rehearsal) next() ([]byte, error) {
 }
 
 // take takes the next request; ok is false if there is none.
-func (x *rehearsal) take() (request any, ok bool) {
+func (x *fakeCall) take() (request any, ok bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if len(x.requests) == 0 {
@@ -72,16 +72,16 @@ func (x *rehearsal) take() (request any, ok bool) {
 }
 
 // decodeRequest implements exchange.
-func (x *rehearsal) decodeRequest(_ context.Context, c *codec, into any) error {
+func (x *fakeCall) decodeRequest(_ context.Context, c *codec, into any) error {
 	data, err := x.next()
 	if err != nil {
 		return err
 	}
-	return decodeRehearsed(c, data, into)
+	return decodeFake(c, data, into)
 }
 
 // receive implements exchange.
-func (x *rehearsal) receive(_ context.Context, c *codec, into any) error {
+func (x *fakeCall) receive(_ context.Context, c *codec, into any) error {
 	if err := x.Over(); err != nil {
 		return err
 	}
@@ -89,13 +89,13 @@ func (x *rehearsal) receive(_ context.Context, c *codec, into any) error {
 	if err != nil {
 		return err
 	}
-	if err = decodeRehearsed(c, data, into); err != nil {
+	if err = decodeFake(c, data, into); err != nil {
 		x.Fail(err)
 	}
 	return err
 }
 
-func decodeRehearsed(c *codec, data []byte, into any) error {
+func decodeFake(c *codec, data []byte, into any) error {
 	if err := c.decodeInto(data, into); err != nil {
 		return outcomeUndecodable.Err()
 	}
@@ -103,7 +103,7 @@ func decodeRehearsed(c *codec, data []byte, into any) error {
 }
 
 // send implements exchange.
-func (x *rehearsal) send(_ context.Context, c *codec, response any) error {
+func (x *fakeCall) send(_ context.Context, c *codec, response any) error {
 	err := outcomeUnserializable.Err()
 	if response != nil {
 		err = c.check(response)
@@ -115,5 +115,5 @@ func (x *rehearsal) send(_ context.Context, c *codec, response any) error {
 	return x.Send(response)
 }
 
-// unserializable implements exchange.
-func (*rehearsal) unserializable(any) error { return outcomeUnserializable.Err() }
+// logEncodeError implements exchange.
+func (*fakeCall) logEncodeError(any) error { return outcomeUnserializable.Err() }

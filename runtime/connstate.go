@@ -12,17 +12,17 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/work"
 )
 
-// session is the part of a connection that its RPCs may use.
-type session struct {
+// connState is the part of a connection that its RPCs may use.
+type connState struct {
 	// Immutable after newConnection.
-	shared         *shared
+	shared         *serverState
 	nc             net.Conn
 	peer           net.Addr        // nil: nc knows
 	values         context.Context // parent of the contexts of RPCs
 	h2             *http2.Conn
 	account        *budget.Budget       // counts everything the client makes the server hold
 	queue          *work.Queue          // the connection's own; see queueOf
-	inflatingLarge *work.Places         // for one request at a time: to inflate it to a large size
+	inflatingLarge *work.Semaphore      // for one request at a time: to inflate it to a large size
 	observers      *connectionObservers // nil: there are none
 	id             ConnectionID
 	opened         time.Time // when it was accepted
@@ -36,7 +36,7 @@ type session struct {
 	deflations      work.Line    // responses that wait to be deflated
 	largeInflations work.Line    // those that wait for inflatingLarge
 	deadlines       deadlines
-	lingering       lingering
+	unreleased      unreleasedRPCs
 }
 
 // dispatched is an RPC, as it goes to its handler.
@@ -48,7 +48,7 @@ type dispatched interface {
 }
 
 // dispatch runs an RPC inline, or queues it where its method asks for. m is nil if the method is not known.
-func (s *session) dispatch(r dispatched, m *method) {
+func (s *connState) dispatch(r dispatched, m *method) {
 	if m != nil && m.inline.Load() {
 		s.h2.FlushAfterBatch() // before: the handler may end this goroutine
 		s.inline.run(r, m)
@@ -62,7 +62,7 @@ func (s *session) dispatch(r dispatched, m *method) {
 }
 
 // EndBatch implements http2.Application: it hands the RPCs of the batch to the workers.
-func (s *session) EndBatch() {
+func (s *connState) EndBatch() {
 	if s.shared.chain != nil {
 		for r := range s.batch.All() {
 			r.(dispatched).endBatch()
@@ -73,7 +73,7 @@ func (s *session) EndBatch() {
 }
 
 // boundOf returns the limit on how many handlers of a method run at a time; nil: there is none.
-func (s *session) boundOf(m *method) *work.Bound {
+func (s *connState) boundOf(m *method) *work.Bound {
 	switch {
 	case m.bound != nil:
 		return m.bound
@@ -85,7 +85,7 @@ func (s *session) boundOf(m *method) *work.Bound {
 
 // queueOf returns the queue for the RPCs of a method, unless they run inline. With interceptors, all RPCs of a connection
 // share one queue: the order in which they go on must not reveal which methods exist.
-func (s *session) queueOf(m *method) *work.Queue {
+func (s *connState) queueOf(m *method) *work.Queue {
 	if s.shared.chain == nil {
 		if bound := s.boundOf(m); bound != nil {
 			return &bound.Queue
@@ -95,7 +95,7 @@ func (s *session) queueOf(m *method) *work.Queue {
 }
 
 // remoteAddr returns the client's address; it is not nil.
-func (s *session) remoteAddr() net.Addr {
+func (s *connState) remoteAddr() net.Addr {
 	if s.peer != nil {
 		return s.peer
 	}
@@ -103,27 +103,27 @@ func (s *session) remoteAddr() net.Addr {
 }
 
 // addHead counts an RPC's metadata, if it is large and no other RPC of the connection has the same. The reader calls it.
-func (s *session) addHead(d *callDefinition) {
-	if d.weight > usualWeight && d.users.Add(1) == 1 {
-		s.heads.Add(d.weight)
-		s.account.Add(budget.Requests, d.weight)
+func (s *connState) addHead(d *callDefinition) {
+	if d.metadataSize > baselineMetadataSize && d.users.Add(1) == 1 {
+		s.heads.Add(d.metadataSize)
+		s.account.Add(budget.Requests, d.metadataSize)
 	}
 }
 
 // dropHead undoes addHead when the RPC is finished. Any goroutine may call it.
-func (s *session) dropHead(d *callDefinition) {
-	if d.weight > usualWeight && d.users.Add(-1) == 0 {
-		s.heads.Add(-d.weight)
-		s.account.Sub(budget.Requests, d.weight)
+func (s *connState) dropHead(d *callDefinition) {
+	if d.metadataSize > baselineMetadataSize && d.users.Add(-1) == 0 {
+		s.heads.Add(-d.metadataSize)
+		s.account.Sub(budget.Requests, d.metadataSize)
 	}
 }
 
 // tooMuchMetadata reports whether the metadata of its RPCs leaves the connection no room for more of them. That is so if the
 // metadata exceeds a quarter of the account's limit. It is also so if the metadata, with the stream windows that clients may
 // fill unasked, exceeds the limit by an eighth.
-func (s *session) tooMuchMetadata(more int64) bool {
+func (s *connState) tooMuchMetadata(more int64) bool {
 	heads := s.heads.Load()
-	if more > usualWeight {
+	if more > baselineMetadataSize {
 		heads += more
 	}
 	if heads == 0 {
@@ -134,11 +134,11 @@ func (s *session) tooMuchMetadata(more int64) bool {
 }
 
 // giveBack releases the octets that were reserved for a response.
-func (s *session) giveBack(paid int64) { s.account.Sub(budget.Responses, paid) }
+func (s *connState) giveBack(reserved int64) { s.account.Sub(budget.Responses, reserved) }
 
-// stalls is called when something has to wait for room. If clients cause that by not reading their responses, they lose
+// watchForStall is called when something has to wait for room. If clients cause that by not reading their responses, they lose
 // their connections in the end.
-func (s *session) stalls() {
+func (s *connState) watchForStall() {
 	s.h2.WatchStall()
 	if s.shared.account != nil {
 		s.shared.watchStalls()

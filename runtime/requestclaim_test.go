@@ -17,9 +17,9 @@ func (over) urgency(bool) budget.Urgency { return budget.CanWait }
 // it, and nothing stays in line, or counted.
 func TestLargeRequest_EndsAsItAsks(t *testing.T) {
 	account := budget.New(1<<20, nil, func(reason any) { t.Error(reason) })
-	s := &session{account: account}
+	s := &connState{account: account}
 	for range 2000 {
-		v := newLargeRequest(over{}, s, nil, 1<<17, 1<<16, 1<<17)
+		v := newRequestClaim(over{}, s, nil, 1<<17, 1<<16, 1<<17)
 		var both sync.WaitGroup
 		both.Go(v.drop)
 		both.Go(v.ask)

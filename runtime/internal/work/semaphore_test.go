@@ -11,7 +11,7 @@ import (
 )
 
 // wantFree fails unless so many places are free, and nobody waits.
-func wantFree(t *testing.T, p *Places, want int, lines ...*Line) {
+func wantFree(t *testing.T, p *Semaphore, want int, lines ...*Line) {
 	t.Helper()
 	if p.Free() != want || p.Waiting() != 0 || p.lines.Len() != 0 {
 		t.Errorf("%d places are free, want %d; %d wait in %d lines", p.Free(), want, p.Waiting(), p.lines.Len())
@@ -35,16 +35,16 @@ func TestPlaces_LinesTakeTurns(t *testing.T) {
 	for _, n := range []int{1, 2, 3} {
 		inBubble(t, fmt.Sprint(n, " places"), func(t *testing.T) {
 			const others = 3
-			places, many := NewPlaces(n), &Line{}
+			places, many := NewSemaphore(n), &Line{}
 			for range n { // which are under way
-				places.Take(context.Background(), &Line{})
+				places.Acquire(context.Background(), &Line{})
 			}
 			var order []string
 			done := make(chan string)
 			wait := func(name string, l *Line, times int) {
 				for range times {
 					go func() {
-						places.Take(context.Background(), l)
+						places.Acquire(context.Background(), l)
 						done <- name
 					}()
 				}
@@ -58,14 +58,14 @@ func TestPlaces_LinesTakeTurns(t *testing.T) {
 				t.Errorf("%d wait", got)
 			}
 			for range 1000 + others {
-				places.Give()
+				places.Release()
 				order = append(order, <-done)
 			}
 			if last := slices.Index(order, fmt.Sprint("other ", others-1)); last != others {
 				t.Errorf("the last of the others came after %d, want %d: %v", last, others, order[:10])
 			}
 			for range n {
-				places.Give()
+				places.Release()
 			}
 			wantFree(t, places, n, many)
 		})
@@ -75,12 +75,12 @@ func TestPlaces_LinesTakeTurns(t *testing.T) {
 // TestPlaces_InOrder has several lines of several, and those of each come in their order.
 func TestPlaces_InOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		places, lines := NewPlaces(0), make([]Line, 3)
+		places, lines := NewSemaphore(0), make([]Line, 3)
 		done := make(chan string)
 		for i := range lines {
 			for j := range i + 1 {
 				go func() {
-					places.Take(context.Background(), &lines[i])
+					places.Acquire(context.Background(), &lines[i])
 					done <- fmt.Sprint(i, j)
 				}()
 				synctest.Wait()
@@ -88,7 +88,7 @@ func TestPlaces_InOrder(t *testing.T) {
 		}
 		var order []string
 		for range 6 {
-			places.Give()
+			places.Release()
 			order = append(order, <-done)
 		}
 		if got, want := strings.Join(order, ", "), "0 0, 1 0, 2 0, 1 1, 2 1, 2 2"; got != want {
@@ -103,8 +103,8 @@ func TestPlaces_Over(t *testing.T) {
 	over, end := context.WithCancel(context.Background())
 	end()
 	inBubble(t, "Before", func(t *testing.T) {
-		places := NewPlaces(1)
-		if places.Take(over, &Line{}) {
+		places := NewSemaphore(1)
+		if places.Acquire(over, &Line{}) {
 			t.Error("a place was taken")
 		}
 		wantFree(t, places, 1)
@@ -112,17 +112,17 @@ func TestPlaces_Over(t *testing.T) {
 	for _, when := range []string{"Waiting", "AtItsTurn"} {
 		for _, others := range []int32{0, 1, 5} { // who wait behind it
 			inBubble(t, fmt.Sprint(when, others), func(t *testing.T) {
-				places, l := NewPlaces(0), &Line{}
+				places, l := NewSemaphore(0), &Line{}
 				ctx, cancel := context.WithCancel(context.Background())
 				var left, served atomic.Int32
 				wait := func(ctx context.Context) {
 					go func() {
-						if !places.Take(ctx, l) {
+						if !places.Acquire(ctx, l) {
 							left.Add(1)
 							return
 						}
 						served.Add(1)
-						places.Give()
+						places.Release()
 					}()
 					synctest.Wait()
 				}
@@ -137,7 +137,7 @@ func TestPlaces_Over(t *testing.T) {
 						t.Error("it waits on while there is no place")
 					}
 				}
-				places.Give()
+				places.Release()
 				cancel()
 				synctest.Wait()
 				if left.Load()+served.Load() != 1+others || served.Load() < others {
@@ -182,7 +182,7 @@ func TestBound_TurnOfOneThatIsOver(t *testing.T) {
 // there are places, and all of them are back at the end.
 func TestPlaces_Stress(t *testing.T) {
 	const n, goroutines, rounds = 2, 24, 300
-	places, lines := NewPlaces(n), make([]*Line, 5)
+	places, lines := NewSemaphore(n), make([]*Line, 5)
 	for i := range lines {
 		lines[i] = &Line{}
 	}
@@ -196,13 +196,13 @@ func TestPlaces_Stress(t *testing.T) {
 				if (g+i)%3 == 0 {
 					go cancel()
 				}
-				if places.Take(ctx, lines[(g+i)%len(lines)]) {
+				if places.Acquire(ctx, lines[(g+i)%len(lines)]) {
 					taken.Add(1)
 					if got := inside.Add(1); got > n {
 						t.Errorf("%d have a place", got)
 					}
 					inside.Add(-1)
-					places.Give()
+					places.Release()
 				}
 				cancel()
 			}

@@ -9,17 +9,17 @@ import (
 // TestTab_Balances takes every order of four steps: what the account has is what the tab holds, and nothing is left of it once
 // the tab is closed.
 func TestTab_Balances(t *testing.T) {
-	steps := map[string]func(t *tab){
-		"charge":   func(t *tab) { t.charge(100) },
-		"add":      func(t *tab) { t.account.Add(budget.Requests, 30); t.add(30) },
-		"give":     func(t *tab) { t.giveBack(40) },
-		"giveMuch": func(t *tab) { t.giveBack(1000) },
-		"close":    func(t *tab) { t.close() },
+	steps := map[string]func(t *requestMemory){
+		"charge":   func(t *requestMemory) { t.charge(100) },
+		"add":      func(t *requestMemory) { t.account.Add(budget.Requests, 30); t.add(30) },
+		"give":     func(t *requestMemory) { t.giveBack(40) },
+		"giveMuch": func(t *requestMemory) { t.giveBack(1000) },
+		"close":    func(t *requestMemory) { t.close() },
 	}
 	var walk func(trace []string, closed bool)
 	walk = func(trace []string, closed bool) {
 		a := budget.New(1000, nil, nil)
-		tab := &tab{account: a}
+		tab := &requestMemory{account: a}
 		for _, step := range trace {
 			steps[step](tab)
 			if got, held := a.Used(budget.Requests), max(0, tab.held.Load()); got != held {

@@ -15,9 +15,9 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/work"
 )
 
-// shared is the part of a server that its connections and RPCs may use. With it, they can neither stop the server nor wait
+// serverState is the part of a server that its connections and RPCs may use. With it, they can neither stop the server nor wait
 // for its lock.
-type shared struct {
+type serverState struct {
 	// Immutable after NewServer.
 	options     ServerOptions // with their defaults
 	compression wire.Encoding // of responses, unless the RPC says otherwise
@@ -38,7 +38,7 @@ type shared struct {
 }
 
 // queued returns how many RPCs wait for a worker, because ServerOptions.Workers or an Executor limits their number.
-func (s *shared) queued() (n int) {
+func (s *serverState) queued() (n int) {
 	if s.bound != nil {
 		n = s.bound.Waiting()
 	}
@@ -49,7 +49,7 @@ func (s *shared) queued() (n int) {
 }
 
 // addTo adds the numbers that belong to no connection.
-func (s *shared) addTo(stats *ServerStats) {
+func (s *serverState) addTo(stats *ServerStats) {
 	stats.Active += int(s.active.Load())
 	stats.Queued += s.queued()
 	stats.Rejected = s.rejected.read()
@@ -57,7 +57,7 @@ func (s *shared) addTo(stats *ServerStats) {
 
 // newOtherMethod makes an entry of a method handler that a generic handler has supplied for one RPC. It never runs
 // inline: the server could not remember that its method blocks.
-func (s *shared) newOtherMethod(path string, h *MethodHandler) (*method, error) {
+func (s *serverState) newOtherMethod(path string, h *MethodHandler) (*method, error) {
 	if err := h.check(); err != nil {
 		return nil, err
 	}
@@ -69,7 +69,7 @@ func (s *shared) newOtherMethod(path string, h *MethodHandler) (*method, error) 
 
 // executorOf returns the executor that the options name for a method, or else the one of its handler; nil: there is
 // none.
-func (s *shared) executorOf(m *method) Executor {
+func (s *serverState) executorOf(m *method) Executor {
 	if len(s.options.Methods) > 0 {
 		service := m.path[:strings.LastIndexByte(m.path, '/')+1]
 		for _, name := range []string{m.path, service + "*"} {
@@ -82,7 +82,7 @@ func (s *shared) executorOf(m *method) Executor {
 }
 
 // setExecutor decides where the method's handlers run.
-func (s *shared) setExecutor(m *method) error {
+func (s *serverState) setExecutor(m *method) error {
 	switch e := s.executorOf(m).(type) {
 	case inlineExecutor:
 		// A handler of a stream waits for what only the reader can bring, so it can't run on the reader. Interceptors may block,
@@ -103,13 +103,13 @@ func (s *shared) setExecutor(m *method) error {
 }
 
 // spawn runs f on a goroutine of its own. doing describes it for the log.
-func (s *shared) spawn(doing string, f func()) {
+func (s *serverState) spawn(doing string, f func()) {
 	go s.survive(doing, f)
 }
 
 // survive calls f and recovers a panic. Everything on a goroutine or a timer of the server runs under it: neither a panic
 // of a user's code nor a mistake of ours may end the process.
-func (s *shared) survive(doing string, f func()) {
+func (s *serverState) survive(doing string, f func()) {
 	safely(f, func(reason any) {
 		if reason != nil {
 			s.panicked(doing, reason)
@@ -118,16 +118,16 @@ func (s *shared) survive(doing string, f func()) {
 }
 
 // panicked logs a panic. It is called while the panic unwinds the stack.
-func (s *shared) panicked(doing string, reason any) {
+func (s *serverState) panicked(doing string, reason any) {
 	stack := string(debug.Stack())
-	s.aside(func() {
+	s.logOnOtherGoroutine(func() {
 		s.logger.Error("Exception in the server", "doing", doing, "panic", logtext.Cut(panicText(reason)), "stack", stack)
 	})
 }
 
-// aside calls f, which logs something, on another goroutine, and waits for it. Use it where a lock may be held, or where
-// other work has to follow: a log handler that calls runtime.Goexit does not end this goroutine.
-func (s *shared) aside(f func()) {
+// logOnOtherGoroutine calls f, which logs something, on another goroutine, and waits for it. Use it where a lock may be held,
+// or where other work has to follow: a log handler that calls runtime.Goexit does not end this goroutine.
+func (s *serverState) logOnOtherGoroutine(f func()) {
 	done := make(chan struct{})
 	s.spawn("a record of the log", func() {
 		defer close(done)

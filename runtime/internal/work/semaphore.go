@@ -7,28 +7,28 @@ import (
 	"github.com/gogreeter/gogreeter/runtime/internal/locks"
 )
 
-// Places are a number of places for goroutines that run already. If there are not enough, goroutines wait in lines, and
+// Semaphore is a number of places for goroutines that run already. If there are not enough, goroutines wait in lines, and
 // the lines take turns: however long one of them is, the first of another waits for a place of each line only.
-type Places struct {
+type Semaphore struct {
 	mu locks.Mutex[locks.Alone]
 	// Guarded by mu.
 	free  int       // none is while a goroutine waits
 	lines list.List // of *Line, those in which a goroutine waits; the first is next
 }
 
-// Line is where goroutines wait in the order in which they asked. The zero value is empty. It is for one Places.
+// Line is where goroutines wait in the order in which they asked. The zero value is empty. It is for one Semaphore.
 type Line struct {
-	// Guarded by Places.mu.
+	// Guarded by Semaphore.mu.
 	turns *list.List    // of chan struct{}, closed when a place is handed over; nil: nobody has waited yet
-	entry *list.Element // in Places.lines; nil: nobody waits
+	entry *list.Element // in Semaphore.lines; nil: nobody waits
 }
 
-// NewPlaces returns n places.
-func NewPlaces(n int) *Places { return &Places{free: n} }
+// NewSemaphore returns n places.
+func NewSemaphore(n int) *Semaphore { return &Semaphore{free: n} }
 
-// Take waits for a place, which the caller has to Give back, and reports true. It reports false as soon as ctx is done:
+// Acquire waits for a place, which the caller has to Release, and reports true. It reports false as soon as ctx is done:
 // whatever the place was for, nobody needs it any more.
-func (p *Places) Take(ctx context.Context, l *Line) bool {
+func (p *Semaphore) Acquire(ctx context.Context, l *Line) bool {
 	if ctx.Err() != nil {
 		return false
 	}
@@ -49,14 +49,14 @@ func (p *Places) Take(ctx context.Context, l *Line) bool {
 		}
 	}
 	if ctx.Err() != nil { // its turn has come too late
-		p.Give()
+		p.Release()
 		return false
 	}
 	return true
 }
 
-// Give gives a place back: to the line whose turn it is, which then is the last.
-func (p *Places) Give() {
+// Release returns a place: to the line whose turn it is, which then is the last.
+func (p *Semaphore) Release() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	first := p.lines.Front()
@@ -71,14 +71,14 @@ func (p *Places) Give() {
 }
 
 // Free returns how many places are free.
-func (p *Places) Free() int {
+func (p *Semaphore) Free() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.free
 }
 
 // Waiting returns how many goroutines wait for a place.
-func (p *Places) Waiting() (n int) {
+func (p *Semaphore) Waiting() (n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for e := p.lines.Front(); e != nil; e = e.Next() {
@@ -88,7 +88,7 @@ func (p *Places) Waiting() (n int) {
 }
 
 // waitLocked adds a goroutine at the end of a line, and the line to those that take turns.
-func (p *Places) waitLocked(l *Line, turn chan struct{}) *list.Element {
+func (p *Semaphore) waitLocked(l *Line, turn chan struct{}) *list.Element {
 	if l.turns == nil {
 		l.turns = list.New()
 	}
@@ -98,8 +98,9 @@ func (p *Places) waitLocked(l *Line, turn chan struct{}) *list.Element {
 	return l.turns.PushBack(turn)
 }
 
-// leave is for a goroutine that does not wait any more: it takes it out of its line. It reports false if the turn has come meanwhile.
-func (p *Places) leave(l *Line, waits *list.Element) bool {
+// leave is for a goroutine that does not wait any more: it takes it out of its line. It reports false if the turn has come
+// meanwhile.
+func (p *Semaphore) leave(l *Line, waits *list.Element) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	select {
@@ -112,7 +113,7 @@ func (p *Places) leave(l *Line, waits *list.Element) bool {
 }
 
 // removeLocked takes a goroutine out of a line. A line in which nobody waits has no turn.
-func (p *Places) removeLocked(l *Line, waits *list.Element) {
+func (p *Semaphore) removeLocked(l *Line, waits *list.Element) {
 	if l.turns.Remove(waits); l.turns.Len() == 0 {
 		p.lines.Remove(l.entry)
 		l.entry = nil

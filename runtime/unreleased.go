@@ -2,9 +2,9 @@ package runtime
 
 import "github.com/gogreeter/gogreeter/runtime/internal/locks"
 
-// lingering is the set of a connection's RPCs that are over and not released. Nothing else refers to them once their
+// unreleasedRPCs is the set of a connection's RPCs that are over and not released. Nothing else refers to them once their
 // streams are forgotten.
-type lingering struct {
+type unreleasedRPCs struct {
 	mu   locks.Mutex[locks.Alone]
 	rpcs map[releasable]struct{} // guarded by mu
 }
@@ -16,7 +16,7 @@ type releasable interface {
 }
 
 // add adds an RPC that is over, unless it has been released meanwhile.
-func (l *lingering) add(r releasable) {
+func (l *unreleasedRPCs) add(r releasable) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if r.isReleased() {
@@ -29,13 +29,13 @@ func (l *lingering) add(r releasable) {
 }
 
 // remove removes an RPC that has been released.
-func (l *lingering) remove(r releasable) {
+func (l *unreleasedRPCs) remove(r releasable) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.rpcs, r)
 }
 
-func (l *lingering) all() (all []releasable) {
+func (l *unreleasedRPCs) all() (all []releasable) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for r := range l.rpcs {
