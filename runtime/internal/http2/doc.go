@@ -8,16 +8,17 @@
 //
 // A [Conn] has a socket, a mutex, and parts that own its state. A part has no pointer back to Conn.
 //
-//	inbound    the reader's: the input, the field block under way, token buckets, upkeep (inbound.go)
+//	inbound    the reader's: the input, the field block under way, token buckets, upkeep, the estimate (inbound.go)
 //	streams    the table of streams (stream.go)
 //	outbox     what waits to be sent, the peer's windows, which goroutine writes (outbox.go, sender.go, flush.go)
 //	lifetime   how far the end of the connection is, and why (ending.go)
+//	windows    how large our windows are, and what of them is held (flow.go)
 //	credit     window that the peer is owed (flow.go)
 //	role       what a server and a client do differently (role.go; server.go, client.go)
 //
 // Methods of Conn connect the parts: serve.go reads, process.go and settings.go have a function for each type of frame,
 // fail.go and shutdown.go end streams and connections, timeout.go does what is due while nothing is read,
-// flush.go writes. A [Stream] is the user's handle; state.go has its states.
+// flush.go writes. windows.go opens our windows; growth.go has them grow, as an estimate says (estimate.go). A [Stream] is the user's handle; state.go has its states.
 //
 // # The walk of a request
 //

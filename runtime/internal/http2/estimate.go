@@ -41,6 +41,7 @@ const (
 	firstMeasurement = 16 << 10         // octets of DATA that are counted before the first PING
 	remeasured       = time.Second      // how long a round trip is taken for what the next will be
 	rateForgotten    = 10 * time.Second // how long a rate counts
+	idleAfter        = 30 * time.Second // how long hardly anything has to come until windows that have grown become what they were
 	growthFactor     = 4                // windows become so many times as large as what came in a round trip
 	never            = math.MaxInt      // for need: nothing is measured
 )

@@ -1,6 +1,10 @@
 package http2
 
-import "github.com/gogreeter/gogreeter/runtime/internal/budget"
+import (
+	"sync/atomic"
+
+	"github.com/gogreeter/gogreeter/runtime/internal/budget"
+)
 
 // inflow is the receiving side of flow control (RFC 9113, Section 6.9), of a stream or of the connection. It keeps
 // window + held at target: credit for what has been received goes back to the peer as it is consumed.
@@ -107,3 +111,32 @@ type credit struct {
 	claim    budget.Claim
 	withheld bool // claim is in line
 }
+
+// windows is how much the peer may send on each stream, and how much of that is more than every stream may hold. Guarded by
+// Conn.mu, but for beyond, which any goroutine may read.
+//
+// Whatever the windows of streams are, the peer can send no more than the connection's window. That opens again with every octet
+// that comes, as far as each stream may hold it in any case. What streams hold beyond, it does not give back before that has been
+// taken. So with what is held beyond, the connection's window is never more than the share, which the account has promised.
+//
+// If handlers leave so much that others could not send any more, or the account has no room, SETTINGS_INITIAL_WINDOW_SIZE becomes
+// what every stream may have. Once the peer has acknowledged that, what it sends needs no share.
+//
+// A larger size holds at once, since the peer may use it as soon as it hears of it. A smaller one holds once the peer has
+// acknowledged it (RFC 9113, Section 6.5.3): each stream's window becomes smaller then, also below zero (Section 6.9.2).
+type windows struct {
+	initial  int32        // our SETTINGS_INITIAL_WINDOW_SIZE: what the peer may have under way or unconsumed of a stream
+	smaller  int32        // what initial becomes once the peer has acknowledged that; 0: nothing else
+	unacked  bool         // there are SETTINGS of ours that the peer has not acknowledged
+	kept     bool         // initial had to become small, and stays so for a while
+	short    bool         // the peer has little of the connection's window, and streams hold the rest
+	moved    bool         // some of what streams hold beyond has been taken
+	beyond   atomic.Int64 // octets held of streams, beyond defaultWindow of each
+	expected int64        // octets that are expected on streams, and have not come
+	allowed  int64        // octets of the connection's window that the peer may have although that is withheld
+	conn     int32        // what the connection's window began with
+	promised int64        // octets of the connection's window, beyond baseConnWindow, that the account has promised
+}
+
+// baseConnWindow is how much of the connection's window every peer may have, whatever the account says.
+const baseConnWindow = 1 << 20

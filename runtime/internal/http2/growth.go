@@ -7,9 +7,6 @@ import (
 )
 
 const (
-	// idleAfter is how long hardly anything has to come until windows that have grown become what they were.
-	idleAfter = 30 * time.Second
-
 	// stuckAfter is how long the peer has little of the connection's window, while no handler takes what streams hold, until the
 	// windows of streams become small; and how long they stay so at least.
 	stuckAfter = time.Second
