@@ -36,18 +36,18 @@ var tricks = []trick{
 	},
 	{
 		"content is processed before its frame has come as a whole", upload64KiB,
-		[]edit{{h2 + "inbound.go", "if f.kind != frameData || f.has(flagPadded) || have < minPart {", "if true {"}},
+		[]edit{{h2 + "inbound.go", "if f.kind != frameData || f.has(flagPadded) || have < minPartialData {", "if true {"}},
 	},
 	{
 		"reads are larger while a client sends much", uploads100,
-		[]edit{{h2 + "inbound.go", "if b.end-b.from > manyRead {", "if false {"}},
+		[]edit{{h2 + "inbound.go", "if b.end-b.lastEnd > manyRead {", "if false {"}},
 	},
 	{
 		"one timer watches the deadlines of a connection", usualRPC,
 		[]edit{
 			{rt + "rpc.go", "r.session.deadlines.watch(r.deadline)", "r.timer = time.AfterFunc(r.def.timeout, r.session.deadlines.alarm)"},
 			{rt + "rpc.go", "	stream http2.Stream\n", "	stream http2.Stream\n	timer  *time.Timer\n"},
-			{rt + "ending.go", "	after, m, beginning := ", "	if r.timer != nil {\n		r.timer.Stop()\n	}\n	after, m, beginning := "},
+			{rt + "ending.go", "	after, m, admission := ", "	if r.timer != nil {\n		r.timer.Stop()\n	}\n	after, m, admission := "},
 		},
 	},
 	{
@@ -75,7 +75,7 @@ var tricks = []trick{
 	},
 	{
 		"the responses of several streams leave in one write", pingPong100,
-		[]edit{{rt + "answer.go", "urgent := !r.reply.sending.Swap(true) && r.session.h2.Alone()", "urgent := true"}},
+		[]edit{{rt + "answer.go", "urgent := !r.reply.sending.Swap(true) && r.session.h2.SingleStream()", "urgent := true"}},
 	},
 	{
 		"an out-buffer is kept for the next connection that writes", unary50x1,
