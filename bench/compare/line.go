@@ -85,8 +85,8 @@ func stream(messages, octets int) func(client *grpc.ClientConn) error {
 	}
 }
 
-// calls makes a number of unary calls at once, whose requests have a name of some octets.
-func calls(n, octets int) func(client *grpc.ClientConn) error {
+// callsAtOnce makes a number of unary calls at once, whose requests have a name of some octets.
+func callsAtOnce(n, octets int) func(client *grpc.ClientConn) error {
 	name := strings.Repeat("x", octets)
 	return func(client *grpc.ClientConn) error {
 		results := make(chan error, n)

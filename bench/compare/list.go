@@ -83,7 +83,7 @@ var scenarios = []scenario{
 
 	overLine(line32KiB, stream(512, 32<<10)),
 	overLine(line512KiB, stream(32, 512<<10)),
-	overLine(line50, calls(50, 200<<10)),
+	overLine(line50, callsAtOnce(50, 200<<10)),
 
 	idle(idleConnections, 5_000),
 	idle(usedConnections, 5_000).afterUse(),
