@@ -7,6 +7,7 @@
 //   - internal/process: a server under measurement, and what it takes: CPU time, system calls, memory
 //   - internal/h2load: load from h2load, and the check that every RPC of it succeeded
 //   - internal/frameload: load that h2load cannot make: streams, and slow RPCs beside fast ones
+//   - internal/openload, open_load: load at a fixed rate, whose latencies count from when an RPC was due
 //   - codegen: the generator against protoc-gen-go-grpc
 //
 // Figures are ratios of servers that were measured side by side, in turns, in one run: machines are shared and differ,
