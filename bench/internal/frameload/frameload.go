@@ -39,6 +39,9 @@ type Load struct {
 	// Compressed has a response fail that does not have the Compressed-Flag.
 	Compressed bool
 
+	// Untimed has no latencies taken.
+	Untimed bool
+
 	// Hold leaves the streams open when all replies have come.
 	Hold bool
 

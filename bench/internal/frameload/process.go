@@ -155,7 +155,7 @@ func (c *connection) replied(ln *lane) {
 		return
 	}
 	ln.replies = 0
-	if c.load.Replies == 1 {
+	if c.load.Replies == 1 && !c.load.Untimed {
 		c.result.Waits = append(c.result.Waits, time.Since(ln.sent))
 	}
 	switch {

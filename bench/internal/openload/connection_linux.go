@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"time"
 
 	"golang.org/x/net/http2/hpack"
@@ -235,6 +236,17 @@ func (c *connection) ended(id uint32, now time.Duration) error {
 	c.open--
 	c.generator.ended(r.due, now)
 	return nil
+}
+
+// unanswered returns when the RPCs that have not ended were due, whether or not they were sent.
+func (c *connection) unanswered() []time.Duration {
+	due := slices.Clone(c.waiting)
+	for _, r := range c.rpcs {
+		if !r.ended {
+			due = append(due, r.due)
+		}
+	}
+	return due
 }
 
 // settings takes the server's settings, or its acknowledgment of ours.

@@ -32,13 +32,17 @@ type Load struct {
 type Result struct {
 	Messages             int
 	All                  int           // RPCs, those of WarmUp included
+	Unanswered           int           // RPCs that had no answer at the end, and are counted as if it had come then
 	Rate                 float64       // answers per second; less than Load.Rate if the server can't keep up
 	P50, P99, P999, Most time.Duration // from the time an RPC was due to its end
 	Lag                  time.Duration // 99 % of RPCs were begun that much after they were due, at most: the client's own part
 }
 
-// drainLimit is how long unanswered RPCs are waited for in the end.
-const drainLimit = 20 * time.Second
+// How long is waited for the connections, and for unanswered RPCs in the end.
+const (
+	connectLimit = 20 * time.Second
+	drainLimit   = 5 * time.Second
+)
 
 var errTooLarge = errors.New("the request does not fit in one frame")
 

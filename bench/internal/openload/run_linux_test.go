@@ -92,6 +92,21 @@ func TestLoad_Run_CountsFromWhenDue(t *testing.T) {
 	}
 }
 
+// TestGiveUp has RPCs in the count that no answer came to: those that were sent, and those that were not.
+func TestGiveUp(t *testing.T) {
+	g := &generator{start: time.Now().Add(-time.Hour), open: 3, load: Load{WarmUp: time.Second}}
+	sent := []rpc{{due: 2 * time.Second}, {due: 3 * time.Second, ended: true}, {due: time.Millisecond}}
+	g.connections = []*connection{{generator: g, rpcs: sent, waiting: []time.Duration{4 * time.Second}}}
+	if n := g.giveUp(); n != 2 || g.open != 0 {
+		t.Fatalf("%d are counted, %d are open, want 2 and 0", n, g.open)
+	}
+	for _, wait := range g.waits {
+		if wait < time.Hour-4*time.Second {
+			t.Errorf("one waited for %v only", wait)
+		}
+	}
+}
+
 func TestLoad_Run_Fails(t *testing.T) {
 	tests := []struct {
 		name   string
