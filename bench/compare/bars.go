@@ -17,31 +17,45 @@ type bar struct {
 }
 
 // The formats of figures and bars.
-func part(value float64) string  { return fmt.Sprintf("1/%.1f", 1/value) }
+func part(value float64) string  { return "1/" + strings.TrimSuffix(fmt.Sprintf("%.2f", 1/value), "0") }
 func times(value float64) string { return fmt.Sprintf("%.2f ×", value) }
 func kib(value float64) string   { return fmt.Sprintf("%.1f KiB", value) }
 func count(value float64) string { return fmt.Sprintf("%.1f", value) }
 
 // bars are all bars that concern speed, memory and size.
-var bars = slices.Concat(cpuBars, lineBars(line32KiB), lineBars(line512KiB), lineBars(line50), otherBars)
+var bars = slices.Concat(cpuBars, latencyBars, lineBars(line32KiB), lineBars(line512KiB), lineBars(line50), otherBars)
 
 var cpuBars = []bar{
 	cpuBar(unary1x100, gogreeter, grpcGo, 1/5.0),
 	cpuBar(unary10x10, gogreeter, grpcGo, 1/5.0),
 	cpuBar(unary50x20, gogreeter, grpcGo, 1/5.0),
 	cpuBar(unary50x1, gogreeter, grpcGo, 1/2.2),
-	cpuBar(unary1x1, gogreeter, grpcGo, 1/1.3),
+	cpuBar(unary1x1, gogreeter, grpcGo, 1/2.8),
 	cpuBar(unary1x100, inline, grpcGo, 1/7.0),
 	cpuBar(unary10x10, gogreeter, grpcPython, 1/50.0),
 	allocationBar(unary1x1, 8),
 	allocationBar(unary10x10, 8),
+	cpuBar(sleeping, gogreeter, grpcGo, 1/2.9),
+	cpuBar(gzip64KB, gogreeter, grpcGo, 1/1.8),
 	cpuBar(pingPong100, gogreeter, grpcGo, 1/2.5),
+	cpuBar(pingPong1x1, gogreeter, grpcGo, 1/1.8),
+	cpuBar(pingPong1x10, gogreeter, grpcGo, 1/2.2),
+	cpuBar(pingPong10x10, gogreeter, grpcGo, 1/1.7),
 	cpuBar(download100, gogreeter, grpcGo, 1/1.5),
 	cpuBar(downloads100, gogreeter, grpcGo, 1/1.5),
 	cpuBar(upload1MiB, gogreeter, grpcGo, 1/1.5),
-	cpuBar(uploads1MB, gogreeter, grpcGo, 1/1.5),
-	cpuBar(downloads1MB, gogreeter, grpcGo, 1/1.5),
+	cpuBar(uploads100, gogreeter, grpcGo, 1/2.3),
+	cpuBar(uploads1MB, gogreeter, grpcGo, 1/1.45),
+	cpuBar(downloads1MB, gogreeter, grpcGo, 1/1.4),
 }
+
+var latencyBars = slices.Concat([]bar{
+	waitBar("p50", unary1x1, grpcGo, 0.6, p50),
+	waitBar("p50", pingPong1x1, grpcGo, 0.85, p50),
+	waitBar("p99", besideUpload, grpcGo, 0.3, p99),
+	waitBar("p99", besideUpload, connectGo, 3, p99),
+	waitBar("p99", besideMany, grpcGo, 0.15, p99),
+}, tailBars(0.4, tail2k, tail10k, tail30k))
 
 var otherBars = []bar{
 	{what: "p99 of a fast method beside a slow one, next to alone", figure: slowdown, limit: 1.5, format: times},
@@ -79,10 +93,9 @@ func memoryBar(scenario string, limit float64) bar {
 
 // slowdown is what slow RPCs on the connection do to the p99 of fast ones.
 func slowdown(r *results) (factor float64, ok bool) {
-	p99 := func(one sample) float64 { return float64(one.P99) }
 	alone, ok1 := median(r, slowAlone, gogreeter, p99)
 	beside, ok2 := median(r, slowBeside, gogreeter, p99)
-	return beside / alone, ok1 && ok2 && alone > 0
+	return float64(beside) / float64(alone), ok1 && ok2 && alone > 0
 }
 
 func sizeRatio(r *results) (float64, bool) {

@@ -51,14 +51,15 @@ const (
 type bench struct {
 	directory   string // for files; it goes with the bench
 	contenders  []contender
-	certificate string // PEM file with a certificate and its key
-	h2load      bool   // is installed
-	programs    map[string]string
+	certificate string             // PEM file with a certificate and its key
+	h2load      bool               // is installed
+	generator   string             // the program open_load, once it is built
+	maxima      map[string]float64 // RPCs per second that a server can do, once it is measured; see maximum
 }
 
 // newBench builds the servers. One that cannot be built does not take part; without gogreeter there is nothing to compare.
 func newBench() (b *bench, err error) {
-	b = &bench{h2load: h2load.Found(), programs: make(map[string]string)}
+	b = &bench{h2load: h2load.Found(), maxima: make(map[string]float64)}
 	if !b.h2load {
 		fmt.Fprintln(os.Stderr, "no h2load: frameload makes its load instead")
 	}

@@ -21,7 +21,12 @@ const (
 	unary10x10TLS = "unary small, 10 x 10, TLS"
 	upload64KiB   = "unary 64 KiB requests, 1 x 10"
 	upload1MiB    = "unary 1 MiB requests, 1 x 4"
+	sleeping      = "unary of 10 ms, 1 x 100"
+	gzip64KB      = "unary 64 KB of text each way, gzip, 1 x 10"
 	pingPong100   = "ping-pong, 1 x 100 streams"
+	pingPong1x1   = "ping-pong, 1 x 1 stream"
+	pingPong1x10  = "ping-pong, 1 x 10 streams"
+	pingPong10x10 = "ping-pong, 10 x 10 streams"
 	download100   = "100-octet responses, 1 x 1 stream"
 	downloads100  = "100-octet responses, 1 x 10 streams"
 	downloads1MB  = "1 MB responses, 1 x 2 streams"
@@ -34,6 +39,15 @@ const (
 	line512KiB = "16 MiB in messages of 512 KiB on one stream"
 	line50     = "50 unary requests of 200 KiB at once"
 
+	tail2k       = "unary small, 2,000 a second"
+	tail10k      = "unary small, 10,000 a second"
+	tail30k      = "unary small, 30,000 a second"
+	tail25       = "unary small, 25 % of the server's own maximum"
+	tail50       = "unary small, 50 % of the server's own maximum"
+	tail80       = "unary small, 80 % of the server's own maximum"
+	besideUpload = "unary small, 1,000 a second, beside uploads of 1 MB messages"
+	besideMany   = "unary small, 1,000 a second, beside 1,000 RPCs at a time"
+
 	idleConnections = "idle connection, settings exchanged"
 	usedConnections = "idle connection, after an RPC"
 	idleStreams     = "idle stream, after a message each way"
@@ -43,7 +57,7 @@ const (
 
 // scenarios are all there are. Loads are sized so that each takes a second or two.
 var scenarios = []scenario{
-	unary(unary1x1, 1, 1, 10_000, 0),
+	unary(unary1x1, 1, 1, 10_000, 0).byFrames(), // for its latency
 	unary(unary1x100, 1, 100, 100_000, 0),
 	unary(unary10x10, 10, 10, 100_000, 0).python(),
 	unary(unary50x20, 50, 20, 100_000, 0),
@@ -56,9 +70,11 @@ var scenarios = []scenario{
 	unary(upload64KiB, 1, 10, 10_000, 64<<10),
 	unary(upload1MiB, 1, 4, 1_000, 1<<20),
 	echo("unary 1 KB of text each way, gzip, 10 x 10", 10, 10, 20_000, 1_000).compressed().python(),
-	echo("unary 64 KB of text each way, gzip, 1 x 10", 1, 10, 400, 64_000).compressed(),
+	echo(gzip64KB, 1, 10, 400, 64_000).compressed(),
 	streams(pingPong100, bidiStream, request("Ada"), 100, 2_000).python(),
-	streams("ping-pong, 1 x 1 stream", bidiStream, request("Ada"), 1, 10_000),
+	streams(pingPong1x1, bidiStream, request("Ada"), 1, 10_000),
+	streams(pingPong1x10, bidiStream, request("Ada"), 10, 10_000),
+	streams(pingPong10x10, bidiStream, request("Ada"), 10, 2_000).on(10),
 	download(download100, 1, 300_000, 100),
 	download(downloads100, 10, 30_000, 100),
 	download(downloads1MB, 2, 500, 1_000_000),
@@ -68,9 +84,22 @@ var scenarios = []scenario{
 	upload("1 MB requests, 1 x 2 streams, TLS", 2, 300, 1_000_000).overTLS(),
 	unary(slowAlone, 1, 10, 30_000, 0).byFrames().among(gogreeter, inline, grpcGo),
 	unary(slowBeside, 1, 10, 30_000, 0).byFrames().slow(10).among(gogreeter, grpcGo),
+	unary(sleeping, 1, 100, 20_000, 0).calling(work.SlowName).byFrames().among(gogreeter, grpcGo, connectGo),
+
+	atRate(tail2k, 2_000).python(),
+	atRate(tail10k, 10_000),
+	atRate(tail30k, 30_000),
+	atRate("unary small, 10,000 a second, GOMAXPROCS=1", 10_000).with1Core(),
+	atPart(tail25, 0.25).python(),
+	atPart(tail50, 0.5).python(),
+	atPart(tail80, 0.8).python(),
+	besideUploads(besideUpload, 2, 1_000_000),
+	besideCalls(besideMany, 1_000),
 
 	unary("10 x 10, GOMAXPROCS=1", 10, 10, 60_000, 0).grows("GOMAXPROCS=1"),
 	unary("10 x 10, GOMAXPROCS=2", 10, 10, 60_000, 0).grows("GOMAXPROCS=2"),
+	unary("10 x 10, TLS, GOMAXPROCS=1", 10, 10, 60_000, 0).overTLS().grows("GOMAXPROCS=1"),
+	unary("10 x 10, TLS, GOMAXPROCS=2", 10, 10, 60_000, 0).overTLS().grows("GOMAXPROCS=2"),
 	unary("10 x 10, 1 more method, called", 10, 10, 60_000, 0).methods(1, 1),
 	unary("10 x 10, 100 more methods, one called", 10, 10, 60_000, 0).methods(100, 1),
 	unary("10 x 10, 100 more methods, called in turn", 10, 10, 60_000, 0).methods(100, 100),

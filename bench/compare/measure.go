@@ -25,6 +25,9 @@ type sample struct {
 	Writes      float64
 	Resident    float64       // MiB, at the end
 	P50, P99    time.Duration // 0: not measured
+	P999        time.Duration // of open loops only, as what follows
+	Lag         time.Duration // p99 of how late the client itself was
+	Due         float64       // RPCs per second that were due; Rate has those that were answered
 
 	First, Later time.Duration // of uploads on a connection
 

@@ -143,7 +143,12 @@ func (r *results) present(among []scenario) []string {
 	return names
 }
 
-func cpu(one sample) float64 { return one.CPU }
+// What is read of a sample.
+func cpu(one sample) float64        { return one.CPU }
+func p50(one sample) time.Duration  { return one.P50 }
+func p99(one sample) time.Duration  { return one.P99 }
+func p999(one sample) time.Duration { return one.P999 }
+func lag(one sample) time.Duration  { return one.Lag }
 
 // ratio returns how many times ours a peer's figure is.
 func (r *results) ratio(scenario, peer, ours string, figure func(sample) float64) (ratio float64, ok bool) {

@@ -63,7 +63,7 @@ func TestBars(t *testing.T) {
 	r := &results{Samples: make(map[string][]sample)}
 	for _, s := range scenarios {
 		for _, contender := range s.with {
-			r.add(s, contender, sample{CPU: 1, Allocations: 5, P99: 1, KiB: 1, MiB: 1, Time: 1, First: 1, Later: 1})
+			r.add(s, contender, sample{CPU: 1, Allocations: 5, P50: 1, P99: 1, P999: 1, KiB: 1, MiB: 1, Time: 1, First: 1, Later: 1})
 		}
 	}
 	for _, b := range bars {

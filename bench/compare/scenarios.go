@@ -32,6 +32,11 @@ type scenario struct {
 	flags       []string
 	environment []string
 
+	// Of those whose load is an open loop.
+	rate   float64         // RPCs per second
+	part   float64         // of the server's own maximum, where rate is 0
+	beside *frameload.Load // goes on meanwhile, on a connection of its own
+
 	// Of those that measure memory.
 	pieces  int
 	streams bool // pieces are streams
@@ -45,6 +50,8 @@ const (
 	perMessage group = iota // CPU time and all else, for each message
 	growth                  // CPU time, as something grows
 	overALine               // time of uploads, the first on a connection and later ones
+	tail                    // latencies at fixed rates
+	beside                  // latencies beside another client
 	memory                  // KiB of each idle piece
 	size                    // of a file, in MiB
 	generation              // time of the generator, next to protoc-gen-go-grpc's
@@ -55,6 +62,8 @@ func (g group) format(one sample) string {
 	switch g {
 	case overALine:
 		return fmt.Sprintf("%v, %v", one.First.Round(time.Millisecond), one.Later.Round(time.Millisecond))
+	case tail, beside:
+		return fmt.Sprintf("%.0f of %.0f per second, p50 %v, p99 %v, p99.9 %v; the client's lag %v", one.Rate, one.Due, one.P50, one.P99, one.P999, one.Lag)
 	case memory:
 		return fmt.Sprintf("%.1f KiB", one.KiB)
 	case size:
@@ -116,6 +125,15 @@ func upload(name string, lanes, requests, octets int) scenario {
 func (s scenario) python() scenario { s.with = append(slices.Clone(s.with), grpcPython); return s }
 
 func (s scenario) among(names ...string) scenario { s.with = names; return s }
+
+// on has so many connections.
+func (s scenario) on(connections int) scenario { s.load.Connections = connections; return s }
+
+// calling has another name in the requests.
+func (s scenario) calling(name string) scenario { s.load.Message = request(name); return s }
+
+// with1Core has the Go servers run on one core at a time.
+func (s scenario) with1Core() scenario { s.environment = []string{"GOMAXPROCS=1"}; return s }
 
 // byFrames has our own frames make the load, which measures latencies.
 func (s scenario) byFrames() scenario { s.framed = true; return s }

@@ -16,6 +16,8 @@ func (r *results) tables() string {
 	r.writeCPU(&w, "CPU time of the server, for each message", r.measured(perMessage), "cpu.svg")
 	r.writeCPU(&w, "CPU time as something grows, for each small unary RPC", r.measured(growth), "growth.svg")
 	r.writeLines(&w)
+	r.writeTail(&w, "Latency of RPCs that are due at a fixed rate", "tail.svg", r.measured(tail))
+	r.writeTail(&w, "Latency of RPCs on a connection of their own, beside another client", "beside.svg", r.measured(beside))
 	r.writeMemory(&w, "memory.svg")
 	r.writeSizes(&w)
 	r.writeFigures(&w, append(r.measured(perMessage), r.measured(growth)...))
