@@ -169,6 +169,7 @@ bench: ## compare with grpc-go, connect-go and grpc-python in all scenarios, in 
 .PHONY: bench-docs
 bench-docs: ## the same, into docs/performance.md, between its markers, and docs/plots
 	mkdir -p bin
+	rm -f docs/plots/*.svg
 	cd bench && go run ./compare -rounds $(ROUNDS) -save ../bin/bench.json -markdown ../docs/performance.md -plots ../docs/plots
 
 .PHONY: bench-tricks

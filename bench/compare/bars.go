@@ -86,7 +86,7 @@ func allocationBar(scenario string, limit float64) bar {
 
 func memoryBar(scenario string, limit float64) bar {
 	figure := func(r *results) (float64, bool) {
-		return median(r, scenario, gogreeter, func(one sample) float64 { return one.KiB })
+		return median(r, scenario, gogreeter, kibEach)
 	}
 	return bar{what: "memory, " + scenario, figure: figure, limit: limit, format: kib}
 }
@@ -99,7 +99,7 @@ func slowdown(r *results) (factor float64, ok bool) {
 }
 
 func sizeRatio(r *results) (float64, bool) {
-	ratio, ok := r.ratio(binarySize, grpcGo, gogreeter, func(one sample) float64 { return one.MiB })
+	ratio, ok := r.ratio(binarySize, grpcGo, gogreeter, mibEach)
 	return 1 / ratio, ok
 }
 

@@ -131,7 +131,7 @@ func (r *results) writeLines(w *strings.Builder) {
 		return
 	}
 	title := fmt.Sprintf("Time of uploads by grpc-go's client, over a line with a round trip of %v", 2*lineDelay)
-	header(w, title, "", "upload", []string{"server", "the first on a connection", "", "later", ""})
+	r.header(w, title, overALine, "upload", []string{"server", "the first on a connection", "", "later", ""})
 	for _, s := range rows {
 		for _, name := range r.present(rows) {
 			fmt.Fprintf(w, "| %s | %s |", s.name, name)

@@ -48,6 +48,18 @@ const (
 	besideUpload = "unary small, 1,000 a second, beside uploads of 1 MB messages"
 	besideMany   = "unary small, 1,000 a second, beside 1,000 RPCs at a time"
 
+	cores1     = "10 x 10, GOMAXPROCS=1"
+	cores2     = "10 x 10, GOMAXPROCS=2"
+	cores1TLS  = "10 x 10, TLS, GOMAXPROCS=1"
+	cores2TLS  = "10 x 10, TLS, GOMAXPROCS=2"
+	methods1   = "10 x 10, 1 more method, called"
+	methods100 = "10 x 10, 100 more methods, called in turn"
+	methods10k = "10 x 10, 10,000 more methods, called in turn"
+	lanes1     = "1,000 lanes on 1 connection"
+	lanes10    = "1,000 lanes on 10 connections"
+	lanes100   = "1,000 lanes on 100 connections"
+	lanes1000  = "1,000 lanes on 1,000 connections"
+
 	idleConnections = "idle connection, settings exchanged"
 	usedConnections = "idle connection, after an RPC"
 	idleStreams     = "idle stream, after a message each way"
@@ -96,19 +108,19 @@ var scenarios = []scenario{
 	besideUploads(besideUpload, 2, 1_000_000),
 	besideCalls(besideMany, 1_000),
 
-	unary("10 x 10, GOMAXPROCS=1", 10, 10, 60_000, 0).grows("GOMAXPROCS=1"),
-	unary("10 x 10, GOMAXPROCS=2", 10, 10, 60_000, 0).grows("GOMAXPROCS=2"),
-	unary("10 x 10, TLS, GOMAXPROCS=1", 10, 10, 60_000, 0).overTLS().grows("GOMAXPROCS=1"),
-	unary("10 x 10, TLS, GOMAXPROCS=2", 10, 10, 60_000, 0).overTLS().grows("GOMAXPROCS=2"),
-	unary("10 x 10, 1 more method, called", 10, 10, 60_000, 0).methods(1, 1),
+	unary(cores1, 10, 10, 60_000, 0).grows("GOMAXPROCS=1"),
+	unary(cores2, 10, 10, 60_000, 0).grows("GOMAXPROCS=2"),
+	unary(cores1TLS, 10, 10, 60_000, 0).overTLS().grows("GOMAXPROCS=1"),
+	unary(cores2TLS, 10, 10, 60_000, 0).overTLS().grows("GOMAXPROCS=2"),
+	unary(methods1, 10, 10, 60_000, 0).methods(1, 1),
 	unary("10 x 10, 100 more methods, one called", 10, 10, 60_000, 0).methods(100, 1),
-	unary("10 x 10, 100 more methods, called in turn", 10, 10, 60_000, 0).methods(100, 100),
+	unary(methods100, 10, 10, 60_000, 0).methods(100, 100),
 	unary("10 x 10, 10,000 more methods, one called", 10, 10, 60_000, 0).methods(10_000, 1),
-	unary("10 x 10, 10,000 more methods, called in turn", 10, 10, 60_000, 0).methods(10_000, 10_000),
-	unary("1,000 lanes on 1 connection", 1, 1_000, 60_000, 0).grows(),
-	unary("1,000 lanes on 10 connections", 10, 100, 60_000, 0).grows(),
-	unary("1,000 lanes on 100 connections", 100, 10, 60_000, 0).grows(),
-	unary("1,000 lanes on 1,000 connections", 1_000, 1, 60_000, 0).grows(),
+	unary(methods10k, 10, 10, 60_000, 0).methods(10_000, 10_000),
+	unary(lanes1, 1, 1_000, 60_000, 0).grows(),
+	unary(lanes10, 10, 100, 60_000, 0).grows(),
+	unary(lanes100, 100, 10, 60_000, 0).grows(),
+	unary(lanes1000, 1_000, 1, 60_000, 0).grows(),
 
 	overLine(line32KiB, stream(512, 32<<10)),
 	overLine(line512KiB, stream(32, 512<<10)),

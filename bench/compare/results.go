@@ -145,6 +145,9 @@ func (r *results) present(among []scenario) []string {
 
 // What is read of a sample.
 func cpu(one sample) float64        { return one.CPU }
+func rate(one sample) float64       { return one.Rate }
+func kibEach(one sample) float64    { return one.KiB }
+func mibEach(one sample) float64    { return one.MiB }
 func p50(one sample) time.Duration  { return one.P50 }
 func p99(one sample) time.Duration  { return one.P99 }
 func p999(one sample) time.Duration { return one.P999 }

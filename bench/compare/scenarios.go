@@ -55,6 +55,7 @@ const (
 	memory                  // KiB of each idle piece
 	size                    // of a file, in MiB
 	generation              // time of the generator, next to protoc-gen-go-grpc's
+	none                    // no table: of a chart that is for the README
 )
 
 // format says what a group's figure is for one sample.

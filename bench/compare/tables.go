@@ -13,12 +13,12 @@ func (r *results) tables() string {
 	r.writeRun(&w)
 	w.WriteString("### Bars\n\n")
 	r.writeBars(&w)
-	r.writeCPU(&w, "CPU time of the server, for each message", r.measured(perMessage), "cpu.svg")
-	r.writeCPU(&w, "CPU time as something grows, for each small unary RPC", r.measured(growth), "growth.svg")
+	r.writeCPU(&w, "CPU time of the server, for each message", perMessage)
+	r.writeCPU(&w, "CPU time as something grows, for each small unary RPC", growth)
 	r.writeLines(&w)
-	r.writeTail(&w, "Latency of RPCs that are due at a fixed rate", "tail.svg", r.measured(tail))
-	r.writeTail(&w, "Latency of RPCs on a connection of their own, beside another client", "beside.svg", r.measured(beside))
-	r.writeMemory(&w, "memory.svg")
+	r.writeTail(&w, "Latency of RPCs that are due at a fixed rate", tail)
+	r.writeTail(&w, "Latency of RPCs on a connection of their own, beside another client", beside)
+	r.writeMemory(&w)
 	r.writeSizes(&w)
 	r.writeFigures(&w, append(r.measured(perMessage), r.measured(growth)...))
 	return w.String()
@@ -41,22 +41,25 @@ func (r *results) writeRun(w *strings.Builder) {
 	}
 }
 
-// header writes a table's title, its chart if it has one, and its first lines.
-func header(w *strings.Builder, title, chart, first string, columns []string) {
+// header writes a table's title, the charts of its group, and its first lines.
+func (r *results) header(w *strings.Builder, title string, g group, first string, columns []string) {
 	fmt.Fprintf(w, "### %s\n\n", title)
-	if chart != "" && *plots != "" {
-		fmt.Fprintf(w, "![%s](%s/%s)\n\n", title, filepath.Base(*plots), chart)
+	for _, c := range charts {
+		if _, rows := r.drawn(c); c.group == g && g != none && len(rows) > 0 && *plots != "" {
+			fmt.Fprintf(w, "![%s](%s/%s)\n\n", c.question, filepath.Base(*plots), c.file)
+		}
 	}
 	fmt.Fprintf(w, "| %s | %s |\n|---|%s\n", first, strings.Join(columns, " | "), strings.Repeat("---:|", len(columns)))
 }
 
 // writeCPU writes a table of CPU time, with how many times ours the peers' is.
-func (r *results) writeCPU(w *strings.Builder, title string, rows []scenario, chart string) {
+func (r *results) writeCPU(w *strings.Builder, title string, g group) {
+	rows := r.measured(g)
 	if len(rows) == 0 {
 		return
 	}
 	columns := r.present(rows)
-	header(w, title, chart, "scenario", columns)
+	r.header(w, title, g, "scenario", columns)
 	for _, s := range rows {
 		fmt.Fprintf(w, "| %s |", s.name)
 		for _, name := range columns {
@@ -76,17 +79,17 @@ func (r *results) writeCPU(w *strings.Builder, title string, rows []scenario, ch
 	fmt.Fprintln(w)
 }
 
-func (r *results) writeMemory(w *strings.Builder, chart string) {
+func (r *results) writeMemory(w *strings.Builder) {
 	rows := r.measured(memory)
 	if len(rows) == 0 {
 		return
 	}
 	columns := r.present(rows)
-	header(w, "Resident memory for each", chart, "what", columns)
+	r.header(w, "Resident memory for each", memory, "what", columns)
 	for _, s := range rows {
 		fmt.Fprintf(w, "| %s (%d of them) |", s.name, affordable(s.pieces))
 		for _, name := range columns {
-			value, ok := median(r, s.name, name, func(one sample) float64 { return one.KiB })
+			value, ok := median(r, s.name, name, kibEach)
 			fmt.Fprintf(w, " %s |", dash(ok, kib(value)))
 		}
 		fmt.Fprintln(w)
@@ -100,11 +103,11 @@ func (r *results) writeSizes(w *strings.Builder) {
 		return
 	}
 	columns := r.present(rows)
-	header(w, "Size of the program", "", "what", columns)
+	r.header(w, "Size of the program", size, "what", columns)
 	for _, s := range rows {
 		fmt.Fprintf(w, "| %s |", s.name)
 		for _, name := range columns {
-			value, ok := median(r, s.name, name, func(one sample) float64 { return one.MiB })
+			value, ok := median(r, s.name, name, mibEach)
 			fmt.Fprintf(w, " %s |", dash(ok, fmt.Sprintf("%.2f MiB", value)))
 		}
 		fmt.Fprintln(w)
@@ -117,7 +120,7 @@ func (r *results) writeFigures(w *strings.Builder, rows []scenario) {
 	if len(rows) == 0 {
 		return
 	}
-	header(w, "Everything else that was measured, for each message", "throughput.svg", "scenario",
+	r.header(w, "Everything else that was measured, for each message", none, "scenario",
 		[]string{"server", "messages/s", "allocations", "reads", "writes", "resident MiB", "p50", "p99"})
 	for _, s := range rows {
 		for _, c := range contenders {
@@ -132,7 +135,7 @@ func (r *results) writeFigures(w *strings.Builder, rows []scenario) {
 			p50 := time.Duration(figure(func(one sample) float64 { return float64(one.P50) }))
 			p99 := time.Duration(figure(func(one sample) float64 { return float64(one.P99) }))
 			fmt.Fprintf(w, "| %s | %s | %.0f | %s | %.3f | %.3f | %.0f | %s | %s |\n", s.name, c.name,
-				figure(func(one sample) float64 { return one.Rate }), dash(allocations >= 0, count(allocations)),
+				figure(rate), dash(allocations >= 0, count(allocations)),
 				figure(func(one sample) float64 { return one.Reads }), figure(func(one sample) float64 { return one.Writes }),
 				figure(func(one sample) float64 { return one.Resident }),
 				dash(p50 > 0, p50.Round(time.Microsecond).String()), dash(p99 > 0, p99.Round(time.Microsecond).String()))

@@ -26,8 +26,8 @@ const (
 	besideRate      = 1_000           // small RPCs per second beside another client
 )
 
-// keepsUp is the part of the RPCs due that a server answers in time if it can do so at all.
-const keepsUp = 0.95
+// enough is the part of the RPCs due that a server answers in time if it keeps up.
+const enough = 0.95
 
 // atRate is a scenario of small unary RPCs that are due at a fixed rate.
 func atRate(name string, rate float64) scenario {
@@ -182,12 +182,13 @@ func number(wait func(sample) time.Duration) func(sample) float64 {
 }
 
 // writeTail writes a table of latencies.
-func (r *results) writeTail(w *strings.Builder, title, chart string, rows []scenario) {
+func (r *results) writeTail(w *strings.Builder, title string, g group) {
+	rows := r.measured(g)
 	if len(rows) == 0 {
 		return
 	}
 	columns := []string{"server", "due/s", "answered/s", "p50", "p99", "p99.9", "CPU", "lag of the client"}
-	header(w, title, chart, "scenario", columns)
+	r.header(w, title, g, "scenario", columns)
 	for _, s := range rows {
 		for _, c := range contenders {
 			if r.has(s.name, c.name) {
@@ -201,10 +202,10 @@ func (r *results) writeTail(w *strings.Builder, title, chart string, rows []scen
 // tailCells returns a row of the table, without the names. A server that does not keep up has its answers in bold.
 func (r *results) tailCells(scenario, name string) []string {
 	due, _ := median(r, scenario, name, func(one sample) float64 { return one.Due })
-	rate, _ := median(r, scenario, name, func(one sample) float64 { return one.Rate })
+	achieved, _ := median(r, scenario, name, rate)
 	spent, _ := median(r, scenario, name, cpu)
-	answered := fmt.Sprintf("%.0f", rate)
-	if rate < keepsUp*due {
+	answered := fmt.Sprintf("%.0f", achieved)
+	if !r.keepsUp(scenario, name) {
 		answered = "**" + answered + "**"
 	}
 	cells := []string{fmt.Sprintf("%.0f", due), answered}
@@ -218,6 +219,12 @@ func (r *results) tailCells(scenario, name string) []string {
 	}
 	late, _ := median(r, scenario, name, lag)
 	return append(cells, dash(spent > 0, fmt.Sprintf("%.2f µs", spent)), rounded(late))
+}
+
+// keepsUp reports whether a server answers in time what is due.
+func (r *results) keepsUp(scenario, name string) bool {
+	part, _ := median(r, scenario, name, func(one sample) float64 { return one.Rate / max(one.Due, 1) })
+	return part >= enough
 }
 
 // rounded returns a time with about three digits.

@@ -14,7 +14,7 @@ func TestWriteTail(t *testing.T) {
 		key(tail2k, grpcGo):    {{Due: 2000, Rate: 1000, P50: 2 * ms, P99: 3 * ms, P999: 3000 * ms}},
 	}}
 	var w strings.Builder
-	r.writeTail(&w, "title", "", r.measured(tail))
+	r.writeTail(&w, "title", tail)
 	for _, want := range []string{
 		"| " + tail2k + " | gogreeter | 2000 | 1999 | 1ms | 2ms | 4ms | 3.00 µs | 500µs |",
 		"| " + tail2k + " | grpc-go | 2000 | **1000** | 2ms (2.0 ×) | 3ms (1.5 ×) | 3s (750.0 ×) | – | 0s |",
