@@ -1,7 +1,7 @@
 // Package bench is the root of the benchmarks against other gRPC servers; the programs are in the directories below.
 //
 //   - compare: all servers in all scenarios, with tables and plots (make bench), or some of them (make bench-quick)
-//   - gogreeter_server, grpc_go_server, connect_go_server, python_server: the servers, which do the same work
+//   - gogreeter_server, grpc_go_server, connect_go_server, grpc_cpp_server, python_server: the servers, which do the same work
 //   - internal/work: that work
 //   - internal/report: how a server tells its allocations
 //   - internal/process: a server under measurement, and what it takes: CPU time, system calls, memory

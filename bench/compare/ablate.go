@@ -97,7 +97,7 @@ func (b *bench) without(ours contender, t trick) (contender, error) {
 	c.name = withoutIt
 	program := filepath.Join(b.directory, strings.ReplaceAll(t.name, " ", "-"))
 	c.command = []string{program}
-	return c, process.Build(ours.directory, program, "-overlay="+overlay)
+	return c, process.Build(ours.source, program, "-overlay="+overlay)
 }
 
 // changed returns the content of the files that a trick is in, without it.

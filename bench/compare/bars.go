@@ -21,6 +21,7 @@ func part(value float64) string  { return "1/" + strings.TrimSuffix(fmt.Sprintf(
 func times(value float64) string { return fmt.Sprintf("%.2f ×", value) }
 func kib(value float64) string   { return fmt.Sprintf("%.1f KiB", value) }
 func count(value float64) string { return fmt.Sprintf("%.1f", value) }
+func calls(value float64) string { return fmt.Sprintf("%.3f", value) }
 
 // bars are all bars that concern speed, memory and size.
 var bars = slices.Concat(cpuBars, latencyBars, lineBars(line32KiB), lineBars(line512KiB), lineBars(line50), otherBars)

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"math/big"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,39 +19,13 @@ import (
 	"github.com/gogreeter/gogreeter/bench/internal/process"
 )
 
-// contender is a server that takes part.
-type contender struct {
-	name      string
-	directory string   // of its main package; empty for a script
-	command   []string // program and flags, once built
-	flags     []string
-	golang    bool    // answers the questions of package report
-	share     float64 // of a load that it is given; slow servers need less for the same precision
-}
-
-var contenders = []contender{
-	{name: gogreeter, directory: "gogreeter_server", golang: true, share: 1},
-	{name: inline, directory: "gogreeter_server", flags: []string{"-inline"}, golang: true, share: 1},
-	{name: grpcGo, directory: "grpc_go_server", golang: true, share: 0.5},
-	{name: connectGo, directory: "connect_go_server", golang: true, share: 0.25},
-	{name: grpcPython, share: 0.05},
-}
-
-// The names of the servers.
-const (
-	gogreeter  = "gogreeter"
-	inline     = "gogreeter inline"
-	grpcGo     = "grpc-go"
-	connectGo  = "connect-go"
-	grpcPython = "grpc-python"
-)
-
 // bench is what measurements need.
 type bench struct {
 	directory   string // for files; it goes with the bench
 	contenders  []contender
 	certificate string             // PEM file with a certificate and its key
 	h2load      bool               // is installed
+	noCPP       error              // why there is no server in C++, if there is not
 	generator   string             // the program open_load, once it is built
 	maxima      map[string]float64 // RPCs per second that a server can do, once it is measured; see maximum
 }
@@ -79,7 +52,7 @@ func newBench() (b *bench, err error) {
 		if *servers != "" && !slices.Contains(strings.Split(*servers, ","), c.name) {
 			continue
 		}
-		if c.command, err = b.command(c); err != nil {
+		if c.command, err = b.build(c); err != nil {
 			fmt.Fprintf(os.Stderr, "%s does not take part: %v\n", c.name, err)
 			continue
 		}
@@ -92,27 +65,6 @@ func newBench() (b *bench, err error) {
 }
 
 func (b *bench) close() { os.RemoveAll(b.directory) }
-
-// command builds a server, or finds a Python for the one that is a script.
-func (b *bench) command(c contender) ([]string, error) {
-	if c.directory == "" {
-		for _, python := range pythons {
-			if exec.Command(python, "-c", "import grpc, google.protobuf").Run() == nil {
-				return []string{python, "python_server/server.py"}, nil
-			}
-		}
-		return nil, errors.New("no python3 has grpcio and protobuf")
-	}
-	program := filepath.Join(b.directory, c.directory)
-	if _, err := os.Stat(program); err != nil {
-		if err := process.Build(c.directory, program); err != nil {
-			return nil, err
-		}
-	}
-	return append([]string{program}, c.flags...), nil
-}
-
-var pythons = []string{"python3", "/usr/bin/python3"}
 
 // start starts a contender as a scenario wants it.
 func (b *bench) start(c contender, s scenario) (*process.Server, error) {

@@ -85,7 +85,7 @@ func measureLoad(b *bench, c contender, s scenario) (sample, error) {
 		Writes:      each(float64(after.writes - before.writes)),
 		Resident:    float64(resident) / 1024,
 	}
-	if c.golang {
+	if c.kind == golang {
 		one.Allocations = each(float64(after.allocations - before.allocations))
 	}
 	if n := len(result.Waits); n > 0 {
@@ -102,7 +102,7 @@ func read(server *process.Server, c contender) (g gauge, err error) {
 	if g.reads, g.writes, err = server.Calls(); err != nil {
 		return g, err
 	}
-	if c.golang {
+	if c.kind == golang {
 		g.allocations, err = server.Allocations()
 	}
 	return g, err
@@ -110,7 +110,7 @@ func read(server *process.Server, c contender) (g gauge, err error) {
 
 // profile begins a CPU profile, if they are wanted, and returns what ends it.
 func profile(server *process.Server, c contender, s scenario) (end func() error, err error) {
-	if *profiles == "" || !c.golang {
+	if *profiles == "" || c.kind != golang {
 		return func() error { return nil }, nil
 	}
 	directory, err := filepath.Abs(*profiles)

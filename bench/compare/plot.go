@@ -25,8 +25,12 @@ const (
 )
 
 var colors = map[string]string{
-	gogreeter: "#0b7285", grpcGo: "#e8590c", connectGo: "#868e96", grpcPython: "#f2c037",
+	cppCallback: "#2b8a3e",
+	gogreeter:   "#0b7285", grpcGo: "#e8590c", connectGo: "#868e96", grpcPython: "#f2c037",
 }
+
+// variants are servers that plots leave out: each is close to another, and the tables have it.
+var variants = []string{inline, cppAsync}
 
 // cutNote is what a plot says that has cut bars.
 const cutNote = "A bar with a gap is cut: it is longer than drawn, as its label says."
@@ -70,7 +74,7 @@ func (r *results) draw(c chart) (svg string, ok bool) {
 		return "", false
 	}
 	d := &drawing{y: firstLegend}
-	d.legend(names)
+	d.legend(r, names)
 	d.fit(r, names, rows, c.limit)
 	for _, w := range rows {
 		d.row(r, names, w)
@@ -99,7 +103,7 @@ func (r *results) drawn(c chart) (names []string, drawn []row) {
 			_, _, ok := w.measure(r, w.scenario, contender.name)
 			return ok
 		}
-		if contender.name != inline && slices.ContainsFunc(drawn, measured) {
+		if !slices.Contains(variants, contender.name) && slices.ContainsFunc(drawn, measured) {
 			names = append(names, contender.name)
 		}
 	}
@@ -107,16 +111,17 @@ func (r *results) drawn(c chart) (names []string, drawn []row) {
 }
 
 // legend draws which color is which server's, on as many lines as that takes.
-func (d *drawing) legend(names []string) {
+func (d *drawing) legend(r *results, names []string) {
 	x := float64(margin)
 	for _, name := range names {
-		width := legendSquare + 5 + textWidth(name, textSize) + 2*margin
+		title := r.titled(name)
+		width := legendSquare + 5 + textWidth(title, textSize) + 2*margin
 		if x+width > plotWidth && x > margin {
 			x = margin
 			d.y += lineHeight
 		}
 		d.rectangle(x, d.y, legendSquare, legendSquare, name)
-		d.text(x+legendSquare+5, d.y+legendSquare-1, "", name)
+		d.text(x+legendSquare+5, d.y+legendSquare-1, "", title)
 		x += width
 	}
 	d.y += lineHeight + rowGap

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"cmp"
-	"debug/buildinfo"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,7 +21,8 @@ type results struct {
 	Failed  []string
 
 	Machine    string
-	Versions   []string
+	Versions   []string          // of the tools
+	Peers      map[string]string // versions of the servers
 	Profiled   bool
 	Began      time.Time
 	Ended      time.Time
@@ -49,32 +49,21 @@ func (r *results) describe(contenders []contender) {
 	if output, err := exec.Command("h2load", "--version").Output(); err == nil {
 		r.Versions = append(r.Versions, strings.Replace(strings.TrimSpace(string(output)), "nghttp2/", "", 1))
 	}
+	r.Peers = make(map[string]string)
 	for _, c := range contenders {
-		if c.name != grpcPython {
-			r.Versions = append(r.Versions, linked(c)...)
-			continue
-		}
-		if output, err := exec.Command(c.command[0], "-c", "import grpc; print(grpc.__version__)").Output(); err == nil {
-			r.Versions = append(r.Versions, grpcPython+" "+strings.TrimSpace(string(output)))
+		if version := c.version(); version != "" {
+			r.Peers[c.name] = version
 		}
 	}
 }
 
-// linked returns the version of the peer in a server.
-func linked(c contender) []string {
-	info, err := buildinfo.ReadFile(c.command[0])
-	if err != nil {
-		return nil
+// titled returns a server's name with the version of what it is built with.
+func (r *results) titled(name string) string {
+	if version := r.Peers[name]; version != "" {
+		return name + " " + version
 	}
-	for _, module := range info.Deps {
-		if module.Path == peers[c.name] {
-			return []string{c.name + " " + strings.TrimPrefix(module.Version, "v")}
-		}
-	}
-	return nil
+	return name
 }
-
-var peers = map[string]string{grpcGo: "google.golang.org/grpc", connectGo: "connectrpc.com/connect"}
 
 // loadAverage returns the machine's load of the last 1, 5 and 15 minutes.
 func loadAverage() string {

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -93,6 +94,28 @@ func TestCheck(t *testing.T) {
 	for _, tt := range tests {
 		if err := tt.r.check(); (err == nil) != tt.ok {
 			t.Errorf("%s: %v", tt.name, err)
+		}
+	}
+}
+
+// TestTables_Versions checks that tables name the versions of the peers, and don't show what is not counted.
+func TestTables_Versions(t *testing.T) {
+	r := &results{
+		Peers: map[string]string{grpcGo: "1.2.3", cppAsync: "4.5.6"},
+		Samples: map[string][]sample{
+			key(unary10x10, gogreeter): {{CPU: 1, Rate: 5, Reads: 2}},
+			key(unary10x10, grpcGo):    {{CPU: 2, Rate: 5, Reads: 2}},
+			key(unary10x10, cppAsync):  {{CPU: 3, Rate: 5, Reads: 2, Allocations: -1}},
+		},
+	}
+	text := r.tables()
+	for _, want := range []string{
+		"| scenario | gogreeter | grpc-go 1.2.3 | gRPC C++ async 4.5.6 |",
+		"| " + unary10x10 + " | grpc-go 1.2.3 | 5 | 0.0 | 2.000 | 0.000 |",
+		"| " + unary10x10 + " | gRPC C++ async 4.5.6 | 5 | – | – | – |",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("there is no %s in\n%s", want, text)
 		}
 	}
 }

@@ -125,6 +125,14 @@ func upload(name string, lanes, requests, octets int) scenario {
 
 func (s scenario) python() scenario { s.with = append(slices.Clone(s.with), grpcPython); return s }
 
+// cpp has gRPC C++ take part, by both of its APIs; callback by the one that has streams.
+func (s scenario) cpp() scenario {
+	s.with = append(slices.Clone(s.with), cppCallback, cppAsync)
+	return s
+}
+
+func (s scenario) callback() scenario { s.with = append(slices.Clone(s.with), cppCallback); return s }
+
 func (s scenario) among(names ...string) scenario { s.with = names; return s }
 
 // on has so many connections.

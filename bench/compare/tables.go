@@ -41,6 +41,14 @@ func (r *results) writeRun(w *strings.Builder) {
 	}
 }
 
+// heads returns the heads of columns that are servers.
+func (r *results) heads(names []string) (heads []string) {
+	for _, name := range names {
+		heads = append(heads, r.titled(name))
+	}
+	return heads
+}
+
 // header writes a table's title, the charts of its group, and its first lines.
 func (r *results) header(w *strings.Builder, title string, g group, first string, columns []string) {
 	fmt.Fprintf(w, "### %s\n\n", title)
@@ -59,7 +67,7 @@ func (r *results) writeCPU(w *strings.Builder, title string, g group) {
 		return
 	}
 	columns := r.present(rows)
-	r.header(w, title, g, "scenario", columns)
+	r.header(w, title, g, "scenario", r.heads(columns))
 	for _, s := range rows {
 		fmt.Fprintf(w, "| %s |", s.name)
 		for _, name := range columns {
@@ -85,7 +93,7 @@ func (r *results) writeMemory(w *strings.Builder) {
 		return
 	}
 	columns := r.present(rows)
-	r.header(w, "Resident memory for each", memory, "what", columns)
+	r.header(w, "Resident memory for each", memory, "what", r.heads(columns))
 	for _, s := range rows {
 		fmt.Fprintf(w, "| %s (%d of them) |", s.name, affordable(s.pieces))
 		for _, name := range columns {
@@ -103,7 +111,7 @@ func (r *results) writeSizes(w *strings.Builder) {
 		return
 	}
 	columns := r.present(rows)
-	r.header(w, "Size of the program", size, "what", columns)
+	r.header(w, "Size of the program", size, "what", r.heads(columns))
 	for _, s := range rows {
 		fmt.Fprintf(w, "| %s |", s.name)
 		for _, name := range columns {
@@ -134,9 +142,10 @@ func (r *results) writeFigures(w *strings.Builder, rows []scenario) {
 			allocations := figure(func(one sample) float64 { return one.Allocations })
 			p50 := time.Duration(figure(func(one sample) float64 { return float64(one.P50) }))
 			p99 := time.Duration(figure(func(one sample) float64 { return float64(one.P99) }))
-			fmt.Fprintf(w, "| %s | %s | %.0f | %s | %.3f | %.3f | %.0f | %s | %s |\n", s.name, c.name,
+			fmt.Fprintf(w, "| %s | %s | %.0f | %s | %s | %s | %.0f | %s | %s |\n", s.name, r.titled(c.name),
 				figure(rate), dash(allocations >= 0, count(allocations)),
-				figure(func(one sample) float64 { return one.Reads }), figure(func(one sample) float64 { return one.Writes }),
+				dash(c.kind == golang, calls(figure(func(one sample) float64 { return one.Reads }))),
+				dash(c.kind == golang, calls(figure(func(one sample) float64 { return one.Writes }))),
 				figure(func(one sample) float64 { return one.Resident }),
 				dash(p50 > 0, p50.Round(time.Microsecond).String()), dash(p99 > 0, p99.Round(time.Microsecond).String()))
 		}

@@ -192,7 +192,7 @@ func (r *results) writeTail(w *strings.Builder, title string, g group) {
 	for _, s := range rows {
 		for _, c := range contenders {
 			if r.has(s.name, c.name) {
-				fmt.Fprintf(w, "| %s | %s | %s |\n", s.name, c.name, strings.Join(r.tailCells(s.name, c.name), " | "))
+				fmt.Fprintf(w, "| %s | %s | %s |\n", s.name, r.titled(c.name), strings.Join(r.tailCells(s.name, c.name), " | "))
 			}
 		}
 	}
