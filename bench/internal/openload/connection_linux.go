@@ -207,8 +207,13 @@ func (c *connection) process(kind, flags byte, id uint32, payload []byte, now ti
 		if flags&flagEndStream != 0 {
 			return c.ended(id, now)
 		}
-	case frameRSTStream, frameGoAway:
-		return fmt.Errorf("the server sent a frame of type %d for stream %d: %x", kind, id, payload)
+	case frameRSTStream:
+		// NO_ERROR says that the rest of a request is not needed (RFC 9113, Section 8.1): the response has come.
+		if _, err := c.find(id); err == nil || binary.BigEndian.Uint32(payload) != 0 {
+			return fmt.Errorf("the server reset stream %d: %x", id, payload)
+		}
+	case frameGoAway:
+		return fmt.Errorf("the server sent GOAWAY: %x", payload)
 	}
 	return nil
 }

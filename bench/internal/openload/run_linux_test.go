@@ -107,6 +107,27 @@ func TestGiveUp(t *testing.T) {
 	}
 }
 
+// TestConnection_Process_Resets has streams reset: that is an end only of those which have their response.
+func TestConnection_Process_Resets(t *testing.T) {
+	c := &connection{generator: &generator{}, rpcs: []rpc{{ended: true}, {}}}
+	tests := []struct {
+		name string
+		id   uint32
+		code byte
+		ok   bool
+	}{
+		{"NoErrorAfterTheEnd", 1, 0, true},
+		{"ErrorAfterTheEnd", 1, 2, false},
+		{"NoErrorBefore", 3, 0, false},
+		{"ErrorBefore", 3, 2, false},
+	}
+	for _, tt := range tests {
+		if err := c.process(frameRSTStream, 0, tt.id, []byte{0, 0, 0, tt.code}, 0); (err == nil) != tt.ok {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+	}
+}
+
 func TestLoad_Run_Fails(t *testing.T) {
 	tests := []struct {
 		name   string
