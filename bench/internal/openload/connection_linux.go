@@ -27,8 +27,9 @@ type connection struct {
 	out       []byte
 	in        []byte
 	have      int             // octets in in
-	waiting   []time.Duration // RPCs that are not sent yet, by the time they are due
-	rpcs      []rpc           // by stream: that of stream 1, 3, 5 ...
+	waiting   []time.Duration // RPCs by the time they are due, of which the first so many are sent
+	sent      int
+	rpcs      []rpc // by stream: that of stream 1, 3, 5 ...
 
 	acknowledged bool
 	open         int // streams
@@ -96,12 +97,13 @@ func (c *connection) frame(kind, flags byte, id uint32, payload []byte) {
 // flush begins the RPCs that the server takes, and writes what the socket takes.
 func (c *connection) flush() error {
 	message := c.generator.load.Message
-	n := 0
-	for n < len(c.waiting) && c.open < c.maxStreams && c.window >= len(message) {
-		c.send(c.waiting[n], message)
-		n++
+	for c.sent < len(c.waiting) && c.open < c.maxStreams && c.window >= len(message) {
+		c.send(c.waiting[c.sent], message)
+		c.sent++
 	}
-	c.waiting = append(c.waiting[:0], c.waiting[n:]...)
+	if c.sent == len(c.waiting) {
+		c.waiting, c.sent = c.waiting[:0], 0
+	}
 	if len(c.out) == 0 {
 		return nil
 	}
@@ -245,7 +247,7 @@ func (c *connection) ended(id uint32, now time.Duration) error {
 
 // unanswered returns when the RPCs that have not ended were due, whether or not they were sent.
 func (c *connection) unanswered() []time.Duration {
-	due := slices.Clone(c.waiting)
+	due := slices.Clone(c.waiting[c.sent:])
 	for _, r := range c.rpcs {
 		if !r.ended {
 			due = append(due, r.due)

@@ -96,7 +96,7 @@ func TestLoad_Run_CountsFromWhenDue(t *testing.T) {
 func TestGiveUp(t *testing.T) {
 	g := &generator{start: time.Now().Add(-time.Hour), open: 3, load: Load{WarmUp: time.Second}}
 	sent := []rpc{{due: 2 * time.Second}, {due: 3 * time.Second, ended: true}, {due: time.Millisecond}}
-	g.connections = []*connection{{generator: g, rpcs: sent, waiting: []time.Duration{4 * time.Second}}}
+	g.connections = []*connection{{generator: g, rpcs: sent, waiting: []time.Duration{0, 4 * time.Second}, sent: 1}}
 	if n := g.giveUp(); n != 2 || g.open != 0 {
 		t.Fatalf("%d are counted, %d are open, want 2 and 0", n, g.open)
 	}
