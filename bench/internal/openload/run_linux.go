@@ -49,8 +49,8 @@ func (l Load) Run() (Result, error) {
 
 // punctual has the thread run when it wants to. Timers are late by 50 µs unless a thread says that it minds. Where this is
 // allowed, the thread comes before all that have no deadline, the server's among them: it has to see when an answer comes, and
-// to sleep is most of what it does. Real time without a deadline is not enough: on a busy machine, Linux gives 50 ms of each
-// second to everything else. Result.Lag says how well it went.
+// to sleep is most of what it does. Real time without a deadline (SCHED_FIFO) is not enough: on a busy machine, the thread was late by 20
+// to 50 ms now and then. Linux reserves 50 ms of each second for everything else, which may be why. Result.Lag says how well it went.
 func (l Load) punctual() error {
 	if l.Rate > 0 {
 		attributes := unix.SchedAttr{
