@@ -31,8 +31,8 @@ type codec struct {
 	// append appends the encoded message to b.
 	append func(b []byte, message any) ([]byte, error)
 
-	// decode fills message from data, and reports whether it keeps data.
-	decode func(data []byte, message any) (kept bool, err error)
+	// decode fills message from data, and reports whether the message aliases data from then on.
+	decode func(data []byte, message any) (aliases bool, err error)
 }
 
 // maxEncoded is the longest message that can be sent: what is longer, no slice can hold on all systems.
@@ -82,8 +82,8 @@ func (c *codec) check(response any) error {
 // serves the next request. A message whose code has panicked may have kept it, for all that is known.
 func (c *codec) decodeInto(data []byte, message any) (err error) {
 	defer recoverCodec(&err)
-	kept, err := c.decode(data, message)
-	if !kept {
+	aliases, err := c.decode(data, message)
+	if !aliases {
 		buffer.Put(data)
 	}
 	return err

@@ -93,12 +93,12 @@ var tricks = []trick{
 		"the memory of large messages is used again", uploads1MB,
 		[]edit{
 			{buffer + "buffer.go", "pools[index].Get().(*byte); ok", "any(nil).(*byte); ok"},
-			{buffer + "kept.go", "if k.octets+size > mostAll {", "if true {"},
+			{buffer + "reserve.go", "if k.octets+size > mostAll {", "if true {"},
 		},
 	},
 	{
 		"the memory of large messages outlives garbage collections", uploads1MB,
-		[]edit{{buffer + "kept.go", "if k.octets+size > mostAll {", "if true {"}},
+		[]edit{{buffer + "reserve.go", "if k.octets+size > mostAll {", "if true {"}},
 	},
 	{
 		"TLS records are gathered before they are written", unary10x10TLS,

@@ -91,7 +91,7 @@ var transport = []group{
 		{name: "windows grow although no more comes", file: "estimate.go", old: "if e.newRate < 1.25*e.rate &&", new: "if e.newRate < 0 &&", tests: "TestEstimate_End"},
 		{name: "the window of all streams is taken for that of each", file: "estimate.go", old: "if filled(largest, stream) {", new: "if filled(sample, stream) {", tests: "TestEstimate_End"},
 		{name: "a smaller window holds before it is acknowledged", file: "growth.go", old: "		c.windows.smaller = initial\n	} else {\n		c.resizeStreamsLocked(initial)\n	}\n", new: "	}\n	c.resizeStreamsLocked(initial)\n", tests: "TestWindows_Idle|TestWindows_Smaller"},
-		{name: "a window grows before SETTINGS are acknowledged", file: "growth.go", old: "w.unacked || w.kept ||", new: "w.kept ||", tests: "TestWindows_Unacknowledged"},
+		{name: "a window grows before SETTINGS are acknowledged", file: "growth.go", old: "w.unacked || w.shrunk ||", new: "w.shrunk ||", tests: "TestWindows_Unacknowledged"},
 		{name: "a window grows beyond 2^31-1", file: "growth.go", old: "		if int64(st.in.window)+int64(initial)-int64(c.windows.initial) > maxWindow {\n", new: "		if st == nil {\n", tests: "TestWindows_LargestStays"},
 		{name: "windows stay as they have grown", file: "growth.go", old: "		c.in.window.target = min(c.in.window.target, w.conn)\n", new: "", tests: "TestWindows_Idle"},
 		{name: "what is promised is never given back", file: "serve.go", old: "	c.recantLocked(0)\n", new: "", tests: "TestWindows_OfWhole"},

@@ -51,8 +51,8 @@ func Get(n int) []byte {
 		return make([]byte, 0, n)
 	}
 	index, size := class(n)
-	if size >= minKept {
-		if p := large.get(index); p != nil {
+	if size >= minReserved {
+		if p := largeSlices.get(index); p != nil {
 			return unsafe.Slice(p, size)[:0]
 		}
 	}
@@ -76,7 +76,7 @@ func Put(b []byte) {
 		return
 	}
 	index, size := class(cap(b))
-	if size == cap(b) && (size < minKept || !large.put(index, size, unsafe.SliceData(b))) {
+	if size == cap(b) && (size < minReserved || !largeSlices.put(index, size, unsafe.SliceData(b))) {
 		pools[index].Put(unsafe.SliceData(b))
 	}
 }

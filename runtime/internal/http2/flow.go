@@ -128,7 +128,7 @@ type windows struct {
 	initial  int32        // our SETTINGS_INITIAL_WINDOW_SIZE: what the peer may have under way or unconsumed of a stream
 	smaller  int32        // what initial becomes once the peer has acknowledged that; 0: nothing else
 	unacked  bool         // there are SETTINGS of ours that the peer has not acknowledged
-	kept     bool         // initial had to become small, and stays so for a while
+	shrunk   bool         // initial had to become small, and stays so for a while
 	short    bool         // the peer has little of the connection's window, and streams hold the rest
 	moved    bool         // some of what streams hold beyond has been taken
 	beyond   atomic.Int64 // octets held of streams, beyond defaultWindow of each

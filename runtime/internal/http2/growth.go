@@ -48,7 +48,7 @@ func (c *Conn) grow() (grown bool) {
 		e.grew(now)
 		c.FlushAfterBatch()
 	}
-	if c.windows.kept || min(int(c.windows.initial), int(c.in.window.target)) >= most {
+	if c.windows.shrunk || min(int(c.windows.initial), int(c.in.window.target)) >= most {
 		e.stop()
 	}
 	return grown
@@ -57,7 +57,7 @@ func (c *Conn) grow() (grown bool) {
 // growStreamsLocked lets the windows of streams grow, and reports whether they do.
 func (c *Conn) growStreamsLocked(want int) (grown bool) {
 	w := &c.windows
-	if want <= int(w.initial) || w.unacked || w.kept || c.beyondLocked()+c.credit.left > c.shareLocked() {
+	if want <= int(w.initial) || w.unacked || w.shrunk || c.beyondLocked()+c.credit.left > c.shareLocked() {
 		return false
 	}
 	return c.setInitialLocked(int32(want))
@@ -167,9 +167,9 @@ func (c *Conn) lookLocked(now clock.Instant) (again time.Duration) {
 	switch {
 	case w.short && !w.moved:
 		c.shrinkLocked()
-	case w.kept && (c.credit.withheld || c.beyondLocked() > c.shareLocked()/4 || !c.fitsLocked(configured)):
-	case w.kept || idle:
-		w.kept = false
+	case w.shrunk && (c.credit.withheld || c.beyondLocked() > c.shareLocked()/4 || !c.fitsLocked(configured)):
+	case w.shrunk || idle:
+		w.shrunk = false
 		c.beginEstimateLocked()
 		if !w.unacked && w.initial != configured {
 			c.setInitialLocked(configured)
@@ -180,7 +180,7 @@ func (c *Conn) lookLocked(now clock.Instant) (again time.Duration) {
 		c.in.window.target = min(c.in.window.target, w.conn)
 	}
 	switch {
-	case w.short || w.kept:
+	case w.short || w.shrunk:
 		return stuckAfter
 	case w.initial != configured || c.in.window.target > w.conn:
 		return idleAfter

@@ -112,7 +112,7 @@ func (c *Conn) shrinkLocked() (flush bool) {
 	if w.initial <= defaultWindow || w.unacked {
 		return false
 	}
-	w.smaller, w.kept = min(int32(c.config.StreamWindow), defaultWindow), true
+	w.smaller, w.shrunk = min(int32(c.config.StreamWindow), defaultWindow), true
 	c.tellInitialLocked(w.smaller)
 	return true
 }

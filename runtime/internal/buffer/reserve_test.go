@@ -7,8 +7,8 @@ import (
 	"unsafe"
 )
 
-// TestKept_SurvivesCollections has a large slice used again after as many garbage collections as empty any pool.
-func TestKept_SurvivesCollections(t *testing.T) {
+// TestReserve_SurvivesCollections has a large slice used again after as many garbage collections as empty any pool.
+func TestReserve_SurvivesCollections(t *testing.T) {
 	const n = 6 << 20 // of a class that no other test uses
 	b := Get(n)
 	first := unsafe.SliceData(b)
@@ -25,9 +25,9 @@ func TestKept_SurvivesCollections(t *testing.T) {
 	}
 }
 
-// TestKept_Limit counts what is kept, by its octets.
-func TestKept_Limit(t *testing.T) {
-	k := &kept{}
+// TestReserve_Limit counts what is kept, by its octets.
+func TestReserve_Limit(t *testing.T) {
+	k := &reserve{}
 	for _, tt := range []struct {
 		n    int
 		puts bool
@@ -45,10 +45,10 @@ func TestKept_Limit(t *testing.T) {
 	}
 }
 
-// TestKept_Trim has slices go that nobody has needed for a while, and no others.
-func TestKept_Trim(t *testing.T) {
+// TestReserve_Trim has slices go that nobody has needed for a while, and no others.
+func TestReserve_Trim(t *testing.T) {
 	began := time.Now()
-	k := &kept{trimmed: began}
+	k := &reserve{trimmed: began}
 	index, size := class(1 << 20)
 	for range 5 {
 		k.put(index, size, new(byte))
@@ -71,9 +71,9 @@ func TestKept_Trim(t *testing.T) {
 	want(4*trimAfter, 0)
 }
 
-// TestKept_TrimsAtCollections makes sure that collections trim, each of them.
-func TestKept_TrimsAtCollections(t *testing.T) {
-	k := newKept()
+// TestReserve_TrimsAtCollections makes sure that collections trim, each of them.
+func TestReserve_TrimsAtCollections(t *testing.T) {
+	k := newReserve()
 	index, size := class(1 << 20)
 	left := func() int {
 		k.mu.Lock()
