@@ -1,6 +1,7 @@
 package parity
 
 import (
+	"net"
 	"strconv"
 	"testing"
 	"time"
@@ -232,3 +233,16 @@ func (p *play) began(u underWay, event string) bool {
 }
 
 func TestParity_Limits(t *testing.T) { runRows(t, limitRows) }
+
+// closed waits until a port takes no more connections: a server that stops may serve those that have come to it before.
+func (p *play) closed(address string) {
+	p.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		nc, err := net.Dial("tcp", address)
+		if err != nil {
+			return
+		}
+		nc.Close()
+	}
+	p.Fatal("the port is still open")
+}

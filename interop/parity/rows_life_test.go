@@ -69,6 +69,7 @@ var lifeRows = []row{
 		running := p.beginBy(other, i.target(), call{}, script{signal("began"), await("go"), reply("done")})
 		p.await("began")
 		i.stop(p, forever)
+		p.closed(i.target().Address)
 		p.check(p.result(p.beginAt(i, call{}, script{reply("x")})), unavailable, nil)
 		p.signal("go")
 		p.check(p.result(running), ok("done"), nil)
