@@ -27,9 +27,17 @@ func (c *Conn) beginEstimateLocked() {
 // measure sends the PING of the estimate.
 func (c *Conn) measure() {
 	c.mu.Lock()
-	c.appendControlLocked(appendPing(c.out.buf, 0, c.in.estimate.payload()))
-	c.mu.Unlock()
-	c.FlushAfterBatch()
+	defer c.mu.Unlock()
+	if c.mayAdjustLocked() {
+		c.appendControlLocked(appendPing(c.out.buf, 0, c.in.estimate.payload()))
+		c.FlushAfterBatch()
+	}
+}
+
+// mayAdjustLocked reports whether windows may change, for which the peer has to acknowledge something. A connection that is being shut down ends
+// behind its last response. nginx, which owes an acknowledgement then, takes that for an end in the middle of the response.
+func (c *Conn) mayAdjustLocked() bool {
+	return c.life.stage == serving
 }
 
 // grow is called when the PING of the estimate has been acknowledged. It lets windows grow that are what limits the peer, and reports
@@ -39,7 +47,7 @@ func (c *Conn) grow() (grown bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	stream, conn := e.end(now, int(c.windows.initial), int(c.in.window.target))
-	if c.life.stage >= ending || !c.account.MayBegin() {
+	if !c.mayAdjustLocked() || !c.account.MayBegin() {
 		return false
 	}
 	most := int(min(int64(c.config.MaxWindow), c.mostLocked()))
@@ -168,6 +176,7 @@ func (c *Conn) lookLocked(now clock.Instant) (again time.Duration) {
 	case w.short && !w.moved:
 		c.shrinkLocked()
 	case w.shrunk && (c.credit.withheld || c.beyondLocked() > c.shareLocked()/4 || !c.fitsLocked(configured)):
+	case !c.mayAdjustLocked():
 	case w.shrunk || idle:
 		w.shrunk = false
 		c.beginEstimateLocked()

@@ -772,6 +772,26 @@ func TestWindows_LargestStaysSmall(t *testing.T) {
 	})
 }
 
+// TestWindows_ShutDown has a client upload while its connection is shut down. It is asked for no acknowledgement but that of the
+// shutdown's PING: neither of PINGs nor of SETTINGS, whether windows could grow or, after a while, become small.
+func TestWindows_ShutDown(t *testing.T) {
+	for trips := range 14 {
+		withUploader(t, Config{}, true, func(u *uploader) {
+			u.begin(1)
+			u.upload(trips, 100*mebi, 1)
+			u.peer.conn.Shutdown()
+			u.upload(3, 100*mebi, 1) // what was on its way is acknowledged
+			u.log, u.pings = nil, 0
+			u.upload(14, 100*mebi, 1)
+			time.Sleep(3 * idleAfter)
+			u.hear()
+			if len(u.log) > 0 {
+				t.Errorf("after %d round trips: %v", trips, u.log)
+			}
+		})
+	}
+}
+
 // TestWindows_OfWhole has connections that are parts of an account. Together they get no more beyond what every connection has than
 // an eighth of it; and one that has used what it had, and ends, gives that back.
 func TestWindows_OfWhole(t *testing.T) {
