@@ -249,6 +249,9 @@ func TestServer_MaxConcurrentRPCs(t *testing.T) {
 		c := second.open("/t.S/M") // counts from its beginning
 		first.ping()
 		second.ping()
+		if synctest.Wait(); entered.Load() != 2 {
+			t.Fatalf("%d handlers run", entered.Load())
+		}
 		first.call("/t.S/M", "").result().want(codes.ResourceExhausted, "Concurrent RPC limit exceeded!")
 		first.call("/t.S/unknown", "").result().want(codes.Unimplemented, "Method not found!")
 		a.cancel() // its handler runs on

@@ -41,7 +41,12 @@ func openWindow(c *client) {
 // growWindows has the windows grow: it acknowledges PINGs late, as if all that it has sent had come within a round trip.
 func (c *client) growWindows() {
 	id, message := c.opened("Read"), lpm(0, make([]byte, 1<<20-5))
-	for left := message; c.initial < 8<<20 && !c.broken; {
+	small := func() bool {
+		c.Lock()
+		defer c.Unlock()
+		return c.initial < 8<<20
+	}
+	for left := message; small() && !c.broken; {
 		if left = c.sendData(id, left, false); len(left) == 0 {
 			left = message
 			continue
