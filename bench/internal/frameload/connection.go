@@ -2,7 +2,6 @@ package frameload
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"net"
@@ -10,30 +9,11 @@ import (
 	"time"
 
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/gogreeter/gogreeter/bench/internal/frames"
 )
 
-// Frame types and flags that are needed (RFC 9113, Section 6).
-const (
-	frameData         = 0x0
-	frameHeaders      = 0x1
-	frameRSTStream    = 0x3
-	frameSettings     = 0x4
-	framePing         = 0x6
-	frameGoAway       = 0x7
-	frameWindowUpdate = 0x8
-
-	flagEndStream  = 0x1
-	flagAck        = 0x1
-	flagEndHeaders = 0x4
-
-	settingInitialWindowSize = 0x4
-
-	defaultWindow = 1<<16 - 1
-	largeWindow   = 1<<31 - 1
-	maxFrame      = 1 << 14
-
-	readBuffer = 256 << 10
-)
+const readBuffer = 256 << 10
 
 // lane is a sequence of requests.
 type lane struct {
@@ -76,7 +56,7 @@ type connection struct {
 
 func newConnection(l Load, nc net.Conn) *connection {
 	c := &connection{
-		load: l, nc: nc, lanes: make(map[uint32]*lane), nextID: 1, window: defaultWindow, initialWindow: defaultWindow,
+		load: l, nc: nc, lanes: make(map[uint32]*lane), nextID: 1, window: frames.DefaultWindow, initialWindow: frames.DefaultWindow,
 	}
 	c.encoder = hpack.NewEncoder(&c.block)
 	c.decoder = hpack.NewDecoder(4096, func(f hpack.HeaderField) {
@@ -85,13 +65,6 @@ func newConnection(l Load, nc net.Conn) *connection {
 		}
 	})
 	return c
-}
-
-// greet sends the preface, and windows that are never in the way.
-func (c *connection) greet() {
-	c.out = append(c.out, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"...)
-	c.frame(frameSettings, 0, 0, []byte{0, settingInitialWindowSize, 0x7f, 0xff, 0xff, 0xff})
-	c.frame(frameWindowUpdate, 0, 0, binary.BigEndian.AppendUint32(nil, largeWindow-defaultWindow))
 }
 
 // begin opens a stream for a lane.
@@ -105,16 +78,7 @@ func (c *connection) begin(ln *lane) {
 	if c.load.TLS {
 		scheme = "https"
 	}
-	for _, f := range [...]hpack.HeaderField{
-		{Name: ":method", Value: "POST"},
-		{Name: ":scheme", Value: scheme},
-		{Name: ":path", Value: c.load.Path},
-		{Name: ":authority", Value: "bench"},
-		{Name: "te", Value: "trailers"},
-		{Name: "content-type", Value: "application/grpc"},
-	} {
-		c.encoder.WriteField(f)
-	}
+	frames.WriteRequest(c.encoder, scheme, c.load.Path)
 	for _, f := range c.load.Fields {
 		c.encoder.WriteField(f)
 	}
@@ -124,14 +88,11 @@ func (c *connection) begin(ln *lane) {
 		trace := fmt.Sprintf("00-%032x-%016x-01", c.calls*0x9e3779b97f4a7c15, c.calls)
 		c.encoder.WriteField(hpack.HeaderField{Name: "traceparent", Value: trace})
 	}
-	c.frame(frameHeaders, flagEndHeaders, ln.id, c.block.Bytes())
+	c.frame(frames.Headers, frames.EndHeaders, ln.id, c.block.Bytes())
 }
 
 func (c *connection) frame(kind, flags byte, id uint32, payload []byte) {
-	n := len(payload)
-	c.out = append(c.out, byte(n>>16), byte(n>>8), byte(n), kind, flags)
-	c.out = binary.BigEndian.AppendUint32(c.out, id)
-	c.out = append(c.out, payload...)
+	c.out = frames.Append(c.out, kind, flags, id, payload)
 }
 
 // request begins the next request of a lane.
@@ -148,16 +109,16 @@ func (c *connection) request(ln *lane) {
 // send sends of a lane what the windows take, and the last frame of a stream with END_STREAM.
 func (c *connection) send(ln *lane) {
 	for len(ln.unsent) > 0 {
-		n := min(len(ln.unsent), maxFrame, c.window, ln.window)
+		n := min(len(ln.unsent), frames.MaxPayload, c.window, ln.window)
 		if n <= 0 {
 			c.stalled = true
 			return
 		}
 		var flags byte
 		if n == len(ln.unsent) && c.isLast(ln) {
-			flags = flagEndStream
+			flags = frames.EndStream
 		}
-		c.frame(frameData, flags, ln.id, ln.unsent[:n])
+		c.frame(frames.Data, flags, ln.id, ln.unsent[:n])
 		ln.unsent = ln.unsent[n:]
 		ln.window -= n
 		c.window -= n

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/gogreeter/gogreeter/bench/internal/frames"
 )
 
 // Load is a number of requests, in lanes: a lane sends its next request when the reply to the one before has come.
@@ -133,6 +135,6 @@ func (l Load) dial(address string) (*connection, error) {
 		return nil, err
 	}
 	c := newConnection(l, nc)
-	c.greet()
+	c.out = frames.AppendGreeting(c.out)
 	return c, nil
 }

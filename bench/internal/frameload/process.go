@@ -6,74 +6,75 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/gogreeter/gogreeter/bench/internal/frames"
 )
 
 // process takes whole frames, and returns what is left.
 func (c *connection) process(b []byte) (rest []byte, err error) {
-	for len(b) >= 9 {
-		length := int(b[0])<<16 | int(b[1])<<8 | int(b[2])
-		if len(b) < 9+length {
+	for {
+		f, rest, ok := frames.Next(b)
+		if !ok {
 			break
 		}
-		id := binary.BigEndian.Uint32(b[5:]) & largeWindow
-		if err := c.processFrame(b[3], b[4], id, b[9:9+length]); err != nil {
+		if err := c.processFrame(f); err != nil {
 			return nil, err
 		}
-		b = b[9+length:]
+		b = rest
 	}
 	if c.credit > 1<<24 {
-		c.frame(frameWindowUpdate, 0, 0, binary.BigEndian.AppendUint32(nil, uint32(c.credit)))
+		c.out = frames.AppendCredit(c.out, c.credit)
 		c.credit = 0
 	}
 	c.sendStalled()
 	return b, nil
 }
 
-func (c *connection) processFrame(kind, flags byte, id uint32, payload []byte) error {
-	switch kind {
-	case frameSettings:
-		c.settings(flags, payload)
-	case framePing:
-		if flags&flagAck == 0 {
-			c.frame(framePing, flagAck, 0, payload)
+func (c *connection) processFrame(f frames.Frame) error {
+	switch f.Kind {
+	case frames.Settings:
+		c.settings(f.Flags, f.Payload)
+	case frames.Ping:
+		if f.Flags&frames.Ack == 0 {
+			c.frame(frames.Ping, frames.Ack, 0, f.Payload)
 		}
-	case frameWindowUpdate:
-		increment := int(binary.BigEndian.Uint32(payload))
-		if id == 0 {
+	case frames.WindowUpdate:
+		increment := int(binary.BigEndian.Uint32(f.Payload))
+		if f.ID == 0 {
 			c.window += increment
-		} else if ln := c.lanes[id]; ln != nil {
+		} else if ln := c.lanes[f.ID]; ln != nil {
 			ln.window += increment
 		}
-	case frameData:
-		c.credit += len(payload)
-		return c.response(c.lanes[id], payload)
-	case frameHeaders:
+	case frames.Data:
+		c.credit += len(f.Payload)
+		return c.response(c.lanes[f.ID], f.Payload)
+	case frames.Headers:
 		c.status = ""
-		if _, err := c.decoder.Write(payload); err != nil {
+		if _, err := c.decoder.Write(f.Payload); err != nil {
 			return err
 		}
-		if flags&flagEndStream != 0 {
-			return c.ended(id)
+		if f.Flags&frames.EndStream != 0 {
+			return c.ended(f.ID)
 		}
-	case frameRSTStream:
+	case frames.RSTStream:
 		// NO_ERROR says that the rest of a request is not needed (RFC 9113, Section 8.1): the response has come.
-		if c.lanes[id] != nil || binary.BigEndian.Uint32(payload) != 0 {
-			return fmt.Errorf("the server reset stream %d: %x", id, payload)
+		if c.lanes[f.ID] != nil || binary.BigEndian.Uint32(f.Payload) != 0 {
+			return fmt.Errorf("the server reset stream %d: %x", f.ID, f.Payload)
 		}
-	case frameGoAway:
-		return fmt.Errorf("the server sent GOAWAY: %x", payload)
+	case frames.GoAway:
+		return fmt.Errorf("the server sent GOAWAY: %x", f.Payload)
 	}
 	return nil
 }
 
 // settings takes the server's settings, or its acknowledgment of ours.
 func (c *connection) settings(flags byte, payload []byte) {
-	if flags&flagAck != 0 {
+	if flags&frames.Ack != 0 {
 		c.acknowledged = true
 		return
 	}
 	for ; len(payload) >= 6; payload = payload[6:] {
-		if binary.BigEndian.Uint16(payload) != settingInitialWindowSize {
+		if binary.BigEndian.Uint16(payload) != frames.InitialWindowSize {
 			continue
 		}
 		size := int(binary.BigEndian.Uint32(payload[2:]))
@@ -82,7 +83,7 @@ func (c *connection) settings(flags byte, payload []byte) {
 		}
 		c.initialWindow = size
 	}
-	c.frame(frameSettings, flagAck, 0, nil)
+	c.frame(frames.Settings, frames.Ack, 0, nil)
 }
 
 // ended takes the end of a stream, and goes on with the lane if that has more unary RPCs.

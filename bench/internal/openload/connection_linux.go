@@ -11,6 +11,8 @@ import (
 
 	"golang.org/x/net/http2/hpack"
 	"golang.org/x/sys/unix"
+
+	"github.com/gogreeter/gogreeter/bench/internal/frames"
 )
 
 // rpc is an RPC that has been sent.
@@ -68,7 +70,7 @@ func dial(g *generator) (*connection, error) {
 		unix.Close(fd)
 		return nil, err
 	}
-	c := &connection{generator: g, fd: fd, in: make([]byte, 256<<10), maxStreams: 1 << 30, window: defaultWindow}
+	c := &connection{generator: g, fd: fd, in: make([]byte, 256<<10), maxStreams: 1 << 30, window: frames.DefaultWindow}
 	c.rpcs = make([]rpc, 0, g.load.expected()/g.load.Connections+1)
 	c.encoder = hpack.NewEncoder(&c.block)
 	c.decoder = hpack.NewDecoder(4096, func(f hpack.HeaderField) {
@@ -76,22 +78,12 @@ func dial(g *generator) (*connection, error) {
 			c.status = f.Value
 		}
 	})
-	c.greet()
+	c.out = frames.AppendGreeting(c.out)
 	return c, nil
 }
 
-// greet sends the preface, and windows that are never in the way.
-func (c *connection) greet() {
-	c.out = append(c.out, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"...)
-	c.frame(frameSettings, 0, 0, []byte{0, settingInitialWindowSize, 0x7f, 0xff, 0xff, 0xff})
-	c.frame(frameWindowUpdate, 0, 0, binary.BigEndian.AppendUint32(nil, largeWindow-defaultWindow))
-}
-
 func (c *connection) frame(kind, flags byte, id uint32, payload []byte) {
-	n := len(payload)
-	c.out = append(c.out, byte(n>>16), byte(n>>8), byte(n), kind, flags)
-	c.out = binary.BigEndian.AppendUint32(c.out, id)
-	c.out = append(c.out, payload...)
+	c.out = frames.Append(c.out, kind, flags, id, payload)
 }
 
 // flush begins the RPCs that the server takes, and writes what the socket takes.
@@ -123,8 +115,8 @@ func (c *connection) send(due time.Duration, message []byte) {
 	c.rpcs = append(c.rpcs, rpc{due: due})
 	c.open++
 	c.window -= len(message)
-	c.frame(frameHeaders, flagEndHeaders, id, c.fields())
-	c.frame(frameData, flagEndStream, id, message)
+	c.frame(frames.Headers, frames.EndHeaders, id, c.fields())
+	c.frame(frames.Data, frames.EndStream, id, message)
 }
 
 // fields returns the field block of a request. From the second on it is the same, and leaves the table as it is.
@@ -133,16 +125,7 @@ func (c *connection) fields() []byte {
 		return c.steady
 	}
 	c.block.Reset()
-	for _, f := range [...]hpack.HeaderField{
-		{Name: ":method", Value: "POST"},
-		{Name: ":scheme", Value: "http"},
-		{Name: ":path", Value: c.generator.load.Path},
-		{Name: ":authority", Value: "bench"},
-		{Name: "te", Value: "trailers"},
-		{Name: "content-type", Value: "application/grpc"},
-	} {
-		c.encoder.WriteField(f)
-	}
+	frames.WriteRequest(c.encoder, "http", c.generator.load.Path)
 	if len(c.rpcs) > 1 {
 		c.steady = bytes.Clone(c.block.Bytes())
 	}
@@ -162,60 +145,59 @@ func (c *connection) receive() error {
 	now := c.generator.now()
 	c.have += n
 	b := c.in[:c.have]
-	for len(b) >= 9 {
-		length := int(b[0])<<16 | int(b[1])<<8 | int(b[2])
-		if len(b) < 9+length {
+	for {
+		f, rest, ok := frames.Next(b)
+		if !ok {
 			break
 		}
-		id := binary.BigEndian.Uint32(b[5:]) & largeWindow
-		if err := c.process(b[3], b[4], id, b[9:9+length], now); err != nil {
+		if err := c.process(f, now); err != nil {
 			return err
 		}
-		b = b[9+length:]
+		b = rest
 	}
 	c.have = copy(c.in, b)
 	if c.credit > 1<<24 {
-		c.frame(frameWindowUpdate, 0, 0, binary.BigEndian.AppendUint32(nil, uint32(c.credit)))
+		c.out = frames.AppendCredit(c.out, c.credit)
 		c.credit = 0
 	}
 	return nil
 }
 
 // process takes a frame.
-func (c *connection) process(kind, flags byte, id uint32, payload []byte, now time.Duration) error {
-	switch kind {
-	case frameSettings:
-		c.settings(flags, payload)
-	case framePing:
-		if flags&flagAck == 0 {
-			c.frame(framePing, flagAck, 0, payload)
+func (c *connection) process(f frames.Frame, now time.Duration) error {
+	switch f.Kind {
+	case frames.Settings:
+		c.settings(f.Flags, f.Payload)
+	case frames.Ping:
+		if f.Flags&frames.Ack == 0 {
+			c.frame(frames.Ping, frames.Ack, 0, f.Payload)
 		}
-	case frameWindowUpdate:
-		if id == 0 {
-			c.window += int(binary.BigEndian.Uint32(payload))
+	case frames.WindowUpdate:
+		if f.ID == 0 {
+			c.window += int(binary.BigEndian.Uint32(f.Payload))
 		}
-	case frameData:
-		c.credit += len(payload)
-		r, err := c.find(id)
+	case frames.Data:
+		c.credit += len(f.Payload)
+		r, err := c.find(f.ID)
 		if err != nil {
 			return err
 		}
-		r.octets += len(payload)
-	case frameHeaders:
+		r.octets += len(f.Payload)
+	case frames.Headers:
 		c.status = ""
-		if _, err := c.decoder.Write(payload); err != nil {
+		if _, err := c.decoder.Write(f.Payload); err != nil {
 			return err
 		}
-		if flags&flagEndStream != 0 {
-			return c.ended(id, now)
+		if f.Flags&frames.EndStream != 0 {
+			return c.ended(f.ID, now)
 		}
-	case frameRSTStream:
+	case frames.RSTStream:
 		// NO_ERROR says that the rest of a request is not needed (RFC 9113, Section 8.1): the response has come.
-		if _, err := c.find(id); err == nil || binary.BigEndian.Uint32(payload) != 0 {
-			return fmt.Errorf("the server reset stream %d: %x", id, payload)
+		if _, err := c.find(f.ID); err == nil || binary.BigEndian.Uint32(f.Payload) != 0 {
+			return fmt.Errorf("the server reset stream %d: %x", f.ID, f.Payload)
 		}
-	case frameGoAway:
-		return fmt.Errorf("the server sent GOAWAY: %x", payload)
+	case frames.GoAway:
+		return fmt.Errorf("the server sent GOAWAY: %x", f.Payload)
 	}
 	return nil
 }
@@ -258,14 +240,14 @@ func (c *connection) unanswered() []time.Duration {
 
 // settings takes the server's settings, or its acknowledgment of ours.
 func (c *connection) settings(flags byte, payload []byte) {
-	if flags&flagAck != 0 {
+	if flags&frames.Ack != 0 {
 		c.acknowledged = true
 		return
 	}
 	for ; len(payload) >= 6; payload = payload[6:] {
-		if binary.BigEndian.Uint16(payload) == settingMaxConcurrentStreams {
+		if binary.BigEndian.Uint16(payload) == frames.MaxConcurrentStreams {
 			c.maxStreams = int(binary.BigEndian.Uint32(payload[2:]))
 		}
 	}
-	c.frame(frameSettings, flagAck, 0, nil)
+	c.frame(frames.Settings, frames.Ack, 0, nil)
 }

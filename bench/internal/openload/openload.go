@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/gogreeter/gogreeter/bench/internal/frames"
 )
 
 // Load is a number of equal unary RPCs with small messages.
@@ -48,7 +50,7 @@ var errTooLarge = errors.New("the request does not fit in one frame")
 
 func (l Load) check() error {
 	switch {
-	case len(l.Message) > maxFrame:
+	case len(l.Message) > frames.MaxPayload:
 		return errTooLarge
 	case l.Connections <= 0 || l.Duration <= 0:
 		return errors.New("a load has connections and a duration")

@@ -3,6 +3,8 @@ package openload
 import (
 	"testing"
 	"time"
+
+	"github.com/gogreeter/gogreeter/bench/internal/frames"
 )
 
 func TestLoad_Check(t *testing.T) {
@@ -16,7 +18,7 @@ func TestLoad_Check(t *testing.T) {
 		{"Neither", Load{Connections: 1, Duration: 1}, false},
 		{"NoConnection", Load{Duration: 1, Rate: 1}, false},
 		{"NoDuration", Load{Connections: 1, Rate: 1}, false},
-		{"TooLarge", Load{Connections: 1, Duration: 1, Rate: 1, Message: make([]byte, maxFrame+1)}, false},
+		{"TooLarge", Load{Connections: 1, Duration: 1, Rate: 1, Message: make([]byte, frames.MaxPayload+1)}, false},
 	}
 	for _, tt := range tests {
 		if err := tt.load.check(); (err == nil) != tt.ok {

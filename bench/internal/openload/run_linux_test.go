@@ -1,50 +1,23 @@
 package openload
 
 import (
-	"context"
 	"errors"
-	"net"
 	"strings"
 	"testing"
 	"time"
 
-	"google.golang.org/protobuf/types/known/emptypb"
-
+	"github.com/gogreeter/gogreeter/bench/internal/frames"
+	"github.com/gogreeter/gogreeter/bench/internal/servetest"
 	"github.com/gogreeter/gogreeter/runtime"
 )
 
-const method = "/bench.Test/Call"
-
-// serve serves the method, and returns the address.
-func serve(t *testing.T, options runtime.ServerOptions, call func() error) string {
-	t.Helper()
-	handler := func(_ context.Context, request *emptypb.Empty) (*emptypb.Empty, error) { return request, call() }
-	server := runtime.NewServer(options)
-	methods := map[string]*runtime.MethodHandler{"Call": runtime.UnaryUnary(handler)}
-	if err := server.AddService(runtime.Service{Name: "bench.Test", Methods: methods}); err != nil {
-		t.Fatal(err)
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := server.AddListener(listener); err != nil {
-		t.Fatal(err)
-	}
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { <-server.Stop(0) })
-	return listener.Addr().String()
-}
-
 func empty(address string) Load {
 	message := []byte{0, 0, 0, 0, 0}
-	return Load{Address: address, Connections: 2, Path: method, Message: message, Reply: len(message)}
+	return Load{Address: address, Connections: 2, Path: servetest.Method, Message: message, Reply: len(message)}
 }
 
 func TestLoad_Run(t *testing.T) {
-	address := serve(t, runtime.ServerOptions{}, func() error { return nil })
+	address := servetest.Start(t, runtime.ServerOptions{}, func() error { return nil })
 	tests := []struct {
 		name   string
 		change func(l *Load)
@@ -74,7 +47,7 @@ func TestLoad_Run(t *testing.T) {
 // for their turn in the client have been due all the while, and a client that counted from when it sent them would not see it.
 func TestLoad_Run_CountsFromWhenDue(t *testing.T) {
 	const took, every, n = 5 * time.Millisecond, time.Millisecond, 40
-	address := serve(t, runtime.ServerOptions{MaxConcurrentStreams: 1}, func() error {
+	address := servetest.Start(t, runtime.ServerOptions{MaxConcurrentStreams: 1}, func() error {
 		time.Sleep(took) // the work: a server that does nothing in it
 		return nil
 	})
@@ -122,7 +95,7 @@ func TestConnection_Process_Resets(t *testing.T) {
 		{"ErrorBefore", 3, 2, false},
 	}
 	for _, tt := range tests {
-		if err := c.process(frameRSTStream, 0, tt.id, []byte{0, 0, 0, tt.code}, 0); (err == nil) != tt.ok {
+		if err := c.process(frames.Frame{Kind: frames.RSTStream, ID: tt.id, Payload: []byte{0, 0, 0, tt.code}}, 0); (err == nil) != tt.ok {
 			t.Errorf("%s: %v", tt.name, err)
 		}
 	}
@@ -142,7 +115,7 @@ func TestLoad_Run_Fails(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			load := empty(serve(t, runtime.ServerOptions{}, tt.call))
+			load := empty(servetest.Start(t, runtime.ServerOptions{}, tt.call))
 			load.Rate, load.Duration = 1_000, 10*time.Millisecond
 			tt.change(&load)
 			if result, err := load.Run(); err == nil || !strings.Contains(err.Error(), tt.want) {
