@@ -327,7 +327,7 @@ func (c *clients) all() []*connection {
 
 // advance takes the shutdown further, and returns the pending and open connections that this concerns: none if the shutdown
 // has got that far already.
-func (c *clients) advance(to shutdown) (arrivals []*pendingConn, connections []*connection) {
+func (c *clients) advance(to shutdown) (pending []*pendingConn, connections []*connection) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	from := c.shutdown
@@ -336,12 +336,12 @@ func (c *clients) advance(to shutdown) (arrivals []*pendingConn, connections []*
 	}
 	c.shutdown = to
 	if from < listenersClosed || to == forceClosed {
-		arrivals = slices.Collect(maps.Keys(c.pending))
+		pending = slices.Collect(maps.Keys(c.pending))
 	}
 	if to >= clientsAskedToLeave {
 		connections = slices.Collect(maps.Keys(c.connections))
 	}
-	return arrivals, connections
+	return pending, connections
 }
 
 // addTo adds the numbers of the clients.

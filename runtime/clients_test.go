@@ -20,11 +20,11 @@ func TestClients(t *testing.T) {
 			c.addPending(becomes)
 			c.promotePending(becomes, made)
 			c.advance(from)
-			arrivals, connections := c.advance(to)
-			wantArrivals := to > from && (from < listenersClosed || to == forceClosed)
+			pending, connections := c.advance(to)
+			wantPending := to > from && (from < listenersClosed || to == forceClosed)
 			wantConnections := to > from && to >= clientsAskedToLeave
-			if (len(arrivals) == 1) != wantArrivals || (len(connections) == 1) != wantConnections {
-				t.Errorf("from %d to %d: %d arrivals and %d connections are told", from, to, len(arrivals), len(connections))
+			if (len(pending) == 1) != wantPending || (len(connections) == 1) != wantConnections {
+				t.Errorf("from %d to %d: %d pending and %d connections are told", from, to, len(pending), len(connections))
 			}
 			late, other := &pendingConn{nc: server}, newConnection(&s.serverState, server, nil, nil)
 			reached := max(from, to)
@@ -39,13 +39,13 @@ func TestClients(t *testing.T) {
 				n = 1
 			}
 			if len(c.all()) != n || len(c.pending) != n-1 {
-				t.Errorf("from %d to %d: there are %d connections and %d arrivals", from, to, len(c.all()), len(c.pending))
+				t.Errorf("from %d to %d: there are %d connections and %d pending", from, to, len(c.all()), len(c.pending))
 			}
 			c.fail(late)
 			c.remove(made)
 			c.remove(other)
 			if len(c.all()) != 0 || len(c.pending) != 0 {
-				t.Errorf("from %d to %d: there are still %d connections and %d arrivals", from, to, len(c.all()), len(c.pending))
+				t.Errorf("from %d to %d: there are still %d connections and %d pending", from, to, len(c.all()), len(c.pending))
 			}
 		}
 	}

@@ -44,13 +44,13 @@ func (s *Server) shutDown(to shutdown) {
 		s.forceClose()
 		return
 	}
-	arrivals, connections := s.clients.advance(to)
+	pending, connections := s.clients.advance(to)
 	for _, c := range connections {
 		s.startShutdown(c)
 	}
-	if len(arrivals) > 0 {
+	if len(pending) > 0 {
 		s.spawn("the handshakes of a server that stops", func() {
-			for _, a := range arrivals {
+			for _, a := range pending {
 				a.limitHandshake()
 			}
 		})
@@ -64,10 +64,10 @@ func (s *Server) startShutdown(c *connection) { s.spawn("the shutdown of a conne
 // logged what it cut off.
 func (s *Server) forceClose() {
 	s.life.begin()
-	arrivals, connections := s.clients.advance(forceClosed)
+	pending, connections := s.clients.advance(forceClosed)
 	s.spawn("the end of the grace", func() {
 		defer s.doneServing()
-		for _, a := range arrivals {
+		for _, a := range pending {
 			s.spawn("the close of a connection", func() { a.nc.Close() })
 		}
 		rpcs := 0

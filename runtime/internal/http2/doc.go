@@ -16,9 +16,10 @@
 //	credit     window that the peer is owed (flow.go)
 //	role       what a server and a client do differently (role.go; server.go, client.go)
 //
-// Methods of Conn connect the parts: serve.go reads, process.go and settings.go have a function for each type of frame,
-// fail.go and shutdown.go end streams and connections, timeout.go does what is due while nothing is read,
-// flush.go writes. windows.go opens our windows; growth.go has them grow, as an estimate says (estimate.go). A [Stream] is the user's handle; state.go has its states.
+// Methods of Conn connect the parts: serve.go reads, process.go and settings.go have a function for each type of frame, fail.go
+// and shutdown.go end streams and connections, timeout.go does what is due while nothing is read, flush.go writes. windows.go
+// opens our windows; growth.go has them grow, as an estimate says (estimate.go). A [Stream] is the user's handle; state.go has
+// its states.
 //
 // # The walk of a request
 //

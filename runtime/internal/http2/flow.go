@@ -65,8 +65,9 @@ func (f *inflow) expect(octets int, n int32) (increment uint32) {
 	return increment
 }
 
-// resize changes the target by some octets, and with it the window. The peer knows that already. What it returns is the increment to
-// announce besides: so that what is expected can come all the same, and for what was consumed and was not worth a frame before.
+// resize changes the target by some octets, and with it the window. The peer knows that already. What it returns is the
+// increment to announce besides: so that what is expected can come all the same, and for what was consumed and was not worth a
+// frame before.
 func (f *inflow) resize(by int32) (increment uint32) {
 	f.target += by
 	f.window += by

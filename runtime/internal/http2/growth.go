@@ -34,14 +34,15 @@ func (c *Conn) measure() {
 	}
 }
 
-// mayAdjustLocked reports whether windows may change, for which the peer has to acknowledge something. A connection that is being shut down ends
-// behind its last response. nginx, which owes an acknowledgement then, takes that for an end in the middle of the response.
+// mayAdjustLocked reports whether windows may change, for which the peer has to acknowledge something. A connection that is
+// being shut down ends behind its last response. nginx, which owes an acknowledgement then, takes that for an end in the middle
+// of the response.
 func (c *Conn) mayAdjustLocked() bool {
 	return c.life.stage == serving
 }
 
-// grow is called when the PING of the estimate has been acknowledged. It lets windows grow that are what limits the peer, and reports
-// whether any does.
+// grow is called when the PING of the estimate has been acknowledged. It lets windows grow that are what limits the peer, and
+// reports whether any does.
 func (c *Conn) grow() (grown bool) {
 	e, now := c.in.estimate, c.in.upkeep.lastRead
 	c.mu.Lock()
@@ -88,8 +89,8 @@ func (c *Conn) growConnLocked(want int) (grown bool) {
 	return true
 }
 
-// setInitialLocked has the windows of streams become larger, or smaller once the peer has acknowledged that. It reports false, and does
-// nothing, if a stream's window would become too large.
+// setInitialLocked has the windows of streams become larger, or smaller once the peer has acknowledged that. It reports false,
+// and does nothing, if a stream's window would become too large.
 func (c *Conn) setInitialLocked(initial int32) (done bool) {
 	if !c.fitsLocked(initial) {
 		return false
@@ -103,8 +104,8 @@ func (c *Conn) setInitialLocked(initial int32) (done bool) {
 	return true
 }
 
-// fitsLocked reports whether no stream's window becomes larger than windows may be. RFC 9113, Section 6.9.2: the peer would have to end
-// the connection.
+// fitsLocked reports whether no stream's window becomes larger than windows may be. RFC 9113, Section 6.9.2: the peer would
+// have to end the connection.
 func (c *Conn) fitsLocked(initial int32) bool {
 	for _, st := range c.streams.open {
 		if int64(st.in.window)+int64(initial)-int64(c.windows.initial) > maxWindow {
@@ -125,8 +126,8 @@ func (c *Conn) resizeStreamsLocked(initial int32) {
 	}
 }
 
-// acknowledged is called when the peer has acknowledged SETTINGS. It reports whether windows of streams are smaller now. A peer that
-// acknowledges too early harms nobody but itself.
+// acknowledged is called when the peer has acknowledged SETTINGS. It reports whether windows of streams are smaller now. A peer
+// that acknowledges too early harms nobody but itself.
 func (c *Conn) acknowledged() (smaller bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -146,8 +147,8 @@ func (c *Conn) acknowledged() (smaller bool) {
 	return smaller
 }
 
-// owe is called when so much has come that the peer is owed window of the connection's: see oweLocked. It reports whether the peer has
-// little left that it could use, because of what streams hold.
+// owe is called when so much has come that the peer is owed window of the connection's: see oweLocked. It reports whether the
+// peer has little left that it could use, because of what streams hold.
 func (c *Conn) owe(increment uint32, n int) (short bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -166,9 +167,9 @@ func (c *Conn) recantLocked(window int) {
 	w.promised = needed
 }
 
-// lookLocked is called a while after the windows have become other than they were, or the peer short of the connection's. It has them
-// become what the configuration says if the connection is idle. Of the connection's window, the peer keeps what it has; it gets no
-// more until it has used that. It returns how much later to look again; 0 is not before something happens.
+// lookLocked is called a while after the windows have become other than they were, or the peer short of the connection's. It
+// has them become what the configuration says if the connection is idle. Of the connection's window, the peer keeps what it
+// has; it gets no more until it has used that. It returns how much later to look again; 0 is not before something happens.
 func (c *Conn) lookLocked(now clock.Instant) (again time.Duration) {
 	w, configured := &c.windows, int32(c.config.StreamWindow)
 	idle := c.in.estimate.idle(now)

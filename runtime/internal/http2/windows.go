@@ -123,8 +123,8 @@ func (c *Conn) tellInitialLocked(initial int32) {
 	c.appendControlLocked(appendSettings(c.out.buf, setting{settingInitialWindowSize, uint32(initial)}))
 }
 
-// oweLocked gives the peer window of the connection's, or owes it until there is room. The reader calls it when enough has come, with a
-// frame of n octets last, which its stream does not hold yet.
+// oweLocked gives the peer window of the connection's, or owes it until there is room. The reader calls it when enough has
+// come, with a frame of n octets last, which its stream does not hold yet.
 func (c *Conn) oweLocked(increment uint32, n int) {
 	c.credit.owed += increment
 	c.setLeftLocked(n)

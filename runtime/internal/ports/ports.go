@@ -29,8 +29,8 @@ type Port struct {
 	closing sync.Once
 }
 
-// Secure makes a TLS connection; nil: there is none to make. others says whether to offer HTTP/1.1 too. It is a function so that the linker leaves TLS out of programs
-// that do not use it, which is a quarter of a small server.
+// Secure makes a TLS connection; nil: there is none to make. others says whether to offer HTTP/1.1 too. It is a function so
+// that the linker leaves TLS out of programs that do not use it, which is a quarter of a small server.
 type Secure func(nc net.Conn, others bool) net.Conn
 
 // New returns a port that accepts the connections of a listener.
