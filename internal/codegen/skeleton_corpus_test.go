@@ -183,6 +183,7 @@ func TestSkeletonCorpus(t *testing.T) {
 	packages := map[string][]string{"": {}}
 	for _, c := range skeletonCases(t) {
 		t.Run(c.name, func(t *testing.T) {
+			t.Setenv("CGO_ENABLED", "1") // also where there is no C compiler: the build without cgo would come first there
 			c.run(t, filepath.Join(module, "cases", c.name), cache)
 			if c.head["broken"] != "" || t.Failed() {
 				return
